@@ -1,0 +1,53 @@
+"""The errors a user of gpudl4 can meet, one class per kind of mistake.
+
+Every message names what was given, what was wanted and what to do. All classes derive from `GPUDL4Error`, and each also from the
+built-in exception that gammapy or NumPy users would catch, so that existing ``except ValueError`` clauses keep working.
+"""
+
+__all__ = [
+    "BackendError",
+    "DataFileError",
+    "DatasetError",
+    "FitError",
+    "GPUDL4Error",
+    "GeometryError",
+    "ModelError",
+    "OutputError",
+    "UnitMismatchError",
+]
+
+
+class GPUDL4Error(Exception):
+    """Base class of all errors raised on purpose by gpudl4."""
+
+
+class GeometryError(GPUDL4Error, ValueError):
+    """Axes or sky geometries do not fit together."""
+
+
+class UnitMismatchError(GPUDL4Error, ValueError):
+    """A unit cannot be converted to the one that is needed."""
+
+
+class DataFileError(GPUDL4Error, ValueError):
+    """A file cannot be read: truncated, not FITS or YAML, or a part is missing."""
+
+
+class DatasetError(GPUDL4Error, ValueError):
+    """A dataset is incomplete or holds values that cannot be fitted."""
+
+
+class ModelError(GPUDL4Error, ValueError):
+    """A model, a parameter or a models file is wrong."""
+
+
+class FitError(GPUDL4Error, ValueError):
+    """A fit cannot be run as asked."""
+
+
+class BackendError(GPUDL4Error, RuntimeError):
+    """The wanted array backend is unknown, unusable, or two backends are mixed."""
+
+
+class OutputError(GPUDL4Error, OSError):
+    """A result cannot be written: it exists already, or the place is not writable."""
