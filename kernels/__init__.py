@@ -1,6 +1,7 @@
 """The door to the compiled kernels: ``cpu(stem)`` gives the Numba twin, ``stems()`` lists them. Nothing compiles at import.
 
-A kernel is one stem with twins side by side: ``cash.py`` for Numba, later ``cash.cu`` for CUDA, with the same function names and argument order.
+A kernel is one stem with twins side by side: ``cash.py`` for Numba, later ``cash.cu`` for CUDA, with the same function names and
+argument order.
 """
 
 if __name__ != "gpudl4.kernels":

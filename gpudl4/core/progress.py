@@ -6,7 +6,6 @@ import time
 __all__ = ["Progress"]
 
 
-
 class Progress:
     """Counts steps of a task of unknown or known length.
 

@@ -9,7 +9,7 @@ import astropy.units as u
 
 from .errors import UnitMismatchError
 
-__all__ = ["ENERGY", "FLUX", "DNDE", "conversion_factor"]
+__all__ = ["DNDE", "ENERGY", "FLUX", "conversion_factor"]
 
 ENERGY = u.TeV
 FLUX = u.Unit("cm-2 s-1")

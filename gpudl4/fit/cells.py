@@ -1,0 +1,96 @@
+"""Pixel cells of point sources, as constraints and as places to look next.
+
+A point is placed bilinearly on four pixels, so the statistic is smooth only while the source stays between the same four pixel centres. The
+minimiser works inside a cell, whose borders are linear constraints on theta, and looks into the neighbouring cells before it declares
+success.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["MovingPoint", "border_constraints", "kinks", "moving_points", "neighbours"]
+
+BORDER = 1e-6  # pixels; closer than this to a border counts as on it
+
+
+@dataclass(frozen=True)
+class MovingPoint:
+    """A point source in one dataset whose position depends on theta."""
+
+    term: int
+    part: int
+    component: object
+
+    def pixel(self, theta):
+        """Pixel coordinates (x, y), array[2], and their derivatives by theta, array[2, P]."""
+        xy, dxy = self.component.position(theta[np.newaxis])
+        jacobian = np.zeros((2, len(theta)))
+        pack = self.component.spatial_pack
+        for slot, index in zip(pack.slots, pack.indices, strict=True):
+            jacobian[:, index] += dxy[0, :, slot]
+        return xy[0], jacobian
+
+
+def moving_points(likelihood):
+    """All `MovingPoint` of a likelihood."""
+    return [
+        MovingPoint(i, j, component)
+        for i, term in enumerate(likelihood.plan.terms)
+        for j, component in enumerate(term.components)
+        if hasattr(component, "cell") and component.spatial_pack.is_free
+    ]
+
+
+def border_constraints(points, theta, cells):
+    """Rows ``matrix @ d <= limit`` that keep every moving point in its cell (two rows per axis), linearised at theta."""
+    rows, limits = [np.zeros((0, len(theta)))], [np.zeros(0)]
+    for point in points:
+        xy, jacobian = point.pixel(theta)
+        cell = cells[point.term][point.part][0]
+        rows += [jacobian, -jacobian]
+        limits += [cell + 1 - xy, xy - cell]
+    return np.vstack(rows), np.maximum(np.concatenate(limits), 0.0)
+
+
+def kinks(points, theta, cells):
+    """Indices of theta whose source sits on a border of its cell, as a sorted list."""
+    found = set()
+    for point in points:
+        xy, jacobian = point.pixel(theta)
+        offset = xy - cells[point.term][point.part][0]
+        for axis in range(2):
+            if min(abs(offset[axis]), abs(offset[axis] - 1)) < BORDER:
+                found.update(np.flatnonzero(np.abs(jacobian[axis]) > 1e-3 * np.abs(jacobian).max()))
+    return sorted(found)
+
+
+def neighbours(points, theta, cells, reach=1):
+    """Starting points in the neighbouring cells, one moving source at a time.
+
+    Sources that share their coordinates (the same source in several datasets) move together; the step is made in the pixels of the first
+    dataset that holds the source.
+
+    Yields
+    ------
+    array[P]
+        theta with one source moved to just inside a neighbouring cell.
+    """
+    seen = set()
+    for point in points:
+        key = point.component.spatial_pack.indices
+        if key in seen:
+            continue
+        seen.add(key)
+        xy, jacobian = point.pixel(theta)
+        cell = cells[point.term][point.part][0]
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                if dx == dy == 0:
+                    continue
+                # Just inside the neighbour where it is nearest, so that the move costs as little as possible.
+                low = cell + np.array([dx, dy])
+                target = np.clip(xy, low + 0.1, low + 0.9)
+                move, *_ = np.linalg.lstsq(jacobian, target - xy, rcond=None)
+                if np.abs(jacobian @ move - (target - xy)).max() < 0.05:
+                    yield theta + move

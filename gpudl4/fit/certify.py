@@ -1,0 +1,94 @@
+"""MIGRAD as an independent judge of a minimum, with the exact gradient.
+
+MIGRAD (James & Roos 1975, via iminuit) runs in coordinates in which the Fisher matrix is the unit matrix, so its own step sizes and
+metric are right from the first call. Directions held back by a bound or a cell border are left out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import null_space
+
+from .cells import BORDER, moving_points
+
+__all__ = ["Verdict", "certify"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What MIGRAD says."""
+
+    valid: bool
+    edm: float
+    theta: np.ndarray
+    stat: float
+    n_calls: int
+    message: str
+
+
+def _free_directions(likelihood, minimum):
+    """Columns span the directions in which the minimum is free, whitened by the Fisher matrix: array[P, Q]."""
+    n = len(minimum.theta)
+    blocked = [row for row, at in zip(np.eye(n), minimum.at_bound | ~(np.diag(minimum.fisher) > 0), strict=True) if at]
+    if minimum.at_border:
+        for point in moving_points(likelihood):
+            xy, jacobian = point.pixel(minimum.theta)
+            offset = xy - minimum.cells[point.term][point.part][0]
+            blocked += [jacobian[axis] for axis in range(2) if min(abs(offset[axis]), abs(offset[axis] - 1)) < BORDER]
+    scale = np.sqrt(np.where(np.diag(minimum.fisher) > 0, np.diag(minimum.fisher), 1.0))
+    basis = null_space(np.array(blocked) / scale) if blocked else np.eye(n)
+    basis = basis / scale[:, np.newaxis]
+    values, vectors = np.linalg.eigh(basis.T @ minimum.fisher @ basis / 2.0)
+    keep = values > 1e-10 * values.max() if len(values) else []
+    return basis @ (vectors[:, keep] / np.sqrt(values[keep])) if len(values) else basis
+
+
+def certify(likelihood, minimum, counter, tol=0.1, strategy=0, print_level=0):
+    """Run MIGRAD from a minimum in its cell.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    minimum : Minimum
+    counter : Counter
+    tol, strategy, print_level
+        As in `iminuit.Minuit`.
+
+    Returns
+    -------
+    Verdict
+    """
+    from iminuit import Minuit
+
+    directions = _free_directions(likelihood, minimum)
+    if directions.shape[1] == 0:
+        return Verdict(True, 0.0, minimum.theta, minimum.stat, 0, "no free direction is left")
+    last = {}  # MIGRAD asks value and gradient of the same point one after the other
+
+    def at(y):
+        key = y.tobytes()
+        if key not in last:
+            last.clear()
+            counter.gradients += 1
+            theta = minimum.theta + directions @ y
+            stat, gradient = likelihood.value_and_gradient(theta, minimum.cells)
+            last[key] = stat - minimum.stat, directions.T @ gradient  # the difference keeps digits
+        return last[key]
+
+    minuit = Minuit(lambda y: at(y)[0], np.zeros(directions.shape[1]), grad=lambda y: at(y)[1])
+    minuit.errordef, minuit.strategy, minuit.tol, minuit.print_level = 1.0, strategy, tol, print_level
+    minuit.errors = np.ones(directions.shape[1])
+    minuit.migrad()
+    y = np.array(minuit.values)
+    theta = minimum.theta + directions @ y
+    fmin = minuit.fmin
+    reasons = [
+        text
+        for flag, text in (
+            (fmin.has_reached_call_limit, "the call limit was reached"),
+            (fmin.is_above_max_edm, "the estimated distance to the minimum is too large"),
+            (not fmin.has_valid_parameters, "MIGRAD's parameters are not valid"),
+        )
+        if flag
+    ]
+    return Verdict(bool(fmin.is_valid), float(fmin.edm), theta, minimum.stat + float(minuit.fval), int(fmin.nfcn), "; ".join(reasons))

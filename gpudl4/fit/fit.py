@@ -1,0 +1,258 @@
+"""`Fit`: find the parameters that minimise the statistic of one or many datasets, and their errors.
+
+::
+
+    result = Fit().run(datasets)
+
+The way of a fit: compile; damped Fisher-scoring steps with exact gradients to the minimum of one pixel cell; a look into the
+neighbouring cells of every point source; compile again at the minimum until the statistic stays; MIGRAD as an independent judge; errors
+from the observed Hessian. The models carry the values and errors afterwards. The result depends on datasets, models and start values only.
+"""
+
+import time
+import warnings
+
+import numpy as np
+
+from gpudl4.core.errors import FitError
+from gpudl4.core.progress import Progress
+from gpudl4.likelihood import compile
+
+from .cells import kinks, moving_points
+from .certify import certify
+from .result import FitResult, strong_correlations
+from .scoring import Counter, approach, descend, explore
+
+__all__ = ["Fit"]
+
+RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
+MAX_COMPILES = 12
+COVARIANCES = ("hessian", "fisher")
+MINUIT_OPTIONS = ("tol", "strategy", "print_level")
+
+
+class Fit:
+    """Fits models to datasets.
+
+    Parameters
+    ----------
+    backend : {"minuit"}
+        Fisher scoring certified by MIGRAD. The name is gammapy's default.
+    optimize_opts : dict, optional
+        ``tol``, ``strategy`` and ``print_level`` for MIGRAD.
+    covariance : {"hessian", "fisher"}
+        Where errors come from. The observed Hessian is the default; the Fisher matrix is cheaper and differs by a few percent on real data.
+    store_trace : bool
+        Keep the accepted steps in ``result.trace``.
+    progress : bool
+        Show progress: a bar on a terminal, a line now and then elsewhere.
+
+    Examples
+    --------
+    >>> from gpudl4 import Datasets, Fit
+    >>> datasets = Datasets.read("datasets.yaml", filename_models="models.yaml")  # doctest: +SKIP
+    >>> result = Fit().run(datasets)  # doctest: +SKIP
+    """
+
+    def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False):
+        if backend != "minuit":
+            raise FitError(f"fit backend {backend!r} is not known: choose 'minuit' (Fisher scoring certified by MIGRAD)")
+        if covariance not in COVARIANCES:
+            raise FitError(f"covariance {covariance!r} is not known: choose one of {', '.join(COVARIANCES)}")
+        unknown = set(optimize_opts or {}) - set(MINUIT_OPTIONS)
+        if unknown:
+            raise FitError(f"unknown optimize_opts {sorted(unknown)}: known are {', '.join(MINUIT_OPTIONS)}")
+        self.backend, self.covariance_from = backend, covariance
+        self.optimize_opts, self.store_trace, self.progress = dict(optimize_opts or {}), store_trace, progress
+
+    def run(self, datasets, models=None):
+        """Minimise and compute the covariance.
+
+        Parameters
+        ----------
+        datasets : Datasets, list of datasets or dataset
+        models : Models, optional
+            Used instead of the datasets' own models.
+
+        Returns
+        -------
+        FitResult
+
+        Raises
+        ------
+        FitError
+            If no parameter is free.
+        DatasetError, ModelError
+            If datasets or models cannot be compiled; the message names the part.
+        """
+        return self._run(datasets, models, with_covariance=True)
+
+    def optimize(self, datasets, models=None):
+        """Minimise only; the result has no covariance."""
+        return self._run(datasets, models, with_covariance=False)
+
+    def _run(self, datasets, models, with_covariance):
+        begun = time.perf_counter()
+        counter = Counter(compiles=1)
+        with Progress("fit", enabled=self.progress) as bar:
+
+            def watch(theta, stat):
+                bar.update(f"stat {stat:.3f}")
+                if self.store_trace:
+                    counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
+
+            likelihood = compile(datasets, models)
+            if not likelihood.names:
+                raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
+            likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
+            verdict = certify(likelihood, minimum, counter, **self.optimize_opts)
+            covariance = self._covariance(likelihood, minimum) if with_covariance else None
+        for parameter, value in zip(likelihood.parameters, minimum.theta, strict=True):
+            parameter.value = float(value)
+        total = compile(datasets, models).value(minimum.theta)
+        counter.compiles += 1
+        result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
+        _set_errors(result, likelihood)
+        return result
+
+    def _minimise(self, likelihood, counter, watch):
+        """Approach, descend, explore; compile again at the minimum until the statistic stays."""
+        theta = np.clip(likelihood.theta0, *likelihood.bounds.T)
+        likelihood, theta = approach(likelihood, theta, counter, watch)
+        minimum = descend(likelihood, theta, likelihood.cells(theta), counter, watch=watch)
+        minimum = explore(likelihood, minimum, counter, watch)
+        settled = False
+        while counter.compiles < MAX_COMPILES:
+            before = minimum.stat
+            likelihood = likelihood.recompile(minimum.theta)
+            counter.compiles += 1
+            after = likelihood.value(minimum.theta, minimum.cells)
+            counter.values += 1
+            minimum = descend(likelihood, minimum.theta, minimum.cells, counter, fisher=minimum.fisher, watch=watch)
+            minimum = explore(likelihood, minimum, counter, watch)
+            settled = max(abs(after - before), abs(minimum.stat - after)) < RECOMPILE_TOLERANCE
+            if settled:
+                break
+        return likelihood, minimum, settled
+
+    def _covariance(self, likelihood, minimum):
+        """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
+        fisher = likelihood.fisher(minimum.theta, minimum.cells)
+        alive = np.diag(fisher) > 0
+        matrix, kind = fisher, "fisher"
+        if self.covariance_from == "hessian":
+            hessian = likelihood.hessian(minimum.theta, minimum.cells)
+            at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
+            hessian[at_kink, :] = fisher[at_kink, :]
+            hessian[:, at_kink] = fisher[:, at_kink]
+            if _positive(hessian[np.ix_(alive, alive)]):
+                matrix, kind = hessian, "hessian"
+        covariance = np.full(matrix.shape, np.nan)
+        covariance[np.ix_(alive, alive)] = 2.0 * _inverse(matrix[np.ix_(alive, alive)])
+        return covariance, kind
+
+    def _result(self, likelihood, minimum, verdict, settled, covariance, counter, total, wall_time):
+        names = likelihood.names
+        matrix, kind = covariance if covariance is not None else (None, "none")
+        errors = np.full(len(names), np.nan) if matrix is None else np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), np.nan))
+        alive = np.diag(minimum.fisher) > 0
+        scale = 1.0 / np.sqrt(np.where(alive, np.diag(minimum.fisher), 1.0))
+        correlation = (minimum.fisher * np.outer(scale, scale))[np.ix_(alive, alive)]
+        unconstrained = tuple(n for n, ok in zip(names, alive, strict=True) if not ok)
+        if unconstrained:
+            warnings.warn(f"no data constrain the free parameter(s) {', '.join(unconstrained)}: freeze them", stacklevel=4)
+        reasons = []
+        if not minimum.converged:
+            reasons.append("the minimiser stopped before it converged")
+        if not settled:
+            reasons.append(f"the statistic still moved by more than {RECOMPILE_TOLERANCE} when the IRFs were taken at the minimum")
+        if not verdict.valid:
+            reasons.append(f"MIGRAD: {verdict.message or 'no valid minimum'}")
+        if verdict.stat < minimum.stat - 0.01:
+            reasons.append(f"MIGRAD found a statistic lower by {minimum.stat - verdict.stat:.3g}")
+        at_kinks = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
+        success = not reasons
+        at_bounds = tuple(n for n, at in zip(names, minimum.at_bound, strict=True) if at)
+        return FitResult(
+            success=success,
+            message="converged" if success else "; ".join(reasons),
+            total_stat=total,
+            names=names,
+            values=minimum.theta.copy(),
+            errors=errors,
+            covariance_matrix=matrix,
+            covariance_kind=kind,
+            models=likelihood.plan.models if likelihood.plan.models is not None else _models(likelihood.plan.datasets),
+            parameters=likelihood.parameters,
+            nfev=counter.values + counter.gradients,
+            ngrad=counter.gradients,
+            n_fisher=counter.fishers,
+            n_compile=counter.compiles,
+            edm=max(minimum.edm, 0.0) if minimum.converged else max(verdict.edm, minimum.edm),
+            condition_number=float(np.linalg.cond(correlation)) if alive.any() else np.nan,
+            at_bounds=at_bounds,
+            at_kinks=tuple(names[i] for i in at_kinks),
+            unconstrained=unconstrained,
+            bounds=likelihood.bounds.copy(),
+            backend=likelihood.backend,
+            wall_time=wall_time,
+            hints=_hints(names, minimum, at_bounds, likelihood.parameters),
+            units=tuple(str(p.unit) for p in likelihood.parameters),
+            trace=counter.trace,
+        )
+
+
+def _positive(matrix):
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _inverse(matrix):
+    """Inverse of a positive matrix, scaled so that units of very different size do no harm."""
+    if not len(matrix):
+        return matrix
+    scale = 1.0 / np.sqrt(np.diag(matrix))
+    return np.linalg.pinv(matrix * np.outer(scale, scale), hermitian=True, rcond=1e-14) * np.outer(scale, scale)
+
+
+def _hints(names, minimum, at_bounds, parameters):
+    """Advice: strong correlations, parameters at their bounds."""
+    hints = []
+    alive = np.diag(minimum.fisher) > 0
+    covariance = np.full(minimum.fisher.shape, np.nan)
+    covariance[np.ix_(alive, alive)] = _inverse(minimum.fisher[np.ix_(alive, alive)])
+    kinds = {n: p.name for n, p in zip(names, parameters, strict=True)}
+    for first, second, value in strong_correlations(names, covariance):
+        text = f"{first} and {second} are correlated by {value:.4f}"
+        if {kinds[first], kinds[second]} & {"amplitude", "norm"} and first.rsplit(".", 1)[0] == second.rsplit(".", 1)[0]:
+            text += ": set the reference energy near the pivot energy (spectral_model.pivot_energy) and fit again"
+        hints.append(text)
+    hints += [f"{name} is at its bound: widen the bound or freeze the parameter" for name in at_bounds]
+    return tuple(hints)
+
+
+def _models(datasets):
+    from gpudl4.models import Models
+
+    found = {}
+    for dataset in datasets:
+        for model in dataset.models or []:
+            found.setdefault(id(model), model)
+    return Models(list(found.values()))
+
+
+def _set_errors(result, likelihood):
+    """Write the covariance into the models; every parameter's error follows."""
+    if result.covariance_matrix is None:
+        return
+    models = result.models
+    parameters = list(models.parameters)
+    where = [next((i for i, p in enumerate(likelihood.parameters) if p is q), None) for q in parameters]
+    full = np.zeros((len(parameters), len(parameters)))
+    rows = [i for i, w in enumerate(where) if w is not None]
+    columns = [where[i] for i in rows]
+    full[np.ix_(rows, rows)] = result.covariance_matrix[np.ix_(columns, columns)]
+    models.covariance = full

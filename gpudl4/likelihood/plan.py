@@ -1,0 +1,272 @@
+"""Compile datasets and models into a likelihood: a pure function of one float64 vector, with exact gradients.
+
+Use it directly for anything that needs many evaluations at one set of IRFs (samplers, scans, own minimisers)::
+
+    likelihood = gpudl4.compile(datasets)
+    stat, gradient = likelihood.value_and_gradient(likelihood.theta0)
+
+`gpudl4.Fit` is built on it. A likelihood never looks at the datasets and models again: editing them has no effect until the next compile.
+"""
+
+import warnings
+
+import numpy as np
+
+from gpudl4.core.backend import backend_of, get_backend
+from gpudl4.core.errors import BackendError, DatasetError, ModelError
+
+from .build import build_term, models_of
+from .pack import Pack
+from .terms import PriorTerm
+
+__all__ = ["Likelihood", "Plan", "compile"]
+
+
+def _as_list(datasets):
+    return list(datasets) if hasattr(datasets, "__iter__") and not hasattr(datasets, "counts") else [datasets]
+
+
+def _unique(models):
+    found = {}
+    for model in models:
+        found.setdefault(id(model), model)
+    return list(found.values())
+
+
+class Plan:
+    """Everything a likelihood needs and nothing that changes; may be shared between threads and workspaces.
+
+    Attributes
+    ----------
+    pack : Pack
+        Free parameters.
+    terms : tuple of DatasetTerm
+    priors : PriorTerm
+    datasets, models
+        What was compiled, kept only for `Likelihood.recompile`.
+    """
+
+    def __init__(self, datasets, models, pack, terms, priors, options):
+        self.datasets, self.models, self.pack = tuple(datasets), models, pack
+        self.terms, self.priors, self.options = tuple(terms), priors, options
+
+
+def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True):
+    """Compile datasets with their models.
+
+    Parameters
+    ----------
+    datasets : dataset, list of datasets or Datasets
+    models : Models, optional
+        Used instead of the datasets' own models.
+    backend : {"auto", "numpy"}
+        Where to run. Only the CPU engine exists in this version.
+    dtype : {"float64", "float32"}
+        Precision of the FFTs of extended sources. Sums are double in any case.
+    irf_positions : dict, optional
+        Model name -> `~astropy.coordinates.SkyCoord` where its PSF and energy dispersion are taken, instead of its own position.
+    priors : bool
+        Whether the priors of the parameters are part of the statistic.
+
+    Returns
+    -------
+    Likelihood
+
+    Raises
+    ------
+    DatasetError
+        If a dataset lacks what its models need, holds NaN or negative values inside its mask, or no dataset has a bin to fit.
+    ModelError
+        If no model contributes to any dataset.
+    """
+    datasets = _as_list(datasets)
+    if not datasets:
+        raise DatasetError("no dataset was given: pass a dataset, a list of datasets or Datasets")
+    if str(np.dtype(dtype)) not in ("float32", "float64"):
+        raise BackendError(f"dtype {dtype!r} is not supported: choose 'float64' or 'float32'")
+    _check_backend(datasets, backend)
+    per_dataset = [models_of(d, models) for d in datasets]
+    unique = _unique(m for ms in per_dataset for m in ms)
+    pack = Pack(unique)
+    terms, contributing = [], set()
+    for dataset, own in zip(datasets, per_dataset, strict=True):
+        term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype))
+        if term is not None:
+            terms.append(term)
+            contributing.update(names)
+    if not terms:
+        names = ", ".join(f"'{d.name}'" for d in datasets)
+        raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
+    if unique and not contributing and pack.names:
+        raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
+    options = {"backend": backend, "dtype": dtype, "priors": priors}
+    plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), options)
+    return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
+
+
+def _check_backend(datasets, backend):
+    """Only host data can be compiled today; say so instead of copying behind the user's back."""
+    wanted = get_backend("numpy" if backend == "auto" else backend)
+    homes = {backend_of(d.counts.data).name for d in datasets if d.counts is not None}
+    if wanted.name != "numpy" or homes - {"numpy"}:
+        raise BackendError("the likelihood runs on the CPU in this version: compile host datasets (dataset.to_host()) with backend='numpy'")
+
+
+def _frozen_priors(models):
+    """Priors of frozen parameters: a constant of the statistic, counted as gammapy counts it."""
+    total = 0.0
+    for model in models:
+        for p in model.parameters:
+            if p.frozen and getattr(p, "prior", None) is not None:
+                total += p.prior.value_and_gradient(p.value)[0]
+    return total
+
+
+class Likelihood:
+    """The fit statistic of compiled datasets as a function of theta, the free parameters in their own units.
+
+    Attributes
+    ----------
+    names : tuple of str
+        ``model.parameter``.
+    parameters : tuple of Parameter
+        The same, as objects; only for writing results back.
+    theta0 : float64 array[P]
+        Values at compile time.
+    bounds : float64 array[P, 2]
+    backend : str
+        Where it runs.
+    """
+
+    def __init__(self, plan, prior_constant=0.0):
+        self.plan = plan
+        self.names, self.parameters = plan.pack.names, plan.pack.parameters
+        self.theta0, self.bounds = plan.pack.theta0.copy(), plan.pack.bounds.copy()
+        self.backend = "numpy"
+        self._prior_constant = prior_constant
+        self._workspace = self.workspace(1)
+
+    def __repr__(self):
+        return f"<Likelihood: {len(self.plan.terms)} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
+
+    @property
+    def n_bins(self):
+        """Number of bins in the fit mask of all datasets."""
+        return sum(t.n_bins for t in self.plan.terms)
+
+    @property
+    def memory(self):
+        """Bytes by dataset and item, workspace included: ``{dataset: {item: bytes}}``."""
+        out = {}
+        for term, workspace in zip(self.plan.terms, self._workspace, strict=True):
+            out[term.name] = {**term.memory, "workspace": workspace.mu.nbytes + workspace.slope.nbytes}
+        return out
+
+    def workspace(self, batch):
+        """Buffers for `batch` parameter vectors, to be handed to `evaluate`."""
+        return tuple(term.workspace(batch) for term in self.plan.terms)
+
+    def value(self, theta, cells=None):
+        """Statistic at ``theta[P]``, float."""
+        return float(self._run(self._thetas(theta), self._workspace, False, cells)[0][0])
+
+    def value_and_gradient(self, theta, cells=None):
+        """Statistic and gradient at ``theta[P]``.
+
+        Parameters
+        ----------
+        theta : array[P]
+        cells : list, optional
+            Pixel cells as `cells` returns them, to be held instead of the theta's own. With the cells held the function is smooth.
+
+        Returns
+        -------
+        float, float64 array[P]
+        """
+        stat, gradient = self._run(self._thetas(theta), self._workspace, True, cells)
+        return float(stat[0]), gradient[0]
+
+    def evaluate(self, thetas, workspace=None):
+        """Statistic[B] and gradient[B, P] at ``thetas[B, P]``; `workspace` from `workspace(B)` saves allocations."""
+        thetas = np.ascontiguousarray(thetas, dtype=np.float64)
+        if thetas.ndim != 2 or thetas.shape[1] != len(self.names):
+            raise ValueError(f"thetas has shape {thetas.shape}, wanted (batch, {len(self.names)})")
+        return self._run(thetas, self.workspace(len(thetas)) if workspace is None else workspace, True, None)
+
+    def _thetas(self, theta):
+        theta = np.asarray(theta, dtype=np.float64)
+        if theta.shape != (len(self.names),):
+            raise ValueError(f"theta has shape {theta.shape}, wanted ({len(self.names)},): {', '.join(self.names)}")
+        return theta[np.newaxis]
+
+    def _run(self, thetas, workspace, want_gradient, cells):
+        stat = np.full(len(thetas), self._prior_constant)
+        gradient = np.zeros(thetas.shape) if want_gradient else None
+        for i, term in enumerate(self.plan.terms):
+            term.evaluate(thetas, workspace[i], stat, gradient, None if cells is None else cells[i])
+        self.plan.priors.evaluate(thetas, stat, gradient)
+        return stat, gradient
+
+    def fisher(self, theta, cells=None):
+        """Expected second derivative of the statistic, float64 array[P, P]; its covariance is ``2 inv(fisher)``."""
+        theta = self._thetas(theta)[0]
+        matrix = np.zeros((len(theta), len(theta)))
+        for i, term in enumerate(self.plan.terms):
+            term.fisher(theta, matrix, self._workspace[i], None if cells is None else cells[i])
+        self.plan.priors.fisher(theta, matrix)
+        return matrix
+
+    def hessian(self, theta, cells=None, steps=None):
+        """Observed second derivative of the statistic, array[P, P], by central differences of the exact gradient in one cell.
+
+        Parameters
+        ----------
+        theta : array[P]
+        cells : list, optional
+            Cells to hold; by default those of theta.
+        steps : array[P], optional
+            Step per parameter; by default a hundredth of its error from the Fisher matrix.
+        """
+        theta = self._thetas(theta)[0]
+        cells = self.cells(theta) if cells is None else cells
+        if steps is None:
+            diagonal = np.diag(self.fisher(theta, cells))
+            steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+        matrix = np.zeros((len(theta), len(theta)))
+        for i, step in enumerate(steps):
+            if step <= 0:
+                continue
+            up, down = theta.copy(), theta.copy()
+            up[i] += step
+            down[i] -= step
+            matrix[i] = (self.value_and_gradient(up, cells)[1] - self.value_and_gradient(down, cells)[1]) / (up[i] - down[i])
+        return (matrix + matrix.T) / 2
+
+    def cells(self, theta):
+        """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""
+        thetas = self._thetas(theta)
+        return [term.cells(thetas) for term in self.plan.terms]
+
+    def is_valid(self, theta):
+        """Whether the IRFs, cutouts and samplings fixed at compile time still serve this theta."""
+        theta = self._thetas(theta)[0]
+        return all(term.is_valid(theta) for term in self.plan.terms)
+
+    def npred(self, theta):
+        """Predicted counts per dataset in its active region: list of (array[K, A], flat pixel index array[A])."""
+        theta = self._thetas(theta)[0]
+        return [(term.npred(theta), term.region.pixels) for term in self.plan.terms]
+
+    def recompile(self, theta):
+        """The same datasets and models compiled at another theta: the parameters are set to it, and left there."""
+        for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):
+            parameter.value = float(value)
+        plan = self.plan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what there was to say was said by the first compile
+            return compile(list(plan.datasets), plan.models, **plan.options)
+
+    def unconstrained(self, theta):
+        """Names of free parameters that no bin of any dataset depends on at this theta."""
+        diagonal = np.diag(self.fisher(theta))
+        return [name for name, value in zip(self.names, diagonal, strict=True) if not value > 0]

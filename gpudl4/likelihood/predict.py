@@ -1,0 +1,64 @@
+"""Predicted counts on the whole map, for people: what `MapDataset.npred` and its relatives are made of.
+
+Everything is compiled for the call and dropped afterwards, so the answer depends on the dataset and models as they are now.
+"""
+
+import numpy as np
+
+from gpudl4.core.errors import DatasetError
+
+from .build import _background, _background_template, is_background, make_component, models_of, render
+from .pack import Pack
+
+__all__ = ["background", "npred_by_model", "npred_signal"]
+
+
+def _shape(dataset):
+    for name in ("counts", "background", "mask_safe"):
+        if getattr(dataset, name, None) is not None:
+            return getattr(dataset, name).data.shape
+    raise DatasetError(f"dataset '{dataset.name}' has neither counts nor background nor mask_safe: its energy axis is unknown")
+
+
+def npred_by_model(dataset, models=None):
+    """Predicted counts of each source.
+
+    Parameters
+    ----------
+    dataset : MapDataset
+    models : Models, optional
+        Instead of the dataset's own.
+
+    Returns
+    -------
+    dict
+        Model name -> float64 array[K, ny, nx]; models that cannot reach the dataset are left out.
+    """
+    shape = _shape(dataset)
+    sources = [m for m in models_of(dataset, models) if not is_background(m)]
+    pack = Pack(sources)
+    out = {}
+    for model in sources:
+        component = make_component(dataset, model, pack)
+        if component is not None:
+            out[model.name] = render(component, pack.theta0[np.newaxis], shape[-2:], shape[0])
+    return out
+
+
+def npred_signal(dataset, models=None):
+    """Predicted counts of all sources together, float64 array[K, ny, nx]."""
+    out = np.zeros(_shape(dataset))
+    for counts in npred_by_model(dataset, models).values():
+        out += counts
+    return out
+
+
+def background(dataset, models=None):
+    """Background after its model, array[K, ny, nx], or None if the dataset has none."""
+    if dataset.background is None:
+        return None
+    own = [m for m in models_of(dataset, models) if is_background(m)]
+    norm, _ = _background(dataset, own, Pack([])).norm(np.zeros((1, 0)))
+    if not own:
+        return dataset.background.data.copy()
+    return norm[0][:, np.newaxis, np.newaxis] * _background_template(dataset, own)

@@ -1,0 +1,170 @@
+"""What a source at one position meets: exposure on its cutout, the PSF kernel and the energy-dispersion matrix there.
+
+A `Response` is made when a likelihood is compiled and never changes. The cutout follows gammapy's rule: wide enough for the PSF kernel
+plus twice the model's radius and margin, an odd number of pixels, trimmed at the map's edge.
+"""
+
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from gpudl4.core.errors import DatasetError
+from gpudl4.core.units import conversion_factor
+
+from .region import Box
+
+__all__ = ["CUTOUT_MARGIN", "PSF_CONTAINMENT", "Response", "make_response"]
+
+CUTOUT_MARGIN = 0.1  # deg, added around a model's radius; gammapy's CUTOUT_MARGIN
+PSF_CONTAINMENT = 0.999  # PSF kernels end at this containment; gammapy's PSF_CONTAINMENT
+
+
+@dataclass(frozen=True)
+class Response:
+    """The instrument as one source sees it.
+
+    Attributes
+    ----------
+    box : Box
+        Cutout in map pixels.
+    exposure : array[L, ny, nx]
+        Exposure on the cutout in cm2 s (times ``scale``), dtype of the file.
+    scale : float
+        Factor from the stored exposure to cm2 s.
+    edisp : float64 array[L, K]
+    first, last : int64 array[L]
+        Range of reconstructed bins that true bin l reaches.
+    psf : float64 array[L or K, h, w]
+        Kernel with odd sizes; a single 1 where there is no PSF.
+    psf_last : bool
+        True if the PSF is in reconstructed energy and acts after the energy dispersion.
+    position : SkyCoord
+        Where PSF and energy dispersion were taken.
+    """
+
+    box: Box
+    exposure: np.ndarray
+    scale: float
+    edisp: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    psf: np.ndarray
+    psf_last: bool
+    position: SkyCoord
+
+    @property
+    def nbytes(self):
+        """Bytes held."""
+        return self.exposure.nbytes + self.edisp.nbytes + self.psf.nbytes
+
+
+def make_response(dataset, model, position=None):
+    """Response of a dataset at a model's position.
+
+    Parameters
+    ----------
+    dataset : dataset with counts or background geometry, exposure, psf, edisp
+    model : SkyModel
+    position : SkyCoord, optional
+        Where to take the IRFs instead of the model's own position. The cutout follows it too.
+
+    Returns
+    -------
+    Response or None
+        None when the cutout does not overlap the map or no bin of the mask lies in reach.
+    """
+    exposure_map = dataset.exposure
+    if exposure_map is None:
+        raise DatasetError(f"dataset '{dataset.name}' has no exposure, which the model '{model.name}' needs: set dataset.exposure")
+    apply = model.apply_irf
+    position = model.position if position is None else position
+    geom = exposure_map.geom
+    energy_axis = _reco_geom(dataset).axes["energy"]
+    energy_axis_true = geom.axes["energy_true"]
+
+    psf, psf_last, width = np.ones((1, 1, 1)), False, 0.0
+    if dataset.psf is not None:
+        psf_last = dataset.psf.energy_name == "energy"
+        kernel = dataset.psf.get_psf_kernel(
+            geom=_reco_geom(dataset) if psf_last else geom, position=position, containment=PSF_CONTAINMENT
+        ).psf_kernel_map
+        width = float(np.max(u.Quantity(kernel.geom.width).to_value("deg")))
+        if apply["psf"]:
+            psf = np.ascontiguousarray(kernel.data, dtype=np.float64)
+    n_planes = energy_axis.nbin if psf_last else energy_axis_true.nbin
+    if psf.shape[0] == 1 and n_planes > 1:
+        psf = np.repeat(psf, n_planes, axis=0)
+
+    radius = model.evaluation_radius
+    if radius is None:
+        box = Box(0, 0, *geom.data_shape[-2:])
+    else:
+        radius = radius.to_value("deg")
+        if not _contributes(dataset, geom, position, 2 * radius + CUTOUT_MARGIN + width):
+            return None
+        box = cutout_box(geom, position, width + 2 * (radius + CUTOUT_MARGIN))
+        if box is None:
+            return None
+
+    cube = exposure_map.data[(slice(None), *box.slices)]
+    scale = 1.0
+    if apply["exposure"]:
+        scale = conversion_factor(exposure_map.unit, "cm2 s", f"exposure of dataset '{dataset.name}'")
+        cube = np.ascontiguousarray(cube)
+    else:
+        cube = np.ones(cube.shape)
+    edisp = _edisp_matrix(dataset, position, energy_axis, energy_axis_true, apply["edisp"])
+    first, last = _reach(edisp)
+    return Response(box, cube, scale, edisp, first, last, psf, psf_last, position)
+
+
+def cutout_box(geom, position, width_deg):
+    """Box of gammapy's odd, trimmed cutout around a position, or None outside the map."""
+    slices = geom.cutout_slices(position, width_deg * u.deg, odd_npix=True)
+    if slices is None:
+        return None
+    rows, columns = slices["parent-slices"]
+    return Box(int(rows.start), int(columns.start), int(rows.stop - rows.start), int(columns.stop - columns.start))
+
+
+def _reco_geom(dataset):
+    for name in ("counts", "background", "mask_safe"):
+        field = getattr(dataset, name, None)
+        if field is not None:
+            return field.geom
+    raise DatasetError(f"dataset '{dataset.name}' has neither counts nor background nor mask_safe: its energy axis is unknown")
+
+
+def _edisp_matrix(dataset, position, energy_axis, energy_axis_true, apply):
+    """Matrix[L, K]; the overlap of true and reconstructed bins where there is no energy dispersion."""
+    if dataset.edisp is not None and apply:
+        kernel = dataset.edisp.get_edisp_kernel(position=position, energy_axis=energy_axis)
+    else:
+        from gpudl4.irf import EDispKernel
+
+        kernel = EDispKernel.from_diagonal_response(energy_axis=energy_axis, energy_axis_true=energy_axis_true)
+    return np.ascontiguousarray(kernel.pdf_matrix, dtype=np.float64)
+
+
+def _reach(edisp):
+    """First and one-past-last reconstructed bin with a non-zero entry, per true bin."""
+    nonzero = edisp != 0
+    any_ = nonzero.any(axis=1)
+    first = np.where(any_, nonzero.argmax(axis=1), 0)
+    last = np.where(any_, edisp.shape[1] - nonzero[:, ::-1].argmax(axis=1), 0)
+    return first.astype(np.int64), last.astype(np.int64)
+
+
+def _contributes(dataset, geom, position, width_deg):
+    """Whether any bin of the fit mask lies in the (even or odd) cutout of this width, as gammapy decides it."""
+    try:
+        slices = geom.cutout_slices(position, width_deg * u.deg)
+    except ValueError:
+        return False
+    if slices is None:
+        return False
+    rows, columns = slices["parent-slices"]
+    mask = dataset.mask
+    return True if mask is None else bool(mask.data[:, rows, columns].any())
