@@ -20,6 +20,7 @@ from gpudl4.likelihood import compile
 
 from .cells import kinks, moving_points
 from .certify import certify
+from .profile import Profiler
 from .result import FitResult, strong_correlations
 from .scoring import Counter, approach, descend, explore
 
@@ -90,6 +91,77 @@ class Fit:
     def optimize(self, datasets, models=None):
         """Minimise only; the result has no covariance."""
         return self._run(datasets, models, with_covariance=False)
+
+    def confidence(self, datasets, parameter, sigma=1, reoptimize=True):
+        """Asymmetric error from the profile of the statistic (like MINOS).
+
+        Parameters
+        ----------
+        datasets : Datasets, list of datasets or dataset
+            With models at their best fit.
+        parameter : Parameter or str
+            The object, ``"model.parameter"``, or a name that is unique.
+        sigma : float
+            The statistic rises by ``sigma ** 2``.
+        reoptimize : bool
+            Fit the other parameters at each point.
+
+        Returns
+        -------
+        dict
+            ``errp``, ``errn`` (positive; NaN where a bound comes first), ``nfev``, ``success``, ``stat``.
+        """
+        profiler = Profiler(datasets)
+        index = profiler.index(parameter)
+        step = sigma * _profile_error(profiler, index)
+        errp, errn = (profiler.crossing(index, direction, sigma**2, step, reoptimize) for direction in (1, -1))
+        success = bool(np.isfinite(errp) and np.isfinite(errn))
+        return {"errp": errp, "errn": errn, "nfev": profiler.counter.values + profiler.counter.gradients, "success": success,
+                "stat": profiler.best.stat}  # fmt: skip
+
+    def stat_profile(self, datasets, parameter, reoptimize=False):
+        """Statistic at the parameter's ``scan_values``.
+
+        Returns
+        -------
+        dict
+            ``{name}_scan``: values; ``stat_scan``: statistic.
+        """
+        profiler = Profiler(datasets)
+        index = profiler.index(parameter)
+        own = profiler.likelihood.parameters[index]
+        values = np.asarray(own.scan_values, dtype=np.float64)
+        stat = np.array([profiler.at([index], [v], reoptimize)[0] for v in values])
+        return {f"{own.name}_scan": values, "stat_scan": stat}
+
+    def stat_surface(self, datasets, x, y, reoptimize=False):
+        """Statistic on the grid of the ``scan_values`` of two parameters.
+
+        Returns
+        -------
+        dict
+            ``{x}_scan``, ``{y}_scan``: values; ``stat_scan``: array[x, y].
+        """
+        profiler = Profiler(datasets)
+        pair = [profiler.index(x), profiler.index(y)]
+        first, second = (profiler.likelihood.parameters[i] for i in pair)
+        xs, ys = np.asarray(first.scan_values, dtype=np.float64), np.asarray(second.scan_values, dtype=np.float64)
+        stat = np.array([[profiler.at(pair, [a, b], reoptimize)[0] for b in ys] for a in xs])
+        return {f"{first.name}_scan": xs, f"{second.name}_scan": ys, "stat_scan": stat}
+
+    def stat_contour(self, datasets, x, y, numpoints=10, sigma=1):
+        """Contour of two parameters where the profiled statistic has risen by ``sigma ** 2``.
+
+        Returns
+        -------
+        dict
+            ``{x}``, ``{y}``: coordinates of the points; ``success``.
+        """
+        profiler = Profiler(datasets)
+        pair = [profiler.index(x), profiler.index(y)]
+        points, found = profiler.contour(*pair, float(sigma) ** 2, numpoints)
+        first, second = (profiler.likelihood.parameters[i].name for i in pair)
+        return {first: points[:, 0], second: points[:, 1], "success": bool(found)}
 
     def _run(self, datasets, models, with_covariance):
         begun = time.perf_counter()
@@ -202,6 +274,20 @@ class Fit:
         )
 
 
+def _profile_error(profiler, index):
+    """First guess of a parameter's error, from the Fisher matrix."""
+    covariance = _inverse_alive(profiler.best.fisher)
+    return np.sqrt(2.0 * covariance[index, index])
+
+
+def _inverse_alive(fisher):
+    """Inverse over the parameters that have any curvature, NaN elsewhere."""
+    alive = np.diag(fisher) > 0
+    out = np.full(fisher.shape, np.nan)
+    out[np.ix_(alive, alive)] = _inverse(fisher[np.ix_(alive, alive)])
+    return out
+
+
 def _positive(matrix):
     try:
         np.linalg.cholesky(matrix)
@@ -221,9 +307,7 @@ def _inverse(matrix):
 def _hints(names, minimum, at_bounds, parameters):
     """Advice: strong correlations, parameters at their bounds."""
     hints = []
-    alive = np.diag(minimum.fisher) > 0
-    covariance = np.full(minimum.fisher.shape, np.nan)
-    covariance[np.ix_(alive, alive)] = _inverse(minimum.fisher[np.ix_(alive, alive)])
+    covariance = _inverse_alive(minimum.fisher)
     kinds = {n: p.name for n, p in zip(names, parameters, strict=True)}
     for first, second, value in strong_correlations(names, covariance):
         text = f"{first} and {second} are correlated by {value:.4f}"

@@ -159,7 +159,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
     return likelihood, theta
 
 
-def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give_up_above=np.inf, watch=None):
+def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give_up_above=np.inf, watch=None, bounds=None):
     """Minimum of the statistic in one cell.
 
     Parameters
@@ -178,6 +178,8 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
         Return early if the model, trusted generously, cannot get below this statistic.
     watch : callable, optional
         Called with (theta, stat) after each accepted step.
+    bounds : array[P, 2], optional
+        Instead of the likelihood's; equal bounds hold a parameter, as profiles need it.
 
     Returns
     -------
@@ -185,13 +187,14 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
         None if given up.
     """
     points = moving_points(likelihood)
+    bounds = likelihood.bounds if bounds is None else bounds
     damping, own = DAMPING_MIN, fisher is None
     stat, gradient = _evaluate(likelihood, theta, cells, counter)
     if own:
         fisher = _fisher(likelihood, theta, cells, counter)
     converged = False
     for _ in range(MAX_STEPS):
-        matrix, limit, owner = _bound_constraints(theta, likelihood.bounds)
+        matrix, limit, owner = _bound_constraints(theta, bounds)
         borders, border_limit = border_constraints(points, theta, cells)
         constraints = np.vstack([matrix, borders]), np.concatenate([limit, border_limit])
         step, promised, active = _step(gradient, fisher, damping, constraints)
@@ -203,7 +206,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
         if not own and promised < 1.0:  # close enough that this cell's own curvature pays
             fisher, own = _fisher(likelihood, theta, cells, counter), True
             continue
-        trial = np.clip(theta + step, *likelihood.bounds.T)
+        trial = np.clip(theta + step, *bounds.T)
         new_stat, new_gradient = _evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat)
         if np.isfinite(new_stat) and stat - new_stat > 0.1 * promised - rounding:
@@ -226,20 +229,21 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
     return Minimum(theta, stat, gradient, fisher, cells, promised, converged, at_bound, bool(active[len(owner) :].any()))
 
 
-def explore(likelihood, minimum, counter, watch=None):
+def explore(likelihood, minimum, counter, watch=None, bounds=None):
     """Look into the neighbouring cells of each point source and go on from the best, until none is better."""
     points = moving_points(likelihood)
+    bounds = likelihood.bounds if bounds is None else bounds
     visited = {_key(minimum.cells)}
     improved = bool(points)
     while improved:
         improved = False
         for start in neighbours(points, minimum.theta, minimum.cells):
-            start = np.clip(start, *likelihood.bounds.T)
+            start = np.clip(start, *bounds.T)
             cells = likelihood.cells(start)
             if _key(cells) in visited or not likelihood.is_valid(start):
                 continue
             visited.add(_key(cells))
-            other = descend(likelihood, start, cells, counter, fisher=minimum.fisher, give_up_above=minimum.stat)
+            other = descend(likelihood, start, cells, counter, fisher=minimum.fisher, give_up_above=minimum.stat, bounds=bounds)
             if other is not None and other.stat < minimum.stat - 1e-6:
                 minimum, improved = other, True
                 if watch is not None:

@@ -7,6 +7,7 @@ shape, sources with a free shape are evaluated anew each time.
 import logging
 import warnings
 
+import astropy.units as u
 import numpy as np
 
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
@@ -89,9 +90,8 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64):
     if hasattr(model.spatial_model, "bind_point"):
         spatial = model.spatial_model.bind_point(image_geom)
         return PointComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
-    box = response.box
-    rows, columns = box.slices
-    spatial = model.spatial_model.bind_image(image_geom.slice_pixels(rows, columns))
+    cutout = image_geom if response.width is None else image_geom.cutout(response.position, response.width * u.deg, odd_npix=True)
+    spatial = model.spatial_model.bind_image(cutout)
     return ImageComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
 
 

@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from gpudl4.core.errors import DatasetError
+from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
 from .region import Box
@@ -42,6 +42,8 @@ class Response:
         True if the PSF is in reconstructed energy and acts after the energy dispersion.
     position : SkyCoord
         Where PSF and energy dispersion were taken.
+    width : float or None
+        Width of the cutout in degrees; None for the whole map.
     """
 
     box: Box
@@ -53,6 +55,7 @@ class Response:
     psf: np.ndarray
     psf_last: bool
     position: SkyCoord
+    width: float | None
 
     @property
     def nbytes(self):
@@ -99,14 +102,13 @@ def make_response(dataset, model, position=None):
 
     radius = model.evaluation_radius
     if radius is None:
-        box = Box(0, 0, *geom.data_shape[-2:])
+        box, width = Box(0, 0, *geom.data_shape[-2:]), None
     else:
         radius = radius.to_value("deg")
         if not _contributes(dataset, geom, position, 2 * radius + CUTOUT_MARGIN + width):
             return None
-        box = cutout_box(geom, position, width + 2 * (radius + CUTOUT_MARGIN))
-        if box is None:
-            return None
+        width = width + 2 * (radius + CUTOUT_MARGIN)
+        box = cutout_box(geom, position, width)
 
     cube = exposure_map.data[(slice(None), *box.slices)]
     scale = 1.0
@@ -117,15 +119,12 @@ def make_response(dataset, model, position=None):
         cube = np.ones(cube.shape)
     edisp = _edisp_matrix(dataset, position, energy_axis, energy_axis_true, apply["edisp"])
     first, last = _reach(edisp)
-    return Response(box, cube, scale, edisp, first, last, psf, psf_last, position)
+    return Response(box, cube, scale, edisp, first, last, psf, psf_last, position, width)
 
 
-def cutout_box(geom, position, width_deg):
-    """Box of gammapy's odd, trimmed cutout around a position, or None outside the map."""
-    slices = geom.cutout_slices(position, width_deg * u.deg, odd_npix=True)
-    if slices is None:
-        return None
-    rows, columns = slices["parent-slices"]
+def cutout_box(geom, position, width_deg, odd_npix=True):
+    """Box of gammapy's trimmed cutout around a position; GeometryError outside the map."""
+    rows, columns = geom.cutout_slices(position, width_deg * u.deg, odd_npix=odd_npix)["parent-slices"]
     return Box(int(rows.start), int(columns.start), int(rows.stop - rows.start), int(columns.stop - columns.start))
 
 
@@ -158,13 +157,10 @@ def _reach(edisp):
 
 
 def _contributes(dataset, geom, position, width_deg):
-    """Whether any bin of the fit mask lies in the (even or odd) cutout of this width, as gammapy decides it."""
+    """Whether any bin of the fit mask lies in a cutout of this width, as gammapy decides it."""
     try:
-        slices = geom.cutout_slices(position, width_deg * u.deg)
-    except ValueError:
+        box = cutout_box(geom, position, width_deg, odd_npix=False)
+    except GeometryError:
         return False
-    if slices is None:
-        return False
-    rows, columns = slices["parent-slices"]
     mask = dataset.mask
-    return True if mask is None else bool(mask.data[:, rows, columns].any())
+    return True if mask is None else bool(mask.data[(slice(None), *box.slices)].any())

@@ -69,7 +69,7 @@ class DatasetTerm:
         self.template = self.region.take(template)
         self.mask = self.region.take(mask).view(np.uint8)
         none = np.zeros((counts.shape[0], 0, 0))
-        self.static = none[:, :, 0] if static is None else self.region.take(static)
+        self.static = np.zeros((counts.shape[0], 0)) if static is None else self.region.take(static)
         self._sum_outside(counts, template, none if static is None else static, mask)
 
     def _sum_outside(self, counts, template, static, mask):

@@ -1,0 +1,107 @@
+"""``gpudl4 fit``: datasets and models from files, a fit, and a folder with everything that came out."""
+
+import time
+
+import click
+
+from ..core.errors import OutputError
+from .notices import collected_warnings
+from .output import MANIFEST, staged_folder
+from .pictures import can_plot, write_pictures
+from .record import input_files, write_json
+
+__all__ = ["fit"]
+
+NOT_CONVERGED = 3
+
+
+def _plural(number, noun):
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _read(datasets_file, models_file, backend):
+    """Datasets with their models, on the device of the backend."""
+    from ..datasets import Datasets
+    from ..models import Models
+
+    datasets = Datasets.read(datasets_file)
+    click.echo(f"Read {_plural(len(datasets), 'dataset')} from {datasets_file}: {', '.join(datasets.names)}")
+    models = Models.read(models_file)
+    free = len(models.parameters.free_unique_parameters)
+    click.echo(f"Read {_plural(len(models), 'model')} with {_plural(free, 'free parameter')} from {models_file}")
+    if backend == "cupy":
+        datasets = Datasets([dataset.to_device(backend) for dataset in datasets])
+    datasets.models = models
+    return datasets, models
+
+
+def _record(result, inputs, seconds, command):
+    """What goes into ``result.json``, but for the list of files."""
+    fitted = result.to_dict()
+    fitted["covariance"] = {"names": list(result.names), "matrix": fitted["covariance"], "kind": fitted.pop("covariance_kind")}
+    return {"command": command, "inputs": inputs, **fitted, "seconds": {key: round(value, 3) for key, value in seconds.items()}}
+
+
+def _write(stage, result, datasets, models, record, with_plots):
+    """Write everything into the folder and name it in the record."""
+    models.write(stage / "models.yaml", full_output=True)
+    begun = time.perf_counter()
+    if with_plots:
+        write_pictures(datasets, models, stage)
+        record["seconds"]["plots"] = round(time.perf_counter() - begun, 3)
+    record["files"] = sorted([path.name for path in stage.iterdir()] + [MANIFEST])
+    write_json(record, stage / MANIFEST)
+    return record["files"]
+
+
+@click.command()
+@click.argument("datasets", type=click.Path(), metavar="DATASETS.yaml")
+@click.argument("models", type=click.Path(), metavar="MODELS.yaml")
+@click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="Folder of the results.")
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "numpy", "cupy"]),
+    default="auto",
+    show_default=True,
+    help="Where the arrays live; auto leaves the choice to the library.",
+)
+@click.option("--overwrite", is_flag=True, help="Let OUT exist; results of an earlier run in it are replaced.")
+@click.option("--plots/--no-plots", default=None, help="Make pictures. Default: if matplotlib is installed.")
+def fit(datasets, models, output, backend, overwrite, plots):
+    """Fit the models of MODELS.yaml to the datasets of DATASETS.yaml.
+
+    \b
+    OUT receives
+      models.yaml, models_covariance.dat   the models at the minimum, with errors
+      result.json                          values, covariance, why it stopped, versions, hashes of all input files
+      counts.png, model.png, residual_significance.png, images.png, spectrum.png,
+      residual_histogram.png               per dataset (with several, the dataset's name is part of the file name)
+      source_spectra.png                   spectra of the sources with error bands
+
+    Exit code: 0 converged; 3 did not converge (the results are written all the same and say why); 2 bad input, with one line on stderr
+    and nothing left in OUT.
+    """
+    if plots and not can_plot():
+        raise OutputError("pictures need matplotlib, which is not installed: pip install 'gpudl4[plot]', or pass --no-plots")
+    with staged_folder(output, overwrite) as stage:
+        seconds, begun = {}, time.perf_counter()
+        with collected_warnings():
+            loaded, fitted = _read(datasets, models, backend)
+            inputs = input_files(datasets, models)
+            seconds["read"] = time.perf_counter() - begun
+            click.echo("Fitting ...")
+            from ..fit import Fit
+
+            result = Fit(progress=True).run(loaded)
+            seconds["fit"] = result.wall_time
+        click.echo(f"\n{result}")
+        command = ["gpudl4", "fit", datasets, models, "--output", output, "--backend", backend]
+        record = _record(result, inputs, seconds, command)
+        files = _write(stage, result, loaded, fitted, record, can_plot() if plots is None else plots)
+    click.echo(f"Wrote {_plural(len(files), 'file')} to {output}: {', '.join(files)}")
+    if plots is None and not can_plot():
+        click.echo("No pictures: matplotlib is not installed (pip install 'gpudl4[plot]').")
+    if not result.success:
+        click.echo(f"The fit did not converge: {result.message}", err=True)
+        return NOT_CONVERGED
+    return 0

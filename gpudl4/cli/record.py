@@ -1,0 +1,85 @@
+"""The record of a fit, ``result.json``: which files went in, with which versions, what came out, and why it stopped."""
+
+import importlib.metadata
+import json
+import math
+import platform
+from datetime import UTC, datetime
+
+from .. import __version__
+from ..io.files import expand_path, file_digest, read_yaml
+
+__all__ = ["input_files", "versions", "write_json"]
+
+LIBRARIES = ("numpy", "scipy", "astropy", "iminuit", "numba")
+FILE_KEYS = ("filename", "covariance")
+
+
+def versions():
+    """Versions of gpudl4, Python and the libraries that decide numbers, as a dict."""
+    return {
+        "gpudl4": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def _named_files(data):
+    """File names that a datasets or models file refers to, at any depth."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key in FILE_KEYS and isinstance(value, str):
+                yield value
+            else:
+                yield from _named_files(value)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _named_files(item)
+
+
+def input_files(*yaml_files):
+    """The given YAML files and every file they name (FITS data, templates, covariance), with size and SHA-256.
+
+    Parameters
+    ----------
+    *yaml_files : str or pathlib.Path
+        Datasets and models files.
+
+    Returns
+    -------
+    list of dict
+        ``path`` (absolute), ``bytes``, ``sha256``. A named file that does not exist is left out: its reader says so where it matters.
+    """
+    paths = {}
+    for name in yaml_files:
+        path = expand_path(name).resolve()
+        paths[path] = None
+        for named in map(expand_path, _named_files(read_yaml(path, checksum=False))):
+            found = next((candidate for candidate in (path.parent / named, named) if candidate.is_file()), None)
+            if found is not None:
+                paths[found.resolve()] = None
+    return [{"path": str(path), "bytes": path.stat().st_size, "sha256": file_digest(path)} for path in paths]
+
+
+def _finite(value):
+    """The value with NaN and infinities, which JSON does not know, replaced by None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(record, path):
+    """Write a record, with the time of writing and the versions in front.
+
+    Parameters
+    ----------
+    record : dict
+        Plain Python values; NaN and infinities become null.
+    path : pathlib.Path
+        File to write.
+    """
+    head = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
+    text = json.dumps(_finite({**head, **record}), indent=2, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

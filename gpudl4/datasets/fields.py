@@ -1,0 +1,217 @@
+"""The fields of each kind of dataset, as one table; constructors, copies, cutouts, stacking and files loop over it.
+
+To give every dataset a new field, add a row here: what it is called, what it is made of, how it behaves. The checks at the door are here
+too: `check_value` looks at one field alone, `check_agreement` at all of them together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpudl4.core.errors import DatasetError, GeometryError
+from gpudl4.core.units import conversion_factor
+
+__all__ = ["MAP_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
+
+AXIS_TOLERANCE = 1e-4  # relative; IRF files store energies in single precision
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a dataset.
+
+    Attributes
+    ----------
+    name : str
+        Attribute and keyword name.
+    kind : {"map", "mask", "psf", "edisp", "gti", "table"}
+        What it is made of: a `Map`, a boolean `Map`, a `PSFMap` or `RecoPSFMap`, an `EDispMap` or `EDispKernelMap`, a `GTI`, an astropy
+        table.
+    hdu : str
+        HDU it is written to; IRF maps add ``{hdu}_EXPOSURE``, maps add ``{hdu}_BANDS``.
+    axes : tuple of tuple of str
+        Names of the leading axes, fastest first; one tuple for each choice.
+    unit : str or None
+        Unit its values must convert to.
+    stack : {"sum", "or", "exposure-weighted", "union", "columns"}
+        How two fields become one.
+    weights : str or None
+        Which view of the other dataset's mask_safe weights it in stacking: an attribute of the dataset.
+    """
+
+    name: str
+    kind: str
+    hdu: str
+    axes: tuple = ()
+    unit: str | None = None
+    stack: str = "sum"
+    weights: str | None = None
+
+
+_RECO = (("energy",),)
+_TRUE = (("energy_true",),)
+
+MAP_FIELDS = (
+    Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe"),
+    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image"),
+    Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe"),
+    Field("psf", "psf", "PSF", (("rad", "energy_true"), ("rad", "energy")), "sr-1", "exposure-weighted", "mask_safe_psf"),
+    Field("edisp", "edisp", "EDISP", (("migra", "energy_true"), ("energy", "energy_true")), None, "exposure-weighted", "mask_safe_edisp"),
+    Field("mask_safe", "mask", "MASK_SAFE", _RECO, None, "or"),
+    Field("mask_fit", "mask", "MASK_FIT", _RECO, None, "or"),
+    Field("gti", "gti", "GTI", stack="union"),
+    Field("meta_table", "table", "META_TABLE", stack="columns"),
+)
+"""Fields of a `MapDataset`, in the order in which checks name them."""
+
+TABLES = {"MapDataset": MAP_FIELDS}
+
+
+def field_table(tag):
+    """Rows of the table for the kind of dataset with this tag."""
+    return TABLES[tag]
+
+
+def _classes(kind):
+    if kind in ("map", "mask"):
+        from gpudl4.maps import Map
+
+        return (Map,)
+    if kind == "psf":
+        from gpudl4.irf import PSFMap
+
+        return (PSFMap,)  # RecoPSFMap is one
+    if kind == "edisp":
+        from gpudl4.irf import EDispKernelMap, EDispMap
+
+        return (EDispMap, EDispKernelMap)
+    if kind == "gti":
+        from gpudl4.core.gti import GTI
+
+        return (GTI,)
+    from astropy.table import Table
+
+    return (Table,)
+
+
+def main_map(field, value):
+    """The map that holds the values of a field: the field itself, or the map inside an IRF map; None for fields without one."""
+    if value is None or field.kind in ("gti", "table"):
+        return None
+    return getattr(value, f"{field.kind}_map") if field.kind in ("psf", "edisp") else value
+
+
+def check_value(field, value, dataset_name):
+    """Check one value at the door of a dataset and return it; masks become boolean.
+
+    Raises
+    ------
+    DatasetError
+        If it is of the wrong class.
+    GeometryError
+        If its axes are not those of the field.
+    UnitMismatchError
+        If its unit does not convert to the field's.
+    """
+    if value is None:
+        return None
+    where = f"dataset '{dataset_name}', field {field.name}"
+    classes = _classes(field.kind)
+    if not isinstance(value, classes):
+        wanted = " or ".join(cls.__name__ for cls in classes)
+        hint = ""
+        if isinstance(value, np.ndarray):
+            hint = "; wrap the array: Map.from_geom(geom, data=array)"
+        elif type(value).__name__ in ("PSFKernel", "EDispKernel"):
+            hint = f"; {type(value).__name__} belongs to one position, a dataset needs the responses over its field of view"
+        raise DatasetError(f"{where}: {wanted} was wanted, got {type(value).__name__}{hint}")
+    data_map = main_map(field, value)
+    if data_map is None:
+        return value
+    names = tuple(data_map.geom.axes.names)
+    if not any(names[: len(choice)] == choice for choice in field.axes):
+        wanted = " or ".join(str(list(choice)) for choice in field.axes)
+        raise GeometryError(f"{where}: axes {list(names)} were given, {wanted} were wanted (fastest first)")
+    if field.unit is not None:
+        conversion_factor(data_map.unit, field.unit, where)
+    if field.kind == "mask" and data_map.data.dtype != bool:
+        value = value.copy(data=data_map.data.astype(bool))
+    return value
+
+
+def check_agreement(values, dataset_name, fields=MAP_FIELDS):
+    """Check that the fields of one dataset describe the same sky and energies.
+
+    Counts, background and masks need one geometry; the exposure has the same pixels; an energy dispersion has the exposure's true
+    energies, and, as a kernel, the reconstructed energies of the counts; so has a PSF in reconstructed energy. A PSF in true energy is
+    interpolated and may have its own.
+
+    Parameters
+    ----------
+    values : dict
+        Field name to value or None.
+    dataset_name : str
+        For messages.
+
+    Raises
+    ------
+    GeometryError
+        Names dataset and field, what was given and what was wanted.
+    """
+    by_name = {field.name: field for field in fields}
+    where = f"dataset '{dataset_name}'"
+    reference = None
+    for name in ("counts", "background", "mask_safe", "mask_fit"):
+        value = values.get(name)
+        if value is None:
+            continue
+        if reference is None:
+            reference = name, value.geom
+        elif value.geom != reference[1]:
+            raise GeometryError(f"{where}: {_difference(name, value.geom, *reference)}")
+    exposure, edisp, psf = (values.get(name) for name in ("exposure", "edisp", "psf"))
+    if exposure is not None and reference is not None and exposure.geom.to_image() != reference[1].to_image():
+        raise GeometryError(f"{where}: {_difference('exposure', exposure.geom.to_image(), reference[0], reference[1].to_image())}")
+    for name, irf in (("edisp", edisp), ("psf", psf)):
+        if irf is None:
+            continue
+        axes = main_map(by_name[name], irf).geom.axes
+        if "energy" in axes.names and reference is not None:
+            _check_axis(where, name, axes["energy"], reference[0], reference[1].axes["energy"])
+        if name == "edisp" and exposure is not None:
+            _check_axis(where, name, axes["energy_true"], "exposure", exposure.geom.axes["energy_true"])
+
+
+def _difference(name, geom, other_name, other):
+    """Sentence that says where two geometries differ first."""
+    if tuple(geom.data_shape) != tuple(other.data_shape):
+        return f"{name} has shape {tuple(geom.data_shape)}, but {other_name} has {tuple(other.data_shape)}; both must have one geometry"
+    for axis, other_axis in zip(geom.axes, other.axes, strict=False):
+        if axis.name != other_axis.name or not _same_axis(axis, other_axis):
+            return f"{name} has {_describe(axis)}, but {other_name} has {_describe(other_axis)}; both must have one geometry"
+    return f"{name} and {other_name} have the same shape but lie differently on the sky ({_centre(geom)} and {_centre(other)})"
+
+
+def _centre(geom):
+    return f"{geom.frame} {geom.center_skydir.to_string(precision=4)}"
+
+
+def _same_axis(axis, other):
+    if axis.nbin != other.nbin:
+        return False
+    nodes = "edges" if axis.node_type == other.node_type else "center"
+    try:
+        given = getattr(axis, nodes).to_value(other.unit)
+    except ValueError:  # units that do not convert
+        return False
+    return np.allclose(given, getattr(other, nodes).value, rtol=AXIS_TOLERANCE, atol=0)
+
+
+def _describe(axis):
+    edges = axis.edges
+    return f"{axis.nbin} bins in {axis.name} from {edges[0]:.4g} to {edges[-1]:.4g}"
+
+
+def _check_axis(where, name, axis, other_name, other):
+    if not _same_axis(axis, other):
+        raise GeometryError(f"{where}: {name} has {_describe(axis)}, but {other_name} has {_describe(other)}; they must be the same")

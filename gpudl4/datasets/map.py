@@ -1,0 +1,412 @@
+"""`MapDataset`: a counts cube with its exposure, background, responses, masks and models. Use it for every 3D analysis of DL4 data.
+
+Predicted counts and statistic are compiled anew at every call and nothing is kept, so they always follow the present state of the dataset
+and its models. To evaluate many parameter values, compile once: `gpudl4.compile`.
+"""
+
+import numpy as np
+
+from gpudl4.core.errors import DatasetError
+
+from .base import Dataset, FieldValue, make_name
+from .fields import MAP_FIELDS
+from .geoms import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
+from .mapfiles import MapFiles
+from .mapviews import MapViews
+from .metadata import MapDatasetMetaData
+from .verbs import PlotVerbs
+
+__all__ = ["MapDataset"]
+
+STAT_TYPES = ("cash",)
+
+
+class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
+    """Binned counts with everything that is needed to predict them.
+
+    Parameters
+    ----------
+    models : Models or list of models, optional
+        See `models`.
+    counts, background : Map, optional
+        Counts and expected background, axes (energy); dimensionless.
+    exposure : Map, optional
+        Exposure, axes (energy_true), in cm2 s or a unit that converts.
+    psf : PSFMap or RecoPSFMap, optional
+        Point spread function.
+    edisp : EDispMap or EDispKernelMap, optional
+        Energy dispersion.
+    mask_safe, mask_fit : Map, optional
+        True where data can be trusted, and where they shall be fitted; axes (energy).
+    gti : GTI, optional
+        Good time intervals.
+    meta_table : astropy.table.Table, optional
+        One row about each observation.
+    name : str, optional
+        A random one if None. Models refer to datasets by name.
+    meta : MapDatasetMetaData, optional
+        Who made it and when.
+    stat_type : {"cash"}
+        Fit statistic.
+
+    Raises
+    ------
+    DatasetError, GeometryError, UnitMismatchError
+        If a field is of the wrong class, axes, geometry or unit, or fields do not fit together. The message names dataset and field.
+
+    Examples
+    --------
+    >>> from gpudl4.datasets import MapDataset
+    >>> dataset = MapDataset.read("$GAMMAPY_DATA/cta-1dc-gc/cta-1dc-gc.fits.gz")  # doctest: +SKIP
+    """
+
+    tag = "MapDataset"
+
+    counts = FieldValue()
+    exposure = FieldValue()
+    background = FieldValue()
+    psf = FieldValue()
+    edisp = FieldValue()
+    mask_safe = FieldValue()
+    mask_fit = FieldValue()
+    gti = FieldValue()
+    meta_table = FieldValue()
+
+    def __init__(
+        self,
+        models=None,
+        counts=None,
+        exposure=None,
+        background=None,
+        psf=None,
+        edisp=None,
+        mask_safe=None,
+        mask_fit=None,
+        gti=None,
+        meta_table=None,
+        name=None,
+        meta=None,
+        stat_type="cash",
+    ):
+        given = locals()
+        super().__init__(name, {field.name: given[field.name] for field in MAP_FIELDS})
+        self.meta = MapDatasetMetaData() if meta is None else meta
+        self.stat_type = stat_type
+        self.models = models
+
+    @property
+    def stat_type(self):
+        """Name of the fit statistic."""
+        return self._stat_type
+
+    @stat_type.setter
+    def stat_type(self, stat_type):
+        if stat_type not in STAT_TYPES:
+            raise DatasetError(f"dataset '{self.name}': unknown stat_type {stat_type!r}; known: {', '.join(STAT_TYPES)}")
+        self._stat_type = stat_type
+
+    @classmethod
+    def from_geoms(
+        cls, geom, geom_exposure=None, geom_psf=None, geom_edisp=None, reference_time="2000-01-01", name=None, gti=None, **kwargs
+    ):
+        """Empty dataset of the given geometries: zero counts, background and exposure, an all-false mask_safe, no interval.
+
+        Parameters
+        ----------
+        geom : WcsGeom
+            Counts, background and mask_safe.
+        geom_exposure, geom_psf, geom_edisp : WcsGeom, optional
+            Exposure and responses. A PSF geometry with an axis ``energy`` gives a `RecoPSFMap`; an energy dispersion geometry with an
+            axis ``migra`` gives an `EDispMap`, else a kernel map that spreads nothing.
+        reference_time : str or `astropy.time.Time`
+            Reference of the time intervals.
+        name : str, optional
+            A random one if None.
+        gti : GTI, optional
+            Instead of none.
+        **kwargs
+            Further arguments of `MapDataset`.
+        """
+        from gpudl4.core.gti import GTI
+        from gpudl4.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
+        from gpudl4.maps import Map
+
+        fields = {"counts": Map.from_geom(geom, unit=""), "background": Map.from_geom(geom, unit="")}
+        fields["mask_safe"] = Map.from_geom(geom, unit="", dtype=bool)
+        if geom_exposure is not None:
+            fields["exposure"] = Map.from_geom(geom_exposure, unit="m2 s")
+        if geom_edisp is not None:
+            fields["edisp"] = (EDispMap if "migra" in geom_edisp.axes.names else EDispKernelMap).from_geom(geom_edisp)
+        if geom_psf is not None:
+            fields["psf"] = (PSFMap if "energy_true" in geom_psf.axes.names else RecoPSFMap).from_geom(geom_psf)
+        if gti is None:
+            gti = GTI.from_time_intervals([], reference_time=reference_time)
+        return cls(**fields, gti=gti, name=name, **kwargs)
+
+    @classmethod
+    def create(
+        cls,
+        geom,
+        energy_axis_true=None,
+        migra_axis=None,
+        rad_axis=None,
+        binsz_irf=BINSZ_IRF_DEFAULT,
+        reference_time="2000-01-01",
+        name=None,
+        meta_table=None,
+        reco_psf=False,
+        **kwargs,
+    ):
+        """Empty dataset for a counts geometry; see `create_map_dataset_geoms` for the geometries and `from_geoms` for the content.
+
+        Parameters
+        ----------
+        geom : WcsGeom
+            Geometry of the counts, with an axis ``energy``.
+        energy_axis_true : MapAxis, optional
+            Axis ``energy_true``; a copy of the reconstructed axis if None.
+        migra_axis, rad_axis : MapAxis, optional
+            Axes of energy dispersion and PSF.
+        binsz_irf : float
+            Pixel size of the response maps in deg.
+        reference_time : str or `astropy.time.Time`
+            Reference of the time intervals.
+        name : str, optional
+            A random one if None.
+        meta_table : astropy.table.Table, optional
+            One row about each observation.
+        reco_psf : bool
+            PSF in reconstructed energy.
+        **kwargs
+            Further arguments of `MapDataset`.
+        """
+        geoms = create_map_dataset_geoms(geom, energy_axis_true, migra_axis, rad_axis, binsz_irf, reco_psf)
+        return cls.from_geoms(**geoms, reference_time=reference_time, name=name, meta_table=meta_table, **kwargs)
+
+    # ------------------------------------------------------------------------------------------------------------------ predictions
+
+    def _map(self, data):
+        from gpudl4.maps import Map
+
+        return Map.from_geom(self._geom, data=data, unit="")
+
+    def npred_signal(self, model_names=None, stack=True):
+        """Predicted counts of the sky models.
+
+        Parameters
+        ----------
+        model_names : str or list of str, optional
+            Names of the models; all if None.
+        stack : bool
+            True gives the sum. False gives one map per model along an axis ``models``, for the models that contribute.
+
+        Returns
+        -------
+        npred : Map
+            float64. Negative where a model is.
+
+        Raises
+        ------
+        DatasetError
+            If a name is not that of a sky model of this dataset.
+        """
+        from gpudl4.likelihood import predict
+
+        models = self._selected(model_names)
+        if stack or not models:
+            return self._map(predict.npred_signal(self, models) if models else np.zeros(self._geom.data_shape))
+        from gpudl4.maps import LabelMapAxis, Map
+
+        parts = predict.npred_by_model(self, models)
+        axis = LabelMapAxis(labels=list(parts), name="models")
+        geom = self._geom.to_image().to_cube([*self._geom.axes, axis])
+        return Map.from_geom(geom, data=np.stack(list(parts.values())), unit="")
+
+    def _selected(self, names):
+        """Sky models by name; background models are no signal."""
+        found = {model.name: model for model in self.models or () if not _is_background(model)}
+        if names is None:
+            return list(found.values())
+        names = [names] if isinstance(names, str) else list(names)
+        unknown = [name for name in names if name not in found]
+        if unknown:
+            known = ", ".join(found) or "none"
+            raise DatasetError(f"dataset '{self.name}' has no sky model named {', '.join(map(repr, unknown))}; it has {known}")
+        return [found[name] for name in names]
+
+    def npred_background(self):
+        """Predicted background: the background map times the background model of this dataset, if it has one; None without a map.
+
+        Returns
+        -------
+        npred : Map or None
+        """
+        from gpudl4.likelihood import predict
+
+        if self.background is None:
+            return None
+        data = predict.background(self)
+        return self.background.copy() if data is None else self._map(data)
+
+    def npred(self):
+        """Predicted counts of all models and the background, not below zero.
+
+        Returns
+        -------
+        npred : Map
+            float64.
+        """
+        npred = self.npred_signal()
+        background = self.npred_background()
+        if background is not None:
+            npred = self._map(npred.data + background.data)
+        npred.data[npred.data < 0] = 0
+        return npred
+
+    # -------------------------------------------------------------------------------------------------------------------- statistic
+
+    def _need_counts(self, what):
+        if self.counts is None:
+            raise DatasetError(f"dataset '{self.name}' has no counts, which {what} needs: set dataset.counts or call dataset.fake()")
+        return self.counts
+
+    def stat_sum(self):
+        """Cash statistic summed over the bins of `mask` (all bins without one), without priors; compiled anew at every call.
+
+        Returns
+        -------
+        stat : float
+
+        Raises
+        ------
+        DatasetError
+            If the dataset has no counts, or lacks what its models need.
+        """
+        self._need_counts("stat_sum()")
+        from gpudl4.likelihood import compile
+
+        mask = self.mask
+        if mask is not None and not bool(mask.data.any()):
+            return 0.0
+        likelihood = compile([self], priors=False)
+        return float(likelihood.value(likelihood.theta0))
+
+    def stat_array(self):
+        """Cash statistic of every bin, masked or not.
+
+        Returns
+        -------
+        stat : array
+            float64, of the shape of the counts.
+        """
+        from gpudl4.stats import cash
+
+        return cash(self._need_counts("stat_array()").data, self.npred().data)
+
+    def residuals(self, method="diff", **kwargs):
+        """Residual counts, NaN outside the mask.
+
+        Parameters
+        ----------
+        method : {"diff", "diff/model", "diff/sqrt(model)"}
+            Counts minus prediction, as it is or divided by the prediction or its square root.
+        **kwargs
+            Arguments of `Map.smooth` (``width`` "0.1 deg", ``kernel`` "gauss", ``mode`` "constant"); nothing is smoothed without any.
+            Smoothed maps are divided by the smoothed mask.
+
+        Returns
+        -------
+        residuals : Map
+        """
+        npred, counts, mask = self.npred(), self._need_counts("residuals()"), self.mask
+        if mask is not None:
+            npred, counts = npred * mask, counts * mask
+        if kwargs:
+            kwargs = {"mode": "constant", "width": "0.1 deg", "kernel": "gauss", **kwargs}
+            npred, counts = npred.smooth(**kwargs), counts.smooth(**kwargs)
+            if mask is not None:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    smoothed = mask.smooth(**kwargs)
+                    npred, counts = npred / smoothed, counts / smoothed
+        residuals = self._residuals(counts, npred, method)
+        if mask is not None:
+            residuals.data[~mask.data] = np.nan
+        return residuals
+
+    def fake(self, random_state="random-seed"):
+        """Replace the counts by Poisson random numbers around `npred`.
+
+        Parameters
+        ----------
+        random_state : int, "random-seed", "global-rng", `numpy.random.RandomState` or `numpy.random.Generator`
+            Source of random numbers. An int seeds a RandomState and gives the counts that gammapy draws from it.
+        """
+        from gpudl4.core.backend import to_host
+
+        rng = _random_state(random_state)
+        npred = np.nan_to_num(to_host(self.npred().data), nan=0.0, posinf=0.0, neginf=0.0)
+        self.counts = self._map(rng.poisson(npred).astype(float))
+
+    # ------------------------------------------------------------------------------------------------------------------- new datasets
+
+    def cutout(self, position, width, mode="trim", name=None):
+        """Part of the field of view, without models.
+
+        Parameters
+        ----------
+        position : SkyCoord
+            Centre.
+        width : Angle, float (deg) or pair of them
+            Size along longitude and latitude.
+        mode : {"trim", "partial", "strict"}
+            What to do at the border of the map.
+        name : str, optional
+            A random one if None.
+        """
+        fields = {}
+        for field in MAP_FIELDS:
+            value = self._values[field.name]
+            if value is not None and field.kind in ("gti", "table"):
+                value = value.copy()
+            elif value is not None:
+                value = value.cutout(position=position, width=width, mode=mode)
+            fields[field.name] = value
+        return type(self)(**fields, name=make_name(name), stat_type=self.stat_type)
+
+    def to_masked(self, name=None, nan_to_num=True):
+        """Dataset in which everything outside mask_safe is zero, as stacking needs it; without models.
+
+        Parameters
+        ----------
+        name : str, optional
+            A random one if None.
+        nan_to_num : bool
+            Replace values that are not finite by zero.
+        """
+        dataset = type(self).from_geoms(**self.geoms, name=name)
+        dataset.stack(self, nan_to_num=nan_to_num)
+        return dataset
+
+    def stack(self, other, nan_to_num=True):
+        """Add another dataset to this one in place, weighted by the other's mask_safe; see `gpudl4.datasets.stack`."""
+        from .stack import stack_dataset
+
+        stack_dataset(self, other, nan_to_num)
+
+
+def _is_background(model):
+    from gpudl4.models import FoVBackgroundModel
+
+    return isinstance(model, FoVBackgroundModel)
+
+
+def _random_state(init):
+    if isinstance(init, np.random.RandomState | np.random.Generator):
+        return init
+    if init == "global-rng":
+        return np.random.mtrand._rand
+    if init == "random-seed":
+        return np.random.RandomState(None)
+    if isinstance(init, int | np.integer):
+        return np.random.RandomState(init)
+    raise DatasetError(f"random_state must be an int, 'random-seed', 'global-rng', a RandomState or a Generator, got {init!r}")

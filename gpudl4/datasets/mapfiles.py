@@ -1,0 +1,113 @@
+"""Reading and writing of a `MapDataset`: FITS files, HDU lists and entries of datasets files."""
+
+from gpudl4.core.errors import DatasetError, GPUDL4Error
+
+from .fields import MAP_FIELDS
+from .metadata import MapDatasetMetaData
+
+__all__ = ["MapFiles"]
+
+
+class MapFiles:
+    """File verbs of a map dataset, mixed into `MapDataset`."""
+
+    def to_hdulist(self):
+        """List of FITS HDUs (`astropy.io.fits.HDUList`) in the GADF format, with the name and the maker in the primary header."""
+        from gpudl4.io.gadf import write_fields
+
+        return write_fields(self._values, MAP_FIELDS, {"NAME": self.name, **self.meta.to_header()})
+
+    @classmethod
+    def from_hdulist(cls, hdulist, name=None, format="gadf", filename="the file"):
+        """Dataset from a list of FITS HDUs.
+
+        Parameters
+        ----------
+        hdulist : `astropy.io.fits.HDUList`
+            As `to_hdulist` or gammapy make it.
+        name : str, optional
+            A random one if None.
+        format : {"gadf"}
+            Format of the HDUs.
+        filename : str
+            For messages.
+
+        Raises
+        ------
+        DataFileError
+            If parts are missing or do not hold what they should.
+        GeometryError, UnitMismatchError
+            If the parts do not fit together.
+        """
+        from gpudl4.io.gadf import read_fields
+
+        if format != "gadf":
+            raise DatasetError(f"unknown format {format!r}; a MapDataset is read in the format 'gadf'")
+        fields = read_fields(hdulist, MAP_FIELDS, filename)
+        return cls(**fields, name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
+
+    @classmethod
+    def read(cls, filename, name=None, lazy=False, cache=True, format="gadf", checksum=False, backend="numpy"):
+        """Read a dataset from a FITS file, compressed or not.
+
+        Parameters
+        ----------
+        filename : str or pathlib.Path
+            Path; environment variables are expanded.
+        name : str, optional
+            Name; the one in the file if None.
+        lazy, cache : bool
+            Accepted so that scripts for gammapy run; data are always read at once.
+        format : {"gadf"}
+            Format of the file.
+        checksum : bool
+            Verify the checksums in the file, with a warning for each that does not match.
+        backend : {"numpy", "cupy", "auto"} or Backend
+            Where the arrays shall live.
+
+        Raises
+        ------
+        DataFileError
+            If the file is missing, damaged, or no dataset.
+        GeometryError, UnitMismatchError
+            If its parts do not fit together. All messages name the file.
+        """
+        from gpudl4.io.files import open_fits
+
+        with open_fits(filename, checksum=checksum) as hdulist:
+            if name is None:
+                name = hdulist[0].header.get("NAME")
+            try:
+                dataset = cls.from_hdulist(hdulist, name=None if name is None else str(name), format=format, filename=f"'{filename}'")
+            except GPUDL4Error as error:
+                if str(filename) in str(error):
+                    raise
+                raise type(error)(f"'{filename}': {error}") from error
+        return dataset if backend == "numpy" else dataset.to_device(backend)
+
+    def write(self, filename, overwrite=False, checksum=False):
+        """Write a FITS file that gammapy can read; it appears complete or not at all.
+
+        Parameters
+        ----------
+        filename : str or pathlib.Path
+            Path; a name that ends in ``.gz`` is compressed. Missing folders are made.
+        overwrite : bool
+            Replace a file that exists.
+        checksum : bool
+            Write checksums into the headers.
+
+        Raises
+        ------
+        OutputError
+            If the file exists and `overwrite` is False, or the place is not writable.
+        """
+        from gpudl4.io.files import check_output, write_fits
+
+        check_output(filename, overwrite)
+        write_fits(self.to_hdulist(), filename, overwrite=overwrite, checksum=checksum)
+
+    @classmethod
+    def from_dict(cls, data, lazy=False, cache=True, backend="numpy"):
+        """Read the dataset that an entry of a datasets file names (keys ``name`` and ``filename``)."""
+        return cls.read(data["filename"], name=data["name"], lazy=lazy, cache=cache, backend=backend)

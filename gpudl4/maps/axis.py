@@ -1,0 +1,765 @@
+"""`MapAxis`: one non-spatial axis of a map, such as energy, offset or migra.
+
+An axis is defined by nodes, which are bin edges ("edges") or bin centres ("center"), and by the scale ("lin", "log", "sqrt") in
+which bins are equally placed between them. Bin i covers the pixel coordinates i - 0.5 to i + 0.5. An axis never changes: every method
+that looks like a change returns a new axis. Tables and FITS headers of axes are read and written in `axis_tables`.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from astropy import units as u
+
+from ..core.errors import GeometryError, UnitMismatchError
+from .interpolation import interpolate_1d
+
+__all__ = ["MapAxis"]
+
+_TINY = np.finfo(np.float64).tiny
+# Edges that agree to this relative precision count as the same edge.
+EDGE_RTOL = 1e-9
+
+_SCALE = {
+    "lin": lambda x: x,
+    "log": lambda x: np.log(np.clip(x, _TINY, None)),
+    "sqrt": lambda x: np.sign(x) * np.sqrt(np.abs(x)),
+}
+_UNSCALE = {"lin": lambda x: x, "log": lambda x: np.where(np.exp(x) <= 2 * _TINY, 0.0, np.exp(x)), "sqrt": lambda x: x * x}
+_PLOT_SCALE = {"lin": "linear", "sqrt": "linear", "log": "log"}
+
+
+class MapAxis:
+    """Axis of a map.
+
+    Parameters
+    ----------
+    nodes : array-like or `~astropy.units.Quantity`
+        Increasing node values, shape (N,).
+    interp : {"lin", "log", "sqrt"}
+        Scale in which bins are placed between the nodes. The centre of a bin of a "log" axis is the geometric mean of its edges.
+    name : str
+        Name; "energy" (reconstructed) and "energy_true" carry their meaning.
+    node_type : {"edges", "center"}
+        What the nodes are. "center" is for values defined at a point, "edges" for values integrated over a bin.
+    unit : str or `~astropy.units.Unit`
+        Unit of the nodes; ignored when they are a quantity.
+    boundary_type : {"monotonic", "periodic"}
+        A "periodic" axis wraps coordinates into its range; "lin" only.
+
+    Raises
+    ------
+    GeometryError
+        If the nodes do not increase strictly, are not finite, or an option is unknown.
+    """
+
+    __slots__ = ("_boundary_type", "_center", "_edges", "_interp", "_name", "_node_type", "_nodes", "_scaled", "_unit")
+
+    def __init__(self, nodes, interp="lin", name="", node_type="edges", unit="", boundary_type="monotonic"):
+        if not isinstance(name, str):
+            raise TypeError(f"the name of an axis must be a string, got: {name!r}")
+        if isinstance(nodes, u.Quantity) or (len(nodes) and isinstance(nodes[0], (u.Quantity, str))):
+            nodes = u.Quantity(nodes)
+            unit, nodes = nodes.unit, nodes.value
+        nodes = np.array(nodes, dtype=float, ndmin=1)
+        label = f"axis '{name}'"
+        if interp not in _SCALE:
+            raise GeometryError(f"{label}: unknown interp {interp!r}: choose one of {', '.join(_SCALE)}")
+        if node_type not in ("edges", "center"):
+            raise GeometryError(f"{label}: unknown node_type {node_type!r}: choose 'edges' or 'center'")
+        if boundary_type not in ("monotonic", "periodic") or (boundary_type == "periodic" and interp != "lin"):
+            raise GeometryError(f"{label}: boundary_type must be 'monotonic', or 'periodic' with interp 'lin', got: {boundary_type!r}")
+        if nodes.ndim != 1 or nodes.size < (2 if node_type == "edges" else 1):
+            raise GeometryError(f"{label}: at least two edges or one centre are needed, got nodes of shape {nodes.shape}")
+        if not np.isfinite(nodes).all() or (np.diff(nodes) <= 0).any():
+            raise GeometryError(f"{label}: nodes must be finite and increase strictly, got: {nodes}")
+        if interp != "lin" and nodes[0] < 0:
+            raise GeometryError(f"{label}: interp {interp!r} needs nodes that are not negative, got: {nodes}")
+        self._nodes, self._interp, self._name, self._node_type = nodes, interp, name, node_type
+        self._unit, self._boundary_type = u.Unit(unit), boundary_type
+        self._scaled = _SCALE[interp](nodes)
+        pix = np.arange(self.nbin, dtype=float)
+        self._center = nodes if node_type == "center" else self._pix_to_value(pix)
+        self._edges = nodes if node_type == "edges" else self._pix_to_value(np.append(pix, self.nbin) - 0.5)
+        for array in (self._nodes, self._scaled, self._center, self._edges):
+            array.flags.writeable = False
+
+    @classmethod
+    def from_edges(cls, edges, interp="lin", name="", unit="", boundary_type="monotonic"):
+        """Axis from bin edges; parameters as for the class.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis of node type "edges", with one bin less than edges.
+        """
+        return cls(edges, interp=interp, name=name, node_type="edges", unit=unit, boundary_type=boundary_type)
+
+    @classmethod
+    def from_nodes(cls, nodes, interp="lin", name="", unit="", boundary_type="monotonic"):
+        """Axis from bin centres; parameters as for the class.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis of node type "center"; its edges lie half a bin beside the nodes, in the scale of `interp`.
+        """
+        return cls(nodes, interp=interp, name=name, node_type="center", unit=unit, boundary_type=boundary_type)
+
+    @classmethod
+    def from_bounds(cls, lo_bnd, hi_bnd, nbin, interp="lin", name="", node_type="edges", unit="", boundary_type="monotonic"):
+        """Axis with equal bins, in the scale of `interp`, between two bounds.
+
+        Parameters
+        ----------
+        lo_bnd, hi_bnd : float
+            First and last edge (or centre, for node type "center").
+        nbin : int
+            Number of bins.
+        interp, name, node_type, unit, boundary_type
+            As for the class.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis.
+        """
+        if interp not in _SCALE or node_type not in ("edges", "center"):
+            return cls([0, 1], interp=interp, node_type=node_type)  # raises with the list of choices
+        number = int(nbin) + (node_type == "edges")
+        if interp == "log":
+            if not 0 < lo_bnd < hi_bnd:
+                raise GeometryError(f"axis '{name}': log bounds must be positive and increase, got: {lo_bnd}, {hi_bnd}")
+            nodes = np.geomspace(lo_bnd, hi_bnd, number)
+        elif interp == "sqrt":
+            nodes = np.linspace(lo_bnd**0.5, hi_bnd**0.5, number) ** 2.0
+        else:
+            nodes = np.linspace(lo_bnd, hi_bnd, number)
+        return cls(nodes, interp=interp, name=name, node_type=node_type, unit=unit, boundary_type=boundary_type)
+
+    @classmethod
+    def from_energy_bounds(
+        cls, energy_min, energy_max, nbin, unit=None, per_decade=False, name=None, node_type="edges", strict_bounds=True
+    ):
+        """Energy axis with equal logarithmic bins.
+
+        Parameters
+        ----------
+        energy_min, energy_max : `~astropy.units.Quantity`, str or float
+            Energy range; numbers are in `unit`.
+        nbin : int
+            Number of bins, in all or per decade.
+        unit : str or `~astropy.units.Unit`, optional
+            Unit; by default that of `energy_max`.
+        per_decade : bool
+            Whether `nbin` counts bins per decade.
+        name : {"energy", "energy_true"}, optional
+            Name, by default "energy".
+        node_type : {"edges", "center"}
+            What the nodes are.
+        strict_bounds : bool
+            With `per_decade`: True ends exactly at `energy_max` and rounds the number of bins up; False keeps the bins per
+            decade exact, rounds down and may end below `energy_max`.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis with interp "log".
+
+        Raises
+        ------
+        UnitMismatchError
+            If the unit is not an energy.
+        """
+        energy_min, energy_max = u.Quantity(energy_min, unit), u.Quantity(energy_max, unit)
+        unit = energy_max.unit if unit is None else u.Unit(unit)
+        _require_energy(unit)
+        _require_energy(energy_min.unit)
+        low, high = energy_min.to_value(unit), energy_max.to_value(unit)
+        if per_decade:
+            decades = np.log10(high / low)
+            if strict_bounds:
+                nbin = np.ceil(decades * nbin)
+            else:
+                per, nbin = nbin, np.floor(decades * nbin)
+                if decades % (1 / per) != 0:
+                    high = low * 10 ** (nbin / per)
+        return cls.from_bounds(low, high, nbin=nbin, unit=unit, interp="log", name=_energy_name(name), node_type=node_type)
+
+    @classmethod
+    def from_energy_edges(cls, energy_edges, unit=None, name=None, interp="log"):
+        """Energy axis from edges.
+
+        Parameters
+        ----------
+        energy_edges : `~astropy.units.Quantity` or array-like
+            Edges.
+        unit : str or `~astropy.units.Unit`, optional
+            Unit to use.
+        name : {"energy", "energy_true"}, optional
+            Name, by default "energy".
+        interp : {"lin", "log", "sqrt"}
+            Scale.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis.
+
+        Raises
+        ------
+        UnitMismatchError
+            If the unit is not an energy.
+        """
+        edges = u.Quantity(energy_edges, unit)
+        _require_energy(edges.unit)
+        return cls.from_edges(edges, interp=interp, name=_energy_name(name))
+
+    @classmethod
+    def from_stack(cls, axes):
+        """One axis from adjacent ones; see `concatenate`.
+
+        Parameters
+        ----------
+        axes : list of `MapAxis`
+            Axes in order.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis with all their bins.
+        """
+        axis = axes[0]
+        for other in axes[1:]:
+            axis = axis.concatenate(other)
+        return axis
+
+    @property
+    def name(self):
+        """Name."""
+        return self._name
+
+    @property
+    def unit(self):
+        """Unit of the coordinates."""
+        return self._unit
+
+    @property
+    def interp(self):
+        """Scale: "lin", "log" or "sqrt"."""
+        return self._interp
+
+    @property
+    def node_type(self):
+        """What the nodes are: "edges" or "center"."""
+        return self._node_type
+
+    @property
+    def boundary_type(self):
+        """Either "monotonic" or "periodic"."""
+        return self._boundary_type
+
+    @property
+    def nbin(self):
+        """Number of bins."""
+        return len(self._nodes) - (self._node_type == "edges")
+
+    @property
+    def nbin_per_decade(self):
+        """Number of bins per decade of a "log" axis."""
+        if self.interp != "log":
+            raise GeometryError(f"axis '{self.name}' has interp {self.interp!r}; bins per decade need 'log'")
+        return self.nbin / np.log10(self._nodes[-1] / self._nodes[0])
+
+    @property
+    def edges(self):
+        """Bin edges, a quantity of shape (nbin + 1,)."""
+        return u.Quantity(self._edges, self._unit, copy=False)
+
+    @property
+    def edges_min(self):
+        """Lower edge of every bin, a quantity of shape (nbin,)."""
+        return self.edges[:-1]
+
+    @property
+    def edges_max(self):
+        """Upper edge of every bin, a quantity of shape (nbin,)."""
+        return self.edges[1:]
+
+    @property
+    def center(self):
+        """Bin centres, a quantity of shape (nbin,)."""
+        return u.Quantity(self._center, self._unit, copy=False)
+
+    @property
+    def bin_width(self):
+        """Widths of the bins, a quantity of shape (nbin,)."""
+        return u.Quantity(np.diff(self._edges), self._unit, copy=False)
+
+    @property
+    def bounds(self):
+        """First and last node, a quantity of shape (2,)."""
+        return u.Quantity(self._nodes[[0, -1]], self._unit, copy=False)
+
+    @property
+    def iter_by_edges(self):
+        """Iterator over pairs of lower and upper edge."""
+        yield from zip(self.edges_min, self.edges_max, strict=True)
+
+    @property
+    def is_energy_axis(self):
+        """Whether the name is "energy" or "energy_true"."""
+        return self._name in ("energy", "energy_true")
+
+    @property
+    def as_plot_xerr(self):
+        """Distances from the centre to the lower and upper edge, as error bars are drawn."""
+        return self.center - self.edges_min, self.edges_max - self.center
+
+    @property
+    def as_plot_labels(self):
+        """One text per bin."""
+        if self._node_type == "center":
+            return [f"{value:.2e}" for value in self.center]
+        return [f"{low:.2e} - {high:.2e}" for low, high in self.iter_by_edges]
+
+    @property
+    def as_plot_edges(self):
+        """Edges to draw."""
+        return self.edges
+
+    @property
+    def as_plot_center(self):
+        """Centres to draw."""
+        return self.center
+
+    @property
+    def as_plot_scale(self):
+        """Scale of a plotted axis: "linear" or "log"."""
+        return _PLOT_SCALE[self._interp]
+
+    def _pix_to_value(self, pix):
+        index = np.asarray(pix, dtype=float) + (0.5 if self._node_type == "edges" else 0.0)
+        return _UNSCALE[self._interp](interpolate_1d(np.arange(len(self._nodes), dtype=float), self._scaled, index))
+
+    def _value(self, coord):
+        """Plain numbers in the unit of the axis; strings and quantities are converted, numbers are taken as they are."""
+        if isinstance(coord, np.ndarray) and not isinstance(coord, u.Quantity):
+            value = coord
+        else:
+            try:
+                value = u.Quantity(coord, self._unit, copy=None).value
+            except u.UnitConversionError as error:
+                raise UnitMismatchError(f"coordinate of axis '{self.name}' does not convert to '{self.unit}': {error}") from error
+        if self._boundary_type == "periodic":
+            low, high = self._edges[0], self._edges[-1]
+            value = np.where((value >= high) | (value < low), (value - low) % (high - low) + low, value)
+        return np.asarray(value, dtype=float)
+
+    def wrap_coord(self, coord):
+        """Coordinate wrapped into the range of a periodic axis.
+
+        Parameters
+        ----------
+        coord : array-like or `~astropy.units.Quantity`
+            Coordinates.
+
+        Returns
+        -------
+        coord : `~astropy.units.Quantity`
+            Coordinates between the first and the last edge.
+        """
+        low, high = self.edges[0], self.edges[-1]
+        coord = u.Quantity(coord, self.unit)
+        return np.where((coord >= high) | (coord < low), (coord - low) % (high - low) + low, coord)
+
+    def coord_to_pix(self, coord):
+        """Pixel coordinates; bin i has its centre at i. Positions outside the axis are extrapolated.
+
+        Parameters
+        ----------
+        coord : array-like or `~astropy.units.Quantity`
+            Coordinates; numbers are in the unit of the axis.
+
+        Returns
+        -------
+        pix : `~numpy.ndarray`
+            Pixel coordinates, at least one-dimensional.
+        """
+        scaled = _SCALE[self._interp](self._value(coord))
+        pix = interpolate_1d(self._scaled, np.arange(len(self._nodes), dtype=float), scaled)
+        return np.atleast_1d(pix - (0.5 if self._node_type == "edges" else 0.0))
+
+    def pix_to_coord(self, pix):
+        """Coordinates of pixel positions.
+
+        Parameters
+        ----------
+        pix : array-like
+            Pixel coordinates.
+
+        Returns
+        -------
+        coord : `~astropy.units.Quantity`
+            Coordinates.
+        """
+        return u.Quantity(self._pix_to_value(pix), self._unit, copy=False)
+
+    def coord_to_idx(self, coord, clip=False):
+        """Bin number; bins include their lower edge.
+
+        Parameters
+        ----------
+        coord : array-like or `~astropy.units.Quantity`
+            Coordinates.
+        clip : bool
+            True takes the nearest bin outside the axis, False gives -1.
+
+        Returns
+        -------
+        idx : `~numpy.ndarray` of int
+            Bin numbers, at least one-dimensional; -1 where the coordinate is not finite.
+        """
+        value = np.atleast_1d(self._value(coord))
+        idx = np.digitize(value, self._edges) - 1
+        if clip:
+            idx = np.clip(idx, 0, self.nbin - 1)
+        else:
+            idx[idx >= self.nbin] = -1
+        idx[~np.isfinite(value)] = -1
+        return idx
+
+    def pix_to_idx(self, pix, clip=False):
+        """Bin number of integer pixel coordinates.
+
+        Parameters
+        ----------
+        pix : `~numpy.ndarray`
+            Pixel numbers.
+        clip : bool
+            True takes the nearest bin outside the axis, False gives -1.
+
+        Returns
+        -------
+        idx : `~numpy.ndarray`
+            Bin numbers.
+        """
+        if clip:
+            return np.clip(pix, 0, self.nbin - 1)
+        return np.where((pix < 0) | (pix >= self.nbin), -1, pix)
+
+    def round(self, coord, clip=False):
+        """Nearest edges, by pixel distance.
+
+        Parameters
+        ----------
+        coord : array-like or `~astropy.units.Quantity`
+            Coordinates.
+        clip : bool
+            Whether coordinates outside are moved to the first or last edge.
+
+        Returns
+        -------
+        coord : `~astropy.units.Quantity`
+            Edges.
+        """
+        pix = self.coord_to_pix(coord)
+        if clip:
+            pix = np.clip(pix, -0.5, self.nbin - 0.5)
+        return self.pix_to_coord(np.round(pix + 0.5) - 0.5)
+
+    def copy(self, nodes=None, interp=None, name=None, node_type=None, unit=None, boundary_type=None):
+        """Copy with some constructor arguments replaced.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            New axis.
+        """
+        return MapAxis(
+            self._nodes if nodes is None else nodes,
+            interp=self._interp if interp is None else interp,
+            name=self._name if name is None else name,
+            node_type=self._node_type if node_type is None else node_type,
+            unit=self._unit if unit is None else unit,
+            boundary_type=self._boundary_type if boundary_type is None else boundary_type,
+        )
+
+    def rename(self, new_name):
+        """Axis with another name."""
+        return self.copy(name=new_name)
+
+    def to_node_type(self, node_type):
+        """Axis whose nodes are its present edges or centres.
+
+        Parameters
+        ----------
+        node_type : {"edges", "center"}
+            Wanted node type.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            New axis, or the same if nothing changes.
+        """
+        if node_type == self._node_type:
+            return self
+        return self.copy(nodes=self._center if node_type == "center" else self._edges, node_type=node_type)
+
+    def slice(self, idx):
+        """Some bins of the axis.
+
+        Parameters
+        ----------
+        idx : slice
+            Bins to keep.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis with these bins.
+
+        Raises
+        ------
+        GeometryError
+            If no bin is selected.
+        """
+        bins = np.arange(self.nbin)[idx if isinstance(idx, slice) else slice(idx, idx + 1)]
+        if len(bins) == 0:
+            raise GeometryError(f"slice {idx} selects none of the {self.nbin} bins of axis '{self.name}'")
+        if self._node_type == "edges":
+            bins = np.append(bins, bins[-1] + 1)
+        return self.copy(nodes=self._nodes[bins])
+
+    def squash(self):
+        """Axis with one bin from the first to the last edge."""
+        return self.copy(nodes=self._edges[[0, -1]], node_type="edges")
+
+    def pad(self, pad_width):
+        """Axis with bins added at its ends, continuing the end bins.
+
+        Parameters
+        ----------
+        pad_width : int or tuple of int
+            Number of bins at the low and the high end.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Padded axis.
+        """
+        low, high = pad_width if isinstance(pad_width, tuple) else (pad_width, pad_width)
+        before, after = np.arange(-low, 0), np.arange(1, high + 1) + len(self._nodes) - 1
+        offset = 0.5 if self._node_type == "edges" else 0.0
+        nodes = np.concatenate([self._pix_to_value(before - offset), self._nodes, self._pix_to_value(after - offset)])
+        return self.copy(nodes=nodes)
+
+    def upsample(self, factor):
+        """Axis with every bin split into `factor` bins.
+
+        For node type "center" the nodes are kept and there are (nbin - 1) * factor + 1 bins.
+
+        Parameters
+        ----------
+        factor : int
+            Number of new bins per bin.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Upsampled axis.
+        """
+        number = int((len(self._nodes) - 1) * factor) + 1
+        start = -0.5 if self._node_type == "edges" else 0.0
+        return self.copy(nodes=self._pix_to_value(np.linspace(start, start + len(self._nodes) - 1, number)))
+
+    def downsample(self, factor, strict=True):
+        """Axis with every `factor` bins merged.
+
+        Parameters
+        ----------
+        factor : int
+            Number of bins to merge.
+        strict : bool
+            Whether the number of bins (for node type "center", less one) must be divisible; else the last bin is smaller.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Downsampled axis.
+
+        Raises
+        ------
+        GeometryError
+            If the number of bins is not divisible and `strict` is set.
+        """
+        nodes = self._nodes[::factor]
+        if nodes[-1] != self._nodes[-1]:
+            if strict:
+                raise GeometryError(f"axis '{self.name}': {len(self._nodes) - 1} intervals cannot be grouped by {factor}")
+            nodes = np.append(nodes, self._nodes[-1])
+        return self.copy(nodes=nodes)
+
+    def concatenate(self, axis):
+        """Axis followed by another one; for node type "edges" the other begins where this one ends.
+
+        Parameters
+        ----------
+        axis : `MapAxis`
+            Axis of the same name, interp and node type.
+
+        Returns
+        -------
+        axis : `MapAxis`
+            Axis with the bins of both.
+
+        Raises
+        ------
+        GeometryError
+            If the axes differ in kind or there is a gap between them.
+        """
+        for what in ("name", "interp", "node_type"):
+            if getattr(self, what) != getattr(axis, what):
+                raise GeometryError(f"axes to concatenate differ in {what}: {getattr(self, what)!r} and {getattr(axis, what)!r}")
+        nodes = axis._in_unit(self)
+        if self._node_type == "edges":
+            if not np.isclose(nodes[0], self._nodes[-1], rtol=1e-6, atol=0):
+                raise GeometryError(f"axis '{self.name}': the first axis ends at {self.edges[-1]}, the next begins at {axis.edges[0]}")
+            nodes = nodes[1:]
+        return self.copy(nodes=np.append(self._nodes, nodes))
+
+    def _in_unit(self, other):
+        """Nodes in the unit of another axis."""
+        return u.Quantity(self._nodes, self._unit).to_value(other.unit)
+
+    def group_table(self, edges):
+        """Which bins fall between coarser edges; these are rounded to the nearest edges of the axis.
+
+        Parameters
+        ----------
+        edges : `~astropy.units.Quantity`
+            Edges of the groups.
+
+        Returns
+        -------
+        groups : `~astropy.table.Table`
+            Columns group_idx, bin_type ("normal", "underflow", "overflow", padded with blanks), idx_min, idx_max (inclusive),
+            and the lower and upper edge as ``{name}_min`` and ``{name}_max``.
+
+        Raises
+        ------
+        GeometryError
+            If the axis has no edges or the ranges do not overlap.
+        """
+        from astropy.table import Table
+
+        if self._node_type != "edges":
+            raise GeometryError(f"axis '{self.name}' has node type 'center'; only bins with edges can be grouped")
+        pix = np.clip(self.coord_to_pix(edges), -0.5, self.nbin - 0.5)
+        cuts = np.unique(np.round(pix + 0.5)).astype(int)
+        if len(cuts) < 2:
+            raise GeometryError(f"No overlap between axis '{self.name}' ({self.edges[0]} to {self.edges[-1]}) and the wanted edges")
+        rows = [("normal   ", low, high) for low, high in pairwise(cuts)]
+        if cuts[0] > 0:
+            rows.insert(0, ("underflow", 0, cuts[0]))
+        if cuts[-1] < self.nbin:
+            rows.append(("overflow", cuts[-1], self.nbin))
+        low, high = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+        return Table(
+            {
+                "group_idx": np.arange(len(rows)),
+                f"{self.name}_min": self.edges[low],
+                f"{self.name}_max": self.edges[high],
+                "idx_min": low,
+                "idx_max": high - 1,
+                "bin_type": [row[0].ljust(9) for row in rows],
+            }
+        )
+
+    def assert_name(self, required_name):
+        """Raise GeometryError unless the axis has the given name."""
+        if self._name != required_name:
+            raise GeometryError(f"an axis named '{required_name}' is needed, got: '{self._name}'")
+
+    def is_aligned(self, other, atol=2e-2):
+        """Whether bin centres of each axis lie at whole pixels of the other, within `atol` pixels."""
+        pix = np.append(self.coord_to_pix(other.center), other.coord_to_pix(self.center))
+        return bool(np.allclose(np.round(pix) - pix, 0, atol=atol)) and self.interp == other.interp
+
+    def is_allclose(self, other, rtol=1e-5, atol=1e-8):
+        """Whether edges agree and name, node type, interp and boundary type are the same.
+
+        Parameters
+        ----------
+        other : `MapAxis`
+            Axis to compare with; its unit may differ.
+        rtol, atol : float
+            Tolerances, `atol` in the unit of this axis.
+
+        Returns
+        -------
+        same : bool
+            Result.
+        """
+        if self is other:
+            return True
+        if not isinstance(other, MapAxis):
+            raise TypeError(f"cannot compare a MapAxis with {type(other).__name__}")
+        mine = (self.nbin, self._node_type, self._interp, self._name.upper(), self._boundary_type)
+        if mine != (other.nbin, other._node_type, other._interp, other._name.upper(), other._boundary_type):
+            return False
+        edges = other._edges
+        if self._unit != other._unit:
+            if not self._unit.is_equivalent(other._unit):
+                return False
+            edges = other.edges.to_value(self._unit)
+        return bool(np.allclose(self._edges, edges, rtol=rtol, atol=atol))
+
+    def __eq__(self, other):
+        if not isinstance(other, MapAxis):
+            return NotImplemented
+        return self.is_allclose(other, rtol=1e-6, atol=1e-6)
+
+    def __hash__(self):
+        return hash((self._name.upper(), self._node_type, self._interp, self.nbin))
+
+    def __reduce__(self):
+        return MapAxis, (self._nodes, self._interp, self._name, self._node_type, self._unit, self._boundary_type)
+
+    def __repr__(self):
+        values = self._edges if self._node_type == "edges" else self._center
+        return (
+            f"MapAxis\n\n\tname       : {self.name}\n\tunit       : '{self.unit}'\n\tnbins      : {self.nbin}\n"
+            f"\tnode type  : {self.node_type}\n\t{self.node_type} min  : {values[0]:.1e} {self.unit}\n"
+            f"\t{self.node_type} max  : {values[-1]:.1e} {self.unit}\n\tinterp     : {self.interp}\n"
+        )
+
+    def to_table(self, format="ogip"):
+        """Table of the axis; see `gpudl4.maps.axis_tables.axis_to_table` for the formats."""
+        from .axis_tables import axis_to_table
+
+        return axis_to_table(self, format)
+
+    @classmethod
+    def from_table(cls, table, format="ogip", idx=0):
+        """Axis from a table; see `gpudl4.maps.axis_tables.axis_from_table` for the formats."""
+        from .axis_tables import axis_from_table
+
+        return axis_from_table(table, format, idx)
+
+    @classmethod
+    def from_table_hdu(cls, hdu, format="ogip", idx=0):
+        """Axis from a table HDU; see `gpudl4.maps.axis_tables.axis_from_table` for the formats."""
+        from .axis_tables import axis_from_table
+
+        return axis_from_table(hdu, format, idx)
+
+
+def _require_energy(unit):
+    if not unit.is_equivalent("TeV"):
+        raise UnitMismatchError(f"an energy axis needs an energy unit, got: '{unit}'")
+
+
+def _energy_name(name):
+    if name not in (None, "energy", "energy_true"):
+        raise GeometryError(f"an energy axis is named 'energy' or 'energy_true', got: {name!r}")
+    return name or "energy"

@@ -1,0 +1,265 @@
+"""Maps in FITS: the GADF format in both directions, the cubes of the Fermi tools for reading.
+
+A WCS map is an image HDU with the table ``{HDU}_BANDS`` beside it, or a sparse table (PIX, VALUE, CHANNEL). A region map is a table
+(CHANNEL, DATA) with ``{HDU}_BANDS`` and, if the region is known, ``{HDU}_REGION``. Masks are written as integers and recognised by the
+name of their HDU. https://gamma-astro-data-formats.readthedocs.io/en/latest/skymaps/
+"""
+
+import json
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+
+from ..core.backend import to_host
+from ..core.errors import DataFileError, GeometryError
+from .fits_files import open_fits
+
+__all__ = ["map_from_hdulist", "map_to_hdulist", "read_map"]
+
+# An HDU whose name contains one of these holds a mask, whatever integer type it has.
+MASK_NAMES = ("mask", "is_ul", "success")
+FORMATS = ("gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube")
+_FORMAT_OF_BANDS = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
+
+
+def read_map(filename, hdu=None, hdu_bands=None, map_type="auto", format=None):
+    """Read a map from a FITS file, plain or gzip.
+
+    Parameters
+    ----------
+    filename : str or `~pathlib.Path`
+        File; environment variables are expanded.
+    hdu, hdu_bands, map_type, format
+        As for `map_from_hdulist`.
+
+    Returns
+    -------
+    map : `~gpudl4.maps.Map`
+        Map in NumPy memory.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing, damaged or not FITS, or has no such map; the message names the file.
+    """
+    with open_fits(filename) as hdulist:
+        try:
+            return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format)
+        except (DataFileError, GeometryError) as error:
+            raise DataFileError(f"{filename}: {error}") from error
+
+
+def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None):
+    """Map from open FITS data.
+
+    Parameters
+    ----------
+    hdulist : `~astropy.io.fits.HDUList`
+        HDUs.
+    hdu : str or int, optional
+        HDU of the data, by default the first that is not empty.
+    hdu_bands : str or int, optional
+        HDU of the bands table; by default what the header names, or the usual names.
+    map_type : {"auto", "wcs", "region"}
+        Kind of map.
+    format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube"}, optional
+        Format, by default told from the name of the bands table.
+
+    Returns
+    -------
+    map : `~gpudl4.maps.Map`
+        Map in NumPy memory, of the type of the file (native byte order); boolean if the name of the HDU tells a mask.
+
+    Raises
+    ------
+    DataFileError
+        If an HDU is missing or its content does not fit together.
+    """
+    if format is not None and format not in FORMATS:
+        raise GeometryError(f"unknown map format {format!r}: choose one of {', '.join(FORMATS)}")
+    data_hdu = _find_hdu(hdulist, hdu)
+    header = data_hdu.header
+    if header.get("PIXTYPE") == "HEALPIX":
+        raise DataFileError(f"HDU '{data_hdu.name}' holds a HEALPix map, which cannot be read")
+    kind = map_type if map_type != "auto" else "wcs" if "CTYPE1" in header else "region"
+    if kind not in ("wcs", "region"):
+        raise GeometryError(f"unknown map_type {map_type!r}: choose 'auto', 'wcs' or 'region'")
+    try:
+        if kind == "region":
+            from .region_map import region_map_from_hdulist
+
+            return region_map_from_hdulist(hdulist, data_hdu, hdu_bands)
+        return _wcs_map(hdulist, data_hdu, hdu_bands, format)
+    except GeometryError as error:
+        raise DataFileError(f"HDU '{data_hdu.name}': {error}") from error
+
+
+def find_named_hdu(hdulist, name):
+    """HDU by name or number; DataFileError with the list of names if it is missing."""
+    try:
+        return hdulist[name]
+    except (KeyError, IndexError):
+        raise DataFileError(f"there is no HDU '{name}'; the file has: {', '.join(h.name or '(no name)' for h in hdulist)}") from None
+
+
+def _find_hdu(hdulist, hdu):
+    if hdu is not None:
+        return find_named_hdu(hdulist, hdu)
+    for candidate in hdulist:
+        if candidate.header.get("NAXIS", 0) > 0:
+            return candidate
+    raise DataFileError("the file holds no data, only empty HDUs")
+
+
+def _find_bands(hdulist, data_hdu, hdu_bands):
+    name = hdu_bands if hdu_bands is not None else data_hdu.header.get("BANDSHDU")
+    if name is not None:
+        return find_named_hdu(hdulist, name)
+    if data_hdu.header.get("NAXIS") == 3 or (isinstance(data_hdu, fits.BinTableHDU) and "CHANNEL" in data_hdu.columns.names):
+        for candidate in _FORMAT_OF_BANDS:
+            if candidate in hdulist:
+                return hdulist[candidate]
+    return None
+
+
+def parse_unit(header):
+    """Unit of an image from BUNIT; counts and photons are dropped, as in gammapy."""
+    text = header.get("BUNIT", "")
+    try:
+        unit = u.Unit(text)
+    except ValueError as error:
+        raise DataFileError(f"the unit BUNIT = '{text}' is unknown") from error
+    kept = [(base, power) for base, power in zip(unit.bases, unit.powers, strict=True) if str(base) not in ("ph", "ct")]
+    if len(kept) == len(unit.bases):
+        return unit
+    return u.CompositeUnit(unit.scale, [base for base, _ in kept], [power for _, power in kept])
+
+
+def parse_meta(header):
+    """Metadata from the JSON in META; texts that are quantities become quantities."""
+    try:
+        meta = json.loads(header.get("META", "{}"))
+    except json.JSONDecodeError as error:
+        raise DataFileError(f"keyword META is not valid JSON: {error}") from error
+    return {key: _as_quantity(value) for key, value in meta.items()} if isinstance(meta, dict) else {}
+
+
+def _as_quantity(value):
+    if not isinstance(value, str):
+        return value
+    try:
+        return u.Quantity(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def meta_to_json(meta):
+    """Metadata as JSON; quantities and other objects become texts."""
+    return json.dumps(meta, default=lambda value: value.to_string() if isinstance(value, u.Quantity) else str(value))
+
+
+def _wcs_map(hdulist, data_hdu, hdu_bands, format):
+    from .wcs import WcsGeom
+    from .wcs_map import WcsNDMap
+
+    bands = _find_bands(hdulist, data_hdu, hdu_bands)
+    format = format or (_FORMAT_OF_BANDS.get(bands.name, "gadf") if bands is not None else "gadf")
+    geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
+    unit, meta = parse_unit(data_hdu.header), parse_meta(data_hdu.header)
+    if isinstance(data_hdu, fits.BinTableHDU):
+        data = _sparse_data(data_hdu, geom)
+    else:
+        data = _image_data(data_hdu, geom)
+    if any(name in data_hdu.name.lower() for name in MASK_NAMES):
+        data = data.astype(bool)
+    if format == "fgst-template" and unit.is_equivalent(""):
+        # Fermi templates carry no unit; an exposure cube in the same format has a GTI table beside it.
+        unit = u.Unit("cm2 s") if "GTI" in hdulist else u.Unit("cm-2 s-1 MeV-1 sr-1")
+    return WcsNDMap(geom, data=data, unit=unit, meta=meta)
+
+
+def _image_data(hdu, geom):
+    try:
+        data = hdu.data
+    except (OSError, ValueError, TypeError) as error:
+        raise DataFileError(f"the data of HDU '{hdu.name}' cannot be read: {error}") from error
+    if data is None:
+        raise DataFileError(f"HDU '{hdu.name}' holds no data")
+    if data.shape != geom.data_shape:
+        raise DataFileError(f"HDU '{hdu.name}' holds data of shape {data.shape}, but its bands and header describe {geom.data_shape}")
+    return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
+
+
+def _sparse_data(hdu, geom):
+    names = hdu.columns.names
+    if "PIX" not in names or "VALUE" not in names:
+        raise DataFileError(f"table HDU '{hdu.name}' is not a sparse map: columns PIX and VALUE are needed, it has: {', '.join(names)}")
+    values = hdu.data["VALUE"]
+    data = np.zeros((int(np.prod(geom.data_shape[:-2])), int(np.prod(geom.data_shape[-2:]))), dtype=values.dtype.newbyteorder("="))
+    channel = hdu.data["CHANNEL"].astype(int) if "CHANNEL" in names else 0
+    try:
+        data[channel, hdu.data["PIX"].astype(int)] = values
+    except IndexError as error:
+        raise DataFileError(f"sparse map HDU '{hdu.name}': a pixel lies outside the shape {geom.data_shape}: {error}") from error
+    return data.reshape(geom.data_shape)
+
+
+def map_to_hdulist(map_, hdu=None, hdu_bands=None, sparse=False, format="gadf"):
+    """FITS HDUs of a map.
+
+    Parameters
+    ----------
+    map_ : `~gpudl4.maps.Map`
+        Map; data on a device are copied to the host for writing.
+    hdu : str, optional
+        Name of the HDU: "PRIMARY" by default, "SKYMAP" for sparse and region maps.
+    hdu_bands : str, optional
+        Name of the bands table, ``{HDU}_BANDS`` by default.
+    sparse : bool
+        Whether to write a table of the pixels that are not 0.
+    format : {"gadf", "fgst-ccube", "fgst-template"}
+        Format.
+
+    Returns
+    -------
+    hdulist : `~astropy.io.fits.HDUList`
+        HDUs, beginning with a primary one.
+    """
+    if map_.geom.is_region:
+        from .region_map import region_map_to_hdulist
+
+        return region_map_to_hdulist(map_, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands, format=format)
+    hdu = (hdu or ("SKYMAP" if sparse else "PRIMARY")).upper()
+    if sparse and hdu == "PRIMARY":
+        raise GeometryError("a sparse map is a table and cannot be the PRIMARY HDU: give another name")
+    if format not in ("gadf", "fgst-ccube", "fgst-template"):
+        raise GeometryError(f"maps cannot be written in format {format!r}: choose 'gadf', 'fgst-ccube' or 'fgst-template'")
+    if format != "gadf" and map_.geom.axes.names not in (["energy"], ["energy_true"]):
+        raise GeometryError(f"format {format!r} needs one energy axis, got: {map_.geom.axes.names}")
+    header, bands = map_.geom.to_header(), []
+    if map_.geom.axes:
+        bands = [map_.geom.axes.to_table_hdu(format=format, hdu_bands=hdu_bands or f"{hdu}_BANDS")]
+        header["BANDSHDU"] = bands[0].name
+    header["META"] = meta_to_json(map_.meta)
+    header["BUNIT"] = map_.unit.to_string("fits")
+    data = to_host(map_.data)
+    data = data.astype(int) if map_.is_mask else data
+    if sparse:
+        out = _sparse_hdu(data, hdu, header)
+    elif hdu == "PRIMARY":
+        out = fits.PrimaryHDU(data, header=header)
+    else:
+        out = fits.ImageHDU(data, header=header, name=hdu)
+    lead = [out] if hdu == "PRIMARY" else [fits.PrimaryHDU(), out]
+    return fits.HDUList([*lead, *bands])
+
+
+def _sparse_hdu(data, name, header):
+    flat = data.reshape(-1, data.shape[-1] * data.shape[-2])
+    channel, pixel = np.nonzero(flat)
+    kind = "E" if data.dtype == np.float32 else "D"
+    columns = [fits.Column("PIX", "J", array=pixel), fits.Column("VALUE", kind, array=flat[channel, pixel])]
+    if data.ndim > 2:
+        columns.insert(1, fits.Column("CHANNEL", "J", array=channel))
+    return fits.BinTableHDU.from_columns(columns, header=header, name=name)

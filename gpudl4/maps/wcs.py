@@ -1,0 +1,640 @@
+"""`WcsGeom`: the geometry of a sky map in a FITS projection, with any number of other axes.
+
+Use `WcsGeom.create` to make one. A geometry never changes; methods that look like changes return a new one and share the axes. Methods
+with SkyCoord or MapCoord arguments are for users; `lonlat_to_pix`, `pix_to_lonlat` and `cutout_slices` take plain numbers and are cheap.
+"""
+
+import ast
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import Angle, SkyCoord
+from astropy.wcs import WCS
+
+from ..core.errors import DataFileError, GeometryError
+from .axes import MapAxes
+from .coord import MapCoord
+from .frames import degrees, lonlat_of, rotate_lonlat
+from .geom import Geom, image_axes, pix_tuple_to_idx, width_in_degrees
+from .sphere import pixel_solid_angle, separation
+from .wcs_build import cutout_bounds, frame_of, make_wcs, resampled_wcs, round_up_to_odd, shifted_wcs
+
+__all__ = ["WcsGeom"]
+
+
+class WcsGeom(Geom):
+    """Pixels of a sky map and its non-spatial axes.
+
+    Parameters
+    ----------
+    wcs : `~astropy.wcs.WCS`
+        Celestial projection of two axes, longitude first.
+    npix : tuple of int, optional
+        Number of pixels (lon, lat); by default that of the WCS.
+    cdelt : tuple of float, optional
+        Nominal pixel size in degrees (lon, lat); by default that of the WCS.
+    axes : list of `~gpudl4.maps.MapAxis`, optional
+        Non-spatial axes, fastest first.
+
+    Raises
+    ------
+    GeometryError
+        If the WCS is not celestial or the pixels differ between image planes.
+    """
+
+    def __init__(self, wcs, npix=None, cdelt=None, axes=None):
+        wcs.wcs.set()
+        if npix is None:
+            npix = wcs.array_shape[::-1] if wcs.array_shape is not None else (0, 0)
+        self._wcs = wcs
+        self._frame = frame_of(wcs)
+        self._nx, self._ny = (int(_single(n, "npix")) for n in npix)
+        matrix = wcs.wcs.get_pc() * wcs.wcs.get_cdelt()[:, np.newaxis]
+        self._scales = tuple(np.hypot(matrix[0], matrix[1]).tolist())
+        if cdelt is None:
+            cdelt = self._scales if wcs.wcs.has_cd() else np.abs(wcs.wcs.cdelt)
+        self._cdelt = tuple(float(_single(size, "cdelt")) for size in cdelt)
+        self._axes = image_axes(axes)
+
+    def _with_axes(self, axes):
+        return WcsGeom(self._wcs, (self._nx, self._ny), self._cdelt, axes)
+
+    @classmethod
+    def create(cls, npix=None, binsz=0.5, proj="CAR", frame="icrs", refpix=None, axes=None, skydir=None, width=None):
+        """Geometry from the position, size and pixel size of a map.
+
+        Parameters
+        ----------
+        npix : int or tuple of int, optional
+            Number of pixels, the same or (lon, lat). Takes precedence over `width`; with neither, the map is all-sky.
+        binsz : float, str, `~astropy.units.Quantity` or tuple of them
+            Pixel size, degrees if a number, the same or (lon, lat).
+        proj : str
+            FITS projection code: "CAR", "TAN", "AIT", ...
+        frame : {"icrs", "galactic"}
+            Frame of the map.
+        refpix : tuple of float, optional
+            Reference pixel (lon, lat), counted from 1; by default the centre.
+        axes : list of `~gpudl4.maps.MapAxis`, optional
+            Non-spatial axes.
+        skydir : `~astropy.coordinates.SkyCoord` or tuple of float, optional
+            Sky position of the reference pixel; a tuple is in degrees in `frame`.
+        width : float, str, `~astropy.units.Quantity` or tuple of them, optional
+            Width of the map, degrees if a number, the same or (lon, lat).
+
+        Returns
+        -------
+        geom : `WcsGeom`
+            Geometry.
+
+        Raises
+        ------
+        GeometryError
+            If an argument cannot be used; a list of pixel sizes per image plane is not supported.
+        """
+        if skydir is None:
+            crval = (0.0, 0.0)
+        elif isinstance(skydir, (SkyCoord, tuple)):
+            crval = tuple(float(value) for value in lonlat_of(skydir, frame))
+        else:
+            raise GeometryError(f"skydir must be a SkyCoord or a tuple (lon, lat) in degrees, got: {skydir!r}")
+        binsz = _pair(binsz, "binsz", lambda size: Angle(size, "deg").deg)
+        if npix is None:
+            width = (360.0, 180.0) if width is None else width_in_degrees(width)
+            npix = tuple(int(np.rint(size / step)) for size, step in zip(width, binsz, strict=True))
+        else:
+            npix = tuple(int(n) for n in _pair(npix, "npix", int))
+        if min(npix) < 1 or min(binsz) <= 0:
+            raise GeometryError(f"a map needs at least one pixel of positive size, got npix={npix}, binsz={binsz}")
+        if refpix is None:
+            refpix = tuple((n + 1) / 2 for n in npix)
+        wcs = make_wcs(npix, binsz, crval, tuple(float(r) for r in refpix), proj, frame)
+        return cls(wcs, npix, binsz, axes)
+
+    @classmethod
+    def from_aligned(cls, geom, skydir, width):
+        """Geometry around a position whose pixels coincide with those of another.
+
+        Parameters
+        ----------
+        geom : `WcsGeom`
+            Reference geometry; its axes are kept.
+        skydir : `~astropy.coordinates.SkyCoord` or tuple of float
+            Centre; a tuple is in degrees in the frame of `geom`.
+        width : float, str, `~astropy.units.Quantity` or tuple of them
+            Width.
+
+        Returns
+        -------
+        geom : `WcsGeom`
+            Geometry.
+        """
+        npix = tuple(int(np.round(w / s)) for w, s in zip(width_in_degrees(width), geom._scales, strict=True))
+        pix = geom.lonlat_to_pix(*lonlat_of(skydir, geom.frame))
+        shift = [np.floor(n / 2 - float(p)) for n, p in zip(npix, pix, strict=True)]
+        wcs = shifted_wcs(geom.wcs, [-s for s in shift])
+        wcs.array_shape = npix[::-1]
+        return cls(wcs, npix, geom._scales, geom.axes)
+
+    @classmethod
+    def from_header(cls, header, hdu_bands=None, format="gadf"):
+        """Geometry from a FITS header and a bands table.
+
+        Parameters
+        ----------
+        header : `~astropy.io.fits.Header`
+            Header of the map.
+        hdu_bands : `~astropy.io.fits.BinTableHDU`, optional
+            Bands table.
+        format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube"}
+            Format of the bands table.
+
+        Returns
+        -------
+        geom : `WcsGeom`
+            Geometry.
+
+        Raises
+        ------
+        DataFileError
+            If the size is missing or image planes differ in their pixels.
+        """
+        wcs = WCS(header, naxis=2).sub(2)
+        if hdu_bands is not None and "NPIX" in hdu_bands.columns.names:
+            raise DataFileError(f"bands HDU '{hdu_bands.name}' has a column NPIX: maps whose image planes differ in pixels cannot be read")
+        try:
+            npix = ast.literal_eval(header["WCSSHAPE"])[:2] if "WCSSHAPE" in header else (header["NAXIS1"], header["NAXIS2"])
+        except (KeyError, ValueError, SyntaxError, TypeError) as error:
+            raise DataFileError(f"the header of the map tells no valid image size (WCSSHAPE or NAXIS1, NAXIS2): {error}") from error
+        wcs.array_shape = tuple(int(n) for n in npix[::-1])
+        return cls(wcs, npix, axes=MapAxes.from_table_hdu(hdu_bands, format=format))
+
+    @property
+    def wcs(self):
+        """Projection, a `~astropy.wcs.WCS`; not to be changed."""
+        return self._wcs
+
+    @property
+    def frame(self):
+        """Name of the sky frame."""
+        return self._frame
+
+    @property
+    def projection(self):
+        """Projection code, such as "CAR"."""
+        return self._wcs.wcs.ctype[0][5:]
+
+    @property
+    def data_shape(self):
+        """Shape of the data, (..., energy, lat, lon)."""
+        return (*self._axes.shape[::-1], self._ny, self._nx)
+
+    @property
+    def npix(self):
+        """Number of pixels along lon and lat, a tuple of two arrays of one element."""
+        return np.array([self._nx]), np.array([self._ny])
+
+    @property
+    def width(self):
+        """Nominal width along lon and lat, a quantity of shape (2, 1)."""
+        return u.Quantity([[self._cdelt[0] * self._nx], [self._cdelt[1] * self._ny]], "deg")
+
+    @property
+    def pixel_area(self):
+        """Nominal pixel area in deg2, an array of one element; `solid_angle` gives the area on the sky."""
+        return np.array([self._cdelt[0] * self._cdelt[1]])
+
+    @property
+    def pixel_scales(self):
+        """Pixel size along lon and lat at the reference pixel, an `~astropy.coordinates.Angle` of shape (2,)."""
+        return Angle(list(self._scales), "deg")
+
+    @property
+    def is_allsky(self):
+        """Whether the nominal width is 360 by 180 deg."""
+        return bool(np.isclose(self._cdelt[0] * self._nx, 360.0) and np.isclose(self._cdelt[1] * self._ny, 180.0))
+
+    @property
+    def center_skydir(self):
+        """Sky position of the centre, a `~astropy.coordinates.SkyCoord`."""
+        lon, lat = self.pix_to_lonlat(*self.center_pix[:2])
+        return SkyCoord(lon, lat, unit="deg", frame=self.frame)
+
+    @property
+    def footprint(self):
+        """Corners of the map as a `~astropy.coordinates.SkyCoord`, counter-clockwise from the lower left pixel centre."""
+        x, y = np.array([0, 0, self._nx - 1, self._nx - 1]), np.array([0, self._ny - 1, self._ny - 1, 0])
+        return SkyCoord(*self.pix_to_lonlat(x, y), unit="deg", frame=self.frame)
+
+    @property
+    def footprint_rectangle_sky_region(self):
+        """Rectangle of the nominal width at the centre, a `~regions.RectangleSkyRegion`."""
+        from regions import RectangleSkyRegion
+
+        width, height = self.width[:, 0]
+        return RectangleSkyRegion(center=self.center_skydir, width=width, height=height)
+
+    def lonlat_to_pix(self, lon, lat, frame=None):
+        """Pixel coordinates of sky positions, on plain numbers.
+
+        Parameters
+        ----------
+        lon, lat : float or `~numpy.ndarray`
+            Degrees; arrays broadcast.
+        frame : str, optional
+            Frame of lon and lat, by default that of the map.
+
+        Returns
+        -------
+        x, y : `~numpy.ndarray`
+            Pixel coordinates, the first pixel centre at 0; NaN where the projection has none.
+        """
+        if frame is not None and frame != self._frame:
+            lon, lat = rotate_lonlat(lon, lat, frame, self._frame)
+        return self._transform(self._wcs.wcs.s2p, "pixcrd", lon, lat)
+
+    def pix_to_lonlat(self, x, y, frame=None):
+        """Sky positions of pixel coordinates, on plain numbers; the inverse of `lonlat_to_pix`.
+
+        Parameters
+        ----------
+        x, y : float or `~numpy.ndarray`
+            Pixel coordinates; arrays broadcast.
+        frame : str, optional
+            Wanted frame, by default that of the map.
+
+        Returns
+        -------
+        lon, lat : `~numpy.ndarray`
+            Degrees; NaN where the projection has no sky.
+        """
+        lon, lat = self._transform(self._wcs.wcs.p2s, "world", x, y)
+        return (lon, lat) if frame is None else rotate_lonlat(lon, lat, self._frame, frame)
+
+    @staticmethod
+    def _transform(function, key, a, b):
+        a, b = np.broadcast_arrays(a, b)
+        points = np.empty((a.size, 2))
+        points[:, 0], points[:, 1] = a.ravel(), b.ravel()
+        if a.size == 0:
+            return np.zeros(a.shape), np.zeros(a.shape)
+        result = function(points, 0)[key]
+        return result[:, 0].reshape(a.shape), result[:, 1].reshape(a.shape)
+
+    def coord_to_pix(self, coords):
+        """Pixel coordinates.
+
+        Parameters
+        ----------
+        coords : tuple, dict, `~gpudl4.maps.MapCoord` or `~astropy.coordinates.SkyCoord`
+            Coordinates, see `MapCoord.create`.
+
+        Returns
+        -------
+        pix : tuple of `~numpy.ndarray`
+            Pixel coordinates, lon first; each at least one-dimensional, broadcasting against the others.
+        """
+        coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
+        if coords.size == 0:
+            return tuple(np.array([]) for _ in range(coords.ndim))
+        return self.lonlat_to_pix(degrees(coords.lon), degrees(coords.lat)) + self.axes.coord_to_pix(coords)
+
+    def pix_to_coord(self, pix):
+        """Coordinates of pixel positions.
+
+        Parameters
+        ----------
+        pix : tuple of array-like
+            Pixel coordinates, lon first.
+
+        Returns
+        -------
+        coords : tuple of `~astropy.units.Quantity`
+            Longitude, latitude and axis coordinates.
+        """
+        lon, lat = self.pix_to_lonlat(pix[0], pix[1])
+        return (u.Quantity(lon, "deg", copy=False), u.Quantity(lat, "deg", copy=False), *self.axes.pix_to_coord(pix[2:]))
+
+    def pix_to_idx(self, pix, clip=False):
+        """Pixel numbers of pixel coordinates, rounded; outside the map -1, or the nearest pixel if `clip`."""
+        idx = pix_tuple_to_idx(pix)
+        sizes = zip(idx, (self._nx, self._ny), strict=False)
+        sky = [np.clip(i, 0, n - 1) if clip else np.where((i < 0) | (i >= n), -1, i) for i, n in sizes]
+        return (*sky, *self.axes.pix_to_idx(idx[2:], clip=clip))
+
+    def _pix_vectors(self, idx, mode, axis_name):
+        """Pixel coordinates along every dimension, lon first."""
+        vectors = []
+        for name, size in zip(self.axes_names, self.data_shape[::-1], strict=True):
+            edges = mode == "edges" and name in axis_name
+            vectors.append(np.arange(size + 1) - 0.5 if edges else np.arange(size, dtype=float))
+        if idx is not None:
+            vectors[2:] = [np.array([float(i)]) for i in idx]
+        return vectors
+
+    def get_coord(self, idx=None, mode="center", frame=None, sparse=False, axis_name=None):
+        """Coordinates of all pixels.
+
+        Parameters
+        ----------
+        idx : tuple of int, optional
+            Image plane to take.
+        mode : {"center", "edges"}
+            Centres, or edges along the dimensions `axis_name`.
+        frame : str, optional
+            Frame of lon and lat, by default that of the map.
+        sparse : bool
+            Whether arrays keep length one along dimensions they do not depend on.
+        axis_name : str or tuple of str, optional
+            Dimensions that "edges" applies to, by default lon and lat.
+
+        Returns
+        -------
+        coords : `~gpudl4.maps.MapCoord`
+            Coordinates in data order; lon and lat are NaN where the projection has no sky. Arrays may be read-only views.
+        """
+        axis_name = ("lon", "lat") if axis_name is None else (axis_name,) if isinstance(axis_name, str) else axis_name
+        vectors = self._pix_vectors(idx, mode, axis_name)
+        lon, lat = self.pix_to_lonlat(vectors[0], vectors[1][:, np.newaxis], frame=frame)
+        lead = (1,) * len(self.axes)
+        data = {name: u.Quantity(v.reshape(lead + v.shape), "deg", copy=False) for name, v in (("lon", lon), ("lat", lat))}
+        for (shape, axis), vector in zip(self.axes.iter_with_reshape, vectors[2:], strict=True):
+            data[axis.name] = axis.pix_to_coord(vector).reshape(shape)
+        coords = MapCoord(data, frame=frame or self.frame)
+        return coords if sparse else coords.broadcasted
+
+    def get_pix(self, idx=None, mode="center"):
+        """Pixel coordinates of all pixels, a tuple of arrays of the shape of the data; NaN where the projection has no sky."""
+        vectors = self._pix_vectors(idx, mode, ("lon", "lat"))
+        lon, _ = self.pix_to_lonlat(vectors[0], vectors[1][:, np.newaxis])
+        pix = np.meshgrid(*vectors[::-1], indexing="ij")[::-1]
+        invalid = np.broadcast_to(np.isnan(lon), pix[0].shape)
+        for values in pix:
+            values[invalid] = np.nan
+        return tuple(pix)
+
+    def get_idx(self, idx=None, flat=False):
+        """Pixel numbers of all pixels, a tuple of integer arrays; with `flat`, only those with a sky position, flattened."""
+        pix = self.get_pix(idx=idx)
+        if flat:
+            pix = tuple(values[np.isfinite(values)] for values in pix)
+        return pix_tuple_to_idx(pix)
+
+    def solid_angle(self):
+        """Solid angle of the pixels, a quantity in sr of shape (1, ..., lat, lon); see `~gpudl4.maps.sphere.pixel_solid_angle`.
+
+        It is computed at every call: keep the result when it is needed again.
+        """
+        corners = self.pix_to_lonlat(np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis])
+        return u.Quantity(pixel_solid_angle(*corners).reshape(self.data_shape_image), "sr", copy=False)
+
+    def bin_volume(self):
+        """Solid angle times the widths of all bins, a quantity of the shape of the data (or broadcasting to it)."""
+        value = self.solid_angle()
+        return value if self.is_image else value * self.axes.bin_volume()
+
+    def separation(self, center):
+        """Distance of the pixel centres from a position, an `~astropy.coordinates.Angle` of shape (lat, lon)."""
+        lon0, lat0 = np.deg2rad(lonlat_of(center, self.frame))
+        lon, lat = self.pix_to_lonlat(np.arange(self._nx), np.arange(self._ny)[:, np.newaxis])
+        return Angle(np.rad2deg(separation(lon0, lat0, np.deg2rad(lon), np.deg2rad(lat))), "deg")
+
+    def to_image(self):
+        """Geometry without the non-spatial axes."""
+        return self._with_axes(None)
+
+    def _window_npix(self, width, odd_npix, min_npix):
+        npix = [max(w / s, min_npix) for w, s in zip(width_in_degrees(width), self._scales, strict=True)]
+        return [round_up_to_odd(n) if odd_npix else int(np.round(n)) for n in npix]
+
+    def _window(self, position, width, mode, odd_npix, min_npix):
+        if mode not in ("trim", "partial", "strict"):
+            raise GeometryError(f"unknown cutout mode {mode!r}: choose 'trim', 'partial' or 'strict'")
+        lon, lat = lonlat_of(position, self._frame)
+        pix = self._wcs.wcs.s2p(np.array([[float(lon), float(lat)]]), 0)["pixcrd"][0]
+        npix = self._window_npix(width, odd_npix, min_npix)
+        return [cutout_bounds(float(p), n, size, mode) for p, n, size in zip(pix, npix, (self._nx, self._ny), strict=True)]
+
+    def cutout_slices(self, position, width, mode="trim", odd_npix=False, min_npix=1):
+        """Where a cutout lies in this map; cheap, as no geometry is made. Arguments as for `cutout`.
+
+        Returns
+        -------
+        slices : dict
+            "parent-slices": (lat, lon) slices of this map; "cutout-slices": where they go in the cutout.
+
+        Raises
+        ------
+        GeometryError
+            As for `cutout`.
+        """
+        (_, parent_x, inside_x), (_, parent_y, inside_y) = self._window(position, width, mode, odd_npix, min_npix)
+        return {"parent-slices": (parent_y, parent_x), "cutout-slices": (inside_y, inside_x)}
+
+    def cutout(self, position, width, mode="trim", odd_npix=False, min_npix=1):
+        """Geometry of a part of the map around a position.
+
+        Parameters
+        ----------
+        position : `~astropy.coordinates.SkyCoord` or tuple of float
+            Centre; a tuple is in degrees in the frame of the map.
+        width : float, str, `~astropy.units.Quantity` or tuple of them
+            Width, the same or (lon, lat).
+        mode : {"trim", "partial", "strict"}
+            At the border of the map the cutout is trimmed, reaches out, or is an error.
+        odd_npix : bool
+            Whether to round up to an odd number of pixels.
+        min_npix : int
+            Smallest number of pixels.
+
+        Returns
+        -------
+        geom : `WcsGeom`
+            Geometry aligned with this one.
+
+        Raises
+        ------
+        GeometryError
+            If the cutout lies outside the map (also an `~astropy.nddata.NoOverlapError`) or, with "strict", crosses its border.
+        """
+        window = self._window(position, width, mode, odd_npix, min_npix)
+        if mode == "partial":
+            npix = self._window_npix(width, odd_npix, min_npix)
+        else:
+            npix = [parent.stop - parent.start for _, parent, _ in window]
+        return self._part([start for start, _, _ in window], npix)
+
+    def _part(self, origin, npix):
+        """Geometry of npix (lon, lat) pixels that begins at the pixel origin (lon, lat)."""
+        if min(npix) < 1:
+            raise GeometryError(f"nothing is left of the map: npix would be {tuple(npix)}")
+        wcs = shifted_wcs(self._wcs, origin)
+        wcs.array_shape = tuple(int(n) for n in npix[::-1])
+        return WcsGeom(wcs, npix, self._cdelt, self._axes)
+
+    def pad(self, pad_width, axis_name=None):
+        """Geometry with pixels, or bins of an axis, added at its ends.
+
+        Parameters
+        ----------
+        pad_width : int or tuple of int
+            Number of pixels, the same or (lon, lat); for an axis, the same or (low, high).
+        axis_name : str, optional
+            Axis to pad instead of the sky.
+
+        Returns
+        -------
+        geom : `WcsGeom`
+            Padded geometry.
+        """
+        if axis_name is not None:
+            return self._with_axes(self.axes.pad(axis_name, pad_width))
+        x, y = _pair(pad_width, "pad_width", int)
+        return self._part((-x, -y), (self._nx + 2 * x, self._ny + 2 * y))
+
+    def crop(self, crop_width):
+        """Geometry with pixels removed at every side, the same number or (lon, lat)."""
+        x, y = _pair(crop_width, "crop_width", int)
+        return self._part((x, y), (self._nx - 2 * x, self._ny - 2 * y))
+
+    def downsample(self, factor, axis_name=None):
+        """Geometry with `factor` times larger pixels, or merged bins of an axis.
+
+        Raises
+        ------
+        GeometryError
+            If the numbers of pixels are not divisible by the factor.
+        """
+        if axis_name is not None:
+            return self._with_axes(self.axes.downsample(factor, axis_name))
+        if self._nx % factor or self._ny % factor:
+            raise GeometryError(f"{self._nx} x {self._ny} pixels are not divisible by {factor}: pad or crop the map first")
+        return self._resampled(factor, (self._nx // factor, self._ny // factor))
+
+    def upsample(self, factor, axis_name=None):
+        """Geometry with `factor` times smaller pixels, or split bins of an axis."""
+        if axis_name is not None:
+            return self._with_axes(self.axes.upsample(factor, axis_name))
+        return self._resampled(1 / factor, (self._nx * factor, self._ny * factor))
+
+    def _resampled(self, factor, npix):
+        wcs = resampled_wcs(self._wcs, factor)
+        wcs.array_shape = tuple(int(n) for n in npix[::-1])
+        return WcsGeom(wcs, npix, [size * factor for size in self._cdelt], self._axes)
+
+    def to_binsz(self, binsz):
+        """Geometry of the same centre and width with another pixel size; see `create`."""
+        return WcsGeom.create(
+            skydir=self.center_skydir, binsz=binsz, width=tuple(self.width[:, 0]), proj=self.projection, frame=self.frame, axes=self.axes
+        )
+
+    def to_odd_npix(self, max_radius=None):
+        """Square geometry of odd size around the centre, as PSF kernels need it.
+
+        Parameters
+        ----------
+        max_radius : `~astropy.units.Quantity`, str or float, optional
+            Half of the width; by default half of the larger width of the map.
+
+        Returns
+        -------
+        geom : `WcsGeom`
+            Geometry with pixels of the larger pixel scale, projected anew around the centre.
+        """
+        width = float(self.width.max().value) if max_radius is None else 2 * width_in_degrees(max_radius)[0]
+        return self._square(round_up_to_odd(width / max(self._scales)))
+
+    def to_even_npix(self):
+        """Square geometry of even size around the centre; see `to_odd_npix`."""
+        return self._square(int(np.ceil(float(self.width.max().value) / max(self._scales) + 1) // 2 * 2))
+
+    def _square(self, npix):
+        return WcsGeom.create(
+            skydir=self.center_skydir, binsz=max(self._scales), npix=npix, proj=self.projection, frame=self.frame, axes=self.axes
+        )
+
+    def region_mask(self, regions, inside=True):
+        """Mask of the pixels whose centre lies in a region; see `~gpudl4.maps.wcs_masks.region_mask`."""
+        from .wcs_masks import region_mask
+
+        return region_mask(self, regions, inside)
+
+    def region_weights(self, regions, oversampling_factor=10):
+        """Fraction of every pixel that lies in a region; see `~gpudl4.maps.wcs_masks.region_weights`."""
+        from .wcs_masks import region_weights
+
+        return region_weights(self, regions, oversampling_factor)
+
+    def boundary_mask(self, width):
+        """Mask that leaves out a margin at the border; see `~gpudl4.maps.wcs_masks.boundary_mask`."""
+        from .wcs_masks import boundary_mask
+
+        return boundary_mask(self, width)
+
+    def binary_structure(self, width, kernel="disk"):
+        """Structuring element for `WcsNDMap.binary_erode`; see `~gpudl4.maps.wcs_masks.binary_structure`."""
+        from .wcs_masks import binary_structure
+
+        return binary_structure(self, width, kernel)
+
+    def is_aligned(self, other, tolerance=1e-6):
+        """Whether the axes agree, as far as both have them, and pixels of one map are pixels of the other, to a relative tolerance."""
+        same = all(axis == other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False))
+        return same and self.wcs.wcs.compare(other.wcs.wcs, cmp=2, tolerance=tolerance)
+
+    def is_allclose(self, other, rtol_axes=1e-6, atol_axes=1e-6, rtol_wcs=1e-6):
+        """Whether shape, axes and projection agree within tolerances."""
+        if self is other:
+            return True
+        if not isinstance(other, WcsGeom):
+            raise TypeError(f"cannot compare a WcsGeom with {type(other).__name__}")
+        if self.data_shape != other.data_shape or not self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes):
+            return False
+        return self._wcs is other._wcs or self._wcs.wcs.compare(other._wcs.wcs, cmp=1, tolerance=rtol_wcs)
+
+    def __eq__(self, other):
+        return self.is_allclose(other) if isinstance(other, WcsGeom) else NotImplemented
+
+    __hash__ = Geom.__hash__
+
+    def copy(self, axes=None):
+        """Copy, with other axes if given."""
+        return self._with_axes(self._axes if axes is None else axes)
+
+    def to_header(self):
+        """FITS header of the geometry, with AXCOLSn, INTERPn and WCSSHAPE."""
+        header = self.wcs.to_header()
+        header.update(self.axes.to_header())
+        header["WCSSHAPE"] = f"({','.join(str(size) for size in self.data_shape[::-1])})"
+        return header
+
+    def to_bands_hdu(self, hdu_bands=None, format="gadf"):
+        """Bands table of the axes; see `MapAxes.to_table_hdu`."""
+        return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
+
+    def __str__(self):
+        lon, lat = self.pix_to_lonlat(*self.center_pix[:2])
+        return (
+            f"WcsGeom\n\n\taxes       : {self.axes_names}\n\tshape      : {self.data_shape[::-1]}\n\tndim       : {self.ndim}\n"
+            f"\tframe      : {self.frame}\n\tprojection : {self.projection}\n\tcenter     : {lon:.1f} deg, {lat:.1f} deg\n"
+            f"\twidth      : {self._cdelt[0] * self._nx:.1f} x {self._cdelt[1] * self._ny:.1f} deg\n"
+            f"\twcs ref    : {self.wcs.wcs.crval[0]:.1f} deg, {self.wcs.wcs.crval[1]:.1f} deg\n"
+        )
+
+
+def _single(value, what):
+    """One number out of a number or an array of one element."""
+    if np.size(value) != 1:
+        raise GeometryError(f"{what} differs between image planes, which is not supported: {value}")
+    return np.ravel(value)[0]
+
+
+def _pair(value, what, convert):
+    """Two numbers (lon, lat) from one number or a tuple of two."""
+    parts = value if isinstance(value, tuple) else (value, value)
+    if len(parts) != 2:
+        raise GeometryError(f"{what} is one value or a tuple (lon, lat), got: {value!r}")
+    for part in parts:
+        if np.size(part) != 1:
+            raise GeometryError(f"{what} is one value or a tuple (lon, lat); different values per image plane are not supported: {value!r}")
+    return tuple(convert(part) if isinstance(part, str) or np.ndim(part) == 0 else convert(np.ravel(part)[0]) for part in parts)

@@ -1,0 +1,393 @@
+"""`Models`: the list of models of a fit, looked up by name or number, with one covariance."""
+
+import collections.abc
+import copy
+import html
+
+import numpy as np
+
+from ..core.errors import ModelError
+from .background import FoVBackgroundModel
+from .covariance import HasCovariance
+from .parameters import Parameters, html_table, link_labels, parameters_table
+from .registries import MODEL_REGISTRY
+from .sky import CompositeModel
+
+__all__ = ["DatasetModels", "Models"]
+
+_KEYS = {"components", "covariance", "metadata", "checksum"}
+
+
+class DatasetModels(collections.abc.Sequence, HasCovariance):
+    """Models in a fixed order; the list cannot be changed, the models in it can.
+
+    Parameters
+    ----------
+    models : model, list of models or Models, optional
+    covariance_data : array[P, P], optional
+        Default: that of `models` if it is a collection, else from the models.
+
+    Raises
+    ------
+    ModelError
+        If a name occurs twice, or a dataset has two background models.
+    """
+
+    def __init__(self, models=None, covariance_data=None):
+        if isinstance(models, DatasetModels) and covariance_data is None:
+            covariance_data = models.covariance.data
+        if models is None:
+            models = []
+        elif isinstance(models, CompositeModel):
+            models = [models]
+        elif not isinstance(models, (list, tuple, DatasetModels)):
+            raise ModelError(f"models must be a model, a list of models or Models, got {models!r}")
+        self._models = list(models)
+        self._check()
+        if covariance_data is not None:
+            self.covariance = covariance_data
+
+    def _check(self):
+        seen, backgrounds = set(), {}
+        for model in self._models:
+            if not isinstance(model, CompositeModel):
+                raise ModelError(f"Models holds SkyModel and FoVBackgroundModel objects, got {model!r}")
+            if model.name in seen:
+                raise ModelError(f"two models are named '{model.name}': give each its own name")
+            seen.add(model.name)
+            if isinstance(model, FoVBackgroundModel):
+                dataset = model.datasets_names[0]
+                if dataset in backgrounds:
+                    raise ModelError(
+                        f"dataset '{dataset}' has two background models, '{backgrounds[dataset]}' and '{model.name}': keep one"
+                    )
+                backgrounds[dataset] = model.name
+
+    # list
+
+    def __len__(self):
+        return len(self._models)
+
+    def index(self, key):
+        """Position of a model given by name, number or itself.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model; the message lists the names.
+        """
+        if isinstance(key, (int, np.integer)):
+            return int(key)
+        if isinstance(key, str):
+            if key in self.names:
+                return self.names.index(key)
+            raise ModelError(f"no model named '{key}'; there are: {', '.join(self.names) or 'none'}")
+        for number, model in enumerate(self._models):
+            if model is key:
+                return number
+        raise ModelError(f"{key!r} is not one of the models: {', '.join(self.names) or 'none'}")
+
+    def __getitem__(self, key):
+        """By number, name or model; a slice or boolean array gives a collection."""
+        if isinstance(key, slice):
+            return type(self)(self._models[key])
+        if isinstance(key, np.ndarray) and key.dtype == bool:
+            return type(self)([m for m, wanted in zip(self._models, key, strict=True) if wanted])
+        return self._models[self.index(key)]
+
+    def __contains__(self, item):
+        return item in self.names if isinstance(item, str) else any(m is item for m in self._models)
+
+    def __add__(self, other):
+        if isinstance(other, CompositeModel):
+            return Models([*self, other])
+        if isinstance(other, (list, DatasetModels)):
+            return Models([*self, *other])
+        return NotImplemented
+
+    def __radd__(self, other):
+        return Models([*other, *self]) if isinstance(other, list) else NotImplemented
+
+    @property
+    def _submodels(self):
+        return tuple(self._models)
+
+    @property
+    def names(self):
+        """Names of the models."""
+        return [m.name for m in self._models]
+
+    @property
+    def background_models(self):
+        """Dict from names of datasets to names of their background models."""
+        return {m.datasets_names[0]: m.name for m in self._models if isinstance(m, FoVBackgroundModel)}
+
+    # parameters
+
+    @property
+    def parameters(self):
+        """All `Parameters`; a linked one stands in it more than once."""
+        return Parameters.from_stack([m.parameters for m in self._models])
+
+    @property
+    def parameters_unique_names(self):
+        """Names like ``source.spectral.index``, in the order of `parameters`."""
+        return [f"{m.name}.{name}" for m in self._models for name in m.parameters_unique_names]
+
+    def _links(self):
+        owners = [m.name for m in self._models for _ in m.parameters]
+        return link_labels(self.parameters, owners)
+
+    @property
+    def frozen(self):
+        """Whether all parameters are frozen."""
+        return all(m.frozen for m in self._models)
+
+    def freeze(self, model_type=None):
+        """Freeze the parameters of all models, or those of one kind of part."""
+        for model in self._models:
+            model.freeze(model_type)
+
+    def unfreeze(self, model_type=None):
+        """Put the frozen flags of all models, or of one kind of part, back to what the classes declare."""
+        for model in self._models:
+            model.unfreeze(model_type)
+
+    def restore_status(self, restore_values=True):
+        """Context manager that puts values, frozen flags and the covariance back at its end.
+
+        Parameters
+        ----------
+        restore_values : bool
+            False restores flags and covariance only.
+        """
+        return _RestoreModels(self, restore_values)
+
+    def to_parameters_table(self):
+        """`~astropy.table.Table` with one row per parameter, the model's name first."""
+        table = parameters_table(self.parameters, self._links())
+        table.add_column([m.name for m in self._models for _ in m.parameters], name="model", index=0)
+        return table
+
+    def update_parameters_from_table(self, t):
+        """Take values, units, bounds and frozen flags from a table as `to_parameters_table` gives it.
+
+        Raises
+        ------
+        ModelError
+            If the table does not have one row per parameter.
+        """
+        if len(t) != len(self.parameters):
+            raise ModelError(f"{len(self.parameters)} parameters need a table of as many rows, got {len(t)}")
+        for parameter, row in zip(self.parameters, t, strict=True):
+            parameter.update_from_dict(dict(zip(t.colnames, row, strict=True)))
+
+    # selections
+
+    def selection_mask(self, name_substring=None, datasets_names=None, tag=None, model_type=None, frozen=None):
+        """Boolean array of the models that meet all conditions, see `select`."""
+        tags = [tag] if isinstance(tag, str) else tag
+        datasets = [datasets_names] if isinstance(datasets_names, str) else datasets_names
+        keep = []
+        for model in self._models:
+            part = model if model_type is None else getattr(model, f"{model_type}_model", None)
+            part_tags = [] if part is None else [part.tag] if isinstance(part.tag, str) else part.tag
+            keep.append(
+                (name_substring is None or name_substring in model.name)
+                and (datasets is None or model.datasets_names is None or any(name in model.datasets_names for name in datasets))
+                and (tags is None or any(t in part_tags for t in tags))
+                and (frozen is None or model.frozen == frozen)
+            )
+        return np.array(keep, dtype=bool)
+
+    def select(self, name_substring=None, datasets_names=None, tag=None, model_type=None, frozen=None):
+        """Models that meet all conditions.
+
+        Parameters
+        ----------
+        name_substring : str, optional
+        datasets_names : str or list of str, optional
+            Models that act on one of these datasets.
+        tag : str or list of str, optional
+            Tags of the model, or of its part of the kind `model_type`.
+        model_type : {"spectral", "spatial"}, optional
+        frozen : bool, optional
+            Whether all parameters of the model are frozen.
+        """
+        return self[self.selection_mask(name_substring, datasets_names, tag, model_type, frozen)]
+
+    @property
+    def positions(self):
+        """Positions of the models that have one, a `~astropy.coordinates.SkyCoord` in ICRS."""
+        from astropy.coordinates import SkyCoord
+
+        positions = [m.position.icrs for m in self._models if getattr(m, "position", None) is not None]
+        if not positions:
+            raise ModelError("none of the models has a position")
+        return SkyCoord(positions)
+
+    def to_regions(self):
+        """Regions of the spatial models that have an outline."""
+        spatial = [m.spatial_model for m in self._models]
+        return [s.to_region() for s in spatial if s is not None and hasattr(s, "to_region")]
+
+    # copies, files, text
+
+    def copy(self, copy_data=False):
+        """Independent copy with the same names; links between the models stay.
+
+        Parameters
+        ----------
+        copy_data : bool
+            Data attached to models are always copied; the argument is gammapy's.
+        """
+        return copy.deepcopy(self)
+
+    def to_dict(self, full_output=False):
+        """Dict as models files hold it.
+
+        Parameters
+        ----------
+        full_output : bool
+            True writes every key of every parameter, False leaves out defaults.
+        """
+        links = self._links()
+        return {"components": [m.to_dict(full_output=full_output, links=links) for m in self._models]}
+
+    @classmethod
+    def from_dict(cls, data):
+        """From a dict as models files hold it; parameters with the same ``link`` become one.
+
+        Raises
+        ------
+        ModelError
+            If it does not describe models.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("components"), list):
+            raise ModelError("a models file needs a list 'components'; this one has none")
+        unknown = sorted(set(data) - _KEYS)
+        if unknown:
+            raise ModelError(f"unknown key '{unknown[0]}' beside 'components'; known: {', '.join(sorted(_KEYS))}")
+        models = []
+        for number, component in enumerate(data["components"]):
+            if not isinstance(component, dict) or "type" not in component:
+                raise ModelError(f"component {number} needs a 'type', got {component!r}")
+            models.append(MODEL_REGISTRY.get_cls(component["type"]).from_dict(component))
+        resolve_links(models)
+        return cls(models)
+
+    @classmethod
+    def read(cls, filename, checksum=False):
+        """Read a models YAML file and the covariance beside it, see `gpudl4.io.models_yaml.read_models`."""
+        from ..io.models_yaml import read_models
+
+        return read_models(filename, checksum=checksum, cls=cls)
+
+    def write(self, path, overwrite=False, full_output=False, write_covariance=True, checksum=False):
+        """Write a models YAML file and the covariance beside it, see `gpudl4.io.models_yaml.write_models`."""
+        from ..io.models_yaml import write_models
+
+        write_models(self, path, overwrite=overwrite, full_output=full_output, write_covariance=write_covariance, checksum=checksum)
+
+    def __str__(self):
+        lines = [type(self).__name__, ""]
+        for number, model in enumerate(self._models):
+            lines += [f"Component {number}: {model}", ""]
+        return "\n".join(lines)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self._models!r})"
+
+    def _repr_html_(self):
+        parts = "".join(
+            f"<tr><td>{html.escape(m.name)}</td><td>{html.escape(type(m).__name__)}</td>"
+            f"<td>{html.escape(type(m.spectral_model).__name__)}</td>"
+            f"<td>{'' if m.spatial_model is None else html.escape(type(m.spatial_model).__name__)}</td>"
+            f"<td>{'all' if m.datasets_names is None else html.escape(', '.join(m.datasets_names))}</td></tr>"
+            for m in self._models
+        )
+        head = "<thead><tr><th>name</th><th>type</th><th>spectral</th><th>spatial</th><th>datasets</th></tr></thead>"
+        return f"<table>{head}<tbody>{parts}</tbody></table>{html_table(self.to_parameters_table(), 'Parameters')}"
+
+    def _ipython_key_completions_(self):
+        return self.names
+
+
+class Models(DatasetModels, collections.abc.MutableSequence):
+    """Models of a fit: a list that can be changed.
+
+    Parameters
+    ----------
+    models : model, list of models or Models, optional
+    covariance_data : array[P, P], optional
+
+    Example
+    -------
+    >>> from gpudl4.models import FoVBackgroundModel, Models, SkyModel
+    >>> models = Models([SkyModel.create("pl", "point", name="source"), FoVBackgroundModel(dataset_name="cta")])
+    >>> models.names
+    ['source', 'cta-bkg']
+    """
+
+    def _replace(self, models):
+        before, self._models = self._models, models
+        try:
+            self._check()
+        except ModelError:
+            self._models = before
+            raise
+
+    def __delitem__(self, key):
+        models = list(self._models)
+        del models[key if isinstance(key, slice) else self.index(key)]
+        self._replace(models)
+
+    def __setitem__(self, key, model):
+        models = list(self._models)
+        models[self.index(key)] = model
+        self._replace(models)
+
+    def insert(self, idx, model):
+        """Insert a model before a position."""
+        models = list(self._models)
+        models.insert(idx, model)
+        self._replace(models)
+
+    def remove(self, value):
+        """Remove a model given by itself or its name."""
+        del self[value]
+
+    def set_prior(self, parameters, priors):
+        """Set priors on parameters, one by one.
+
+        Parameters
+        ----------
+        parameters : sequence of Parameter
+        priors : sequence of Prior
+        """
+        for parameter, prior in zip(parameters, priors, strict=True):
+            parameter.prior = prior
+
+
+def resolve_links(models):
+    """Make one parameter of those that were read with the same ``link`` label; labels are forgotten then."""
+    shared = {}
+    for model in models:
+        for part in model._submodels:
+            for name, parameter in zip(part.default_parameters.names, part.parameters, strict=True):
+                label, parameter._link = parameter._link, None
+                if label is not None:
+                    setattr(part, name, shared.setdefault(label, parameter))
+
+
+class _RestoreModels:
+    def __init__(self, models, restore_values):
+        self._models, self._covariance = models, models.covariance.data
+        self._parameters = models.parameters.restore_status(restore_values)
+
+    def __enter__(self):
+        return self._models
+
+    def __exit__(self, *_):
+        self._parameters.__exit__()
+        self._models.covariance = self._covariance

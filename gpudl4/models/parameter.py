@@ -1,0 +1,509 @@
+"""One parameter of a model: a value with unit, bounds, error and prior. Declare it as a class attribute of a model.
+
+Example
+-------
+>>> from gpudl4.models import Parameter
+>>> index = Parameter("index", 2.3, min=1, max=4)
+>>> index.value
+2.3
+"""
+
+import copy
+
+import astropy.units as u
+import numpy as np
+
+from ..core.errors import ModelError, UnitMismatchError
+
+__all__ = ["Parameter", "PriorParameter"]
+
+SCALE_METHODS = ("scale10", "factor1", None)
+
+# name: (transform, inverse), used for the spacing of scans and for the factor the optimiser sees
+TRANSFORMS = {
+    "lin": (lambda x: x, lambda y: y),
+    "log": (np.log, np.exp),
+    "sqrt": (lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda y: np.sign(y) * np.square(y)),
+}
+
+
+def _checked(value, allowed, what):
+    if value not in allowed:
+        names = ", ".join(repr(name) for name in allowed)
+        raise ModelError(f"unknown {what} {value!r}: choose one of {names}")
+    return value
+
+
+def _number(value, unit, what):
+    """Float in `unit` from a number, a quantity or text such as "1 TeV"; None and masked entries of a table are NaN."""
+    if value is None or value is np.ma.masked:
+        return np.nan
+    if isinstance(value, (u.Quantity, str)):
+        quantity = _quantity(value, what)
+        if quantity.unit == u.dimensionless_unscaled and isinstance(value, str):
+            return float(quantity.value)
+        if not quantity.unit.is_equivalent(unit):
+            raise UnitMismatchError(f"{what} has unit '{quantity.unit}', which does not convert to '{unit}'")
+        return float(quantity.to_value(unit))
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error
+
+
+def _quantity(value, what):
+    try:
+        quantity = u.Quantity(value)
+        if quantity.shape != ():
+            raise ModelError(f"{what} must be a single number, got an array of shape {quantity.shape}")
+        return quantity
+    except TypeError as error:
+        raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error
+
+
+class Parameter:
+    """A model parameter.
+
+    `value` is in the parameter's own `unit`. The optimiser may work with ``factor = value / scale``, which is of order one.
+
+    Parameters
+    ----------
+    name : str
+        Name; as a class attribute it must equal the attribute's name.
+    value : float, str or `~astropy.units.Quantity`
+        Value; text may carry a unit, ``"1e-12 cm-2 s-1 TeV-1"``.
+    unit : str or `~astropy.units.Unit`
+        Unit of a plain number. A quantity or text brings its own.
+    scale : float
+        Scale, see `autoscale`.
+    min, max : float, str or `~astropy.units.Quantity`
+        Bounds, NaN or None where there is none.
+    frozen : bool
+        A frozen parameter is not fitted.
+    error : float, str or `~astropy.units.Quantity`
+        One standard deviation.
+    scan_min, scan_max, scan_n_values, scan_n_sigma, scan_values
+        Where a scan of the statistic is evaluated: from `scan_min` to `scan_max` (by default `scan_n_sigma` errors to both sides) in
+        `scan_n_values` steps, spaced as `interp` says; or at `scan_values` exactly.
+    scale_method : {"scale10", "factor1", None}
+        What `autoscale` does.
+    interp : {"lin", "log", "sqrt"}
+        Spacing of scans.
+    prior : `~gpudl4.models.Prior`, dict or None
+        Adds ``-2 log(density)`` to the statistic.
+    scale_transform : {"lin", "log", "sqrt"}
+        Applied before the scale.
+
+    Raises
+    ------
+    ModelError
+        If an argument is of the wrong kind.
+    UnitMismatchError
+        If a bound or error does not convert to the parameter's unit.
+    """
+
+    def __init__(
+        self,
+        name,
+        value,
+        unit="",
+        scale=1,
+        min=np.nan,
+        max=np.nan,
+        frozen=False,
+        error=0,
+        scan_min=None,
+        scan_max=None,
+        scan_n_values=11,
+        scan_n_sigma=2,
+        scan_values=None,
+        scale_method="scale10",
+        interp="lin",
+        prior=None,
+        scale_transform="lin",
+    ):
+        if not isinstance(name, str):
+            raise ModelError(f"the name of a parameter must be a string, got {name!r}")
+        self._name = name
+        self._type = None
+        self._link = None
+        self._scale = float(scale)
+        self._scale_method = _checked(scale_method, SCALE_METHODS, f"scale_method of parameter '{name}'")
+        self._scale_transform = _checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
+        self.interp = interp
+        if isinstance(value, (u.Quantity, str)):
+            quantity = _quantity(value, f"value of parameter '{name}'")
+            self._value, self._unit = float(quantity.value), quantity.unit
+        else:
+            self._unit = u.Unit(unit)
+            self._value = _number(value, self._unit, f"value of parameter '{name}'")
+        self.frozen = frozen
+        self.error = error
+        self.min = min
+        self.max = max
+        self.scan_min = scan_min
+        self.scan_max = scan_max
+        self.scan_values = scan_values
+        self.scan_n_values = scan_n_values
+        self.scan_n_sigma = scan_n_sigma
+        self.prior = prior
+
+    # class attribute of a model
+
+    def __set_name__(self, owner, name):
+        if self._name != name:
+            raise ModelError(f"parameter '{self._name}' is declared as class attribute '{name}' of {owner.__name__}: use one name for both")
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else instance.__dict__[self._name]
+
+    def __set__(self, instance, value):
+        if not isinstance(value, Parameter):
+            raise ModelError(
+                f"cannot assign {value!r} to parameter '{self._name}': set `.{self._name}.value` or `.{self._name}.quantity`, "
+                "or assign another Parameter to link the two"
+            )
+        if value._type is None:
+            value._type = getattr(instance, "type", None)
+        instance.__dict__[self._name] = value
+
+    # value and unit
+
+    @property
+    def name(self):
+        """Name."""
+        return self._name
+
+    @property
+    def type(self):
+        """Kind of model it belongs to: "spectral", "spatial", "temporal", "prior" or None."""
+        return self._type
+
+    @property
+    def value(self):
+        """Value in the own unit."""
+        return self._value
+
+    @value.setter
+    def value(self, value):
+        self._value = _number(value, self._unit, f"value of parameter '{self._name}'")
+
+    @property
+    def unit(self):
+        """Unit. Setting it changes the unit and keeps the number."""
+        return self._unit
+
+    @unit.setter
+    def unit(self, unit):
+        self._unit = u.Unit(unit)
+
+    @property
+    def quantity(self):
+        """Value times unit. Setting it changes value and unit; bounds and error are converted with it.
+
+        Raises
+        ------
+        UnitMismatchError
+            If the new unit does not convert to the old one.
+        """
+        return self._value * self._unit
+
+    @quantity.setter
+    def quantity(self, value):
+        quantity = _quantity(value, f"value of parameter '{self._name}'")
+        if not quantity.unit.is_equivalent(self._unit):
+            given = f"'{quantity.unit}'" if str(quantity.unit) else "none"
+            raise UnitMismatchError(
+                f"parameter '{self._name}' needs a unit that converts to '{self._unit}', got {given}: "
+                f"write a quantity or text like '{self._value:g} {self._unit}'"
+            )
+        factor = self._unit.to(quantity.unit)
+        if factor != 1:
+            self._min, self._max, self._error = self._min * factor, self._max * factor, self._error * abs(factor)
+        self._value, self._unit = float(quantity.value), quantity.unit
+
+    @property
+    def error(self):
+        """One standard deviation in the own unit."""
+        return self._error
+
+    @error.setter
+    def error(self, value):
+        self._error = _number(value, self._unit, f"error of parameter '{self._name}'")
+
+    @property
+    def min(self):
+        """Lower bound in the own unit, NaN where there is none. A uniform prior bounds too."""
+        return self._min if self.prior is None or np.isnan(self.prior.bounds[0]) else self.prior.bounds[0]
+
+    @min.setter
+    def min(self, value):
+        self._min = _number(value, self._unit, f"min of parameter '{self._name}'")
+
+    @property
+    def max(self):
+        """Upper bound in the own unit, NaN where there is none. A uniform prior bounds too."""
+        return self._max if self.prior is None or np.isnan(self.prior.bounds[1]) else self.prior.bounds[1]
+
+    @max.setter
+    def max(self, value):
+        self._max = _number(value, self._unit, f"max of parameter '{self._name}'")
+
+    @property
+    def frozen(self):
+        """Whether it stays fixed in a fit."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value):
+        if value in ("True", "False"):  # the way a table column of text spells it
+            value = value == "True"
+        if not isinstance(value, (bool, np.bool_)):
+            raise ModelError(f"frozen of parameter '{self._name}' must be True or False, got {value!r}")
+        self._frozen = bool(value)
+
+    @property
+    def prior(self):
+        """Prior, or None."""
+        return self._prior
+
+    @prior.setter
+    def prior(self, value):
+        if value is None:
+            self._prior = None
+            return
+        from .prior import Prior
+
+        if isinstance(value, dict):
+            value = Prior.from_dict(value)
+        if not isinstance(value, Prior):
+            raise ModelError(f"prior of parameter '{self._name}' must be a Prior, a dict or None, got {value!r}")
+        self._prior = value
+
+    def prior_stat_sum(self):
+        """What the prior adds to the statistic, 0 without one."""
+        return 0.0 if self._prior is None else self._prior(self)
+
+    # what the optimiser may see
+
+    @property
+    def scale(self):
+        """Scale, positive for "scale10"."""
+        return self._scale
+
+    @property
+    def factor(self):
+        """Transformed value divided by the scale."""
+        return float(self.transform(self._value))
+
+    @factor.setter
+    def factor(self, factor):
+        self._value = float(self.inverse_transform(float(factor)))
+
+    @property
+    def factor_min(self):
+        """Lower bound as the optimiser sees it."""
+        return float(self.transform(self.min))
+
+    @property
+    def factor_max(self):
+        """Upper bound as the optimiser sees it."""
+        return float(self.transform(self.max))
+
+    def transform(self, value):
+        """Factor of a value."""
+        return TRANSFORMS[self._scale_transform][0](value) / self._scale
+
+    def inverse_transform(self, factor):
+        """Value of a factor."""
+        return TRANSFORMS[self._scale_transform][1](factor * self._scale)
+
+    def autoscale(self):
+        """Choose the scale from the value.
+
+        "scale10": a power of ten, so that 1 <= abs(factor) < 10. "factor1": the value itself, so that factor is 1. None: as it is.
+        A value of zero changes nothing.
+        """
+        value = float(TRANSFORMS[self._scale_transform][0](self._value))
+        if value == 0 or not np.isfinite(value):
+            return
+        if self._scale_method == "scale10":
+            self._scale = 10.0 ** np.floor(np.log10(abs(value)))
+        elif self._scale_method == "factor1":
+            self._scale = value
+
+    def reset_autoscale(self):
+        """Back to scale 1."""
+        self._scale = 1.0
+
+    @property
+    def scale_method(self):
+        """How `autoscale` works. Setting it resets the scale to 1."""
+        return self._scale_method
+
+    @scale_method.setter
+    def scale_method(self, value):
+        self._scale_method = _checked(value, SCALE_METHODS, f"scale_method of parameter '{self._name}'")
+        self.reset_autoscale()
+
+    @property
+    def scale_transform(self):
+        """Transformation before the scale. Setting it resets the scale to 1."""
+        return self._scale_transform
+
+    @scale_transform.setter
+    def scale_transform(self, value):
+        self._scale_transform = _checked(value, TRANSFORMS, f"scale_transform of parameter '{self._name}'")
+        self.reset_autoscale()
+
+    # scans
+
+    @property
+    def interp(self):
+        """Spacing of scans."""
+        return self._interp
+
+    @interp.setter
+    def interp(self, value):
+        self._interp = _checked(value, TRANSFORMS, f"interp of parameter '{self._name}'")
+
+    @property
+    def _step(self):
+        return self._error if self._error > 0 else abs(self._value)
+
+    @property
+    def scan_min(self):
+        """Where a scan begins."""
+        return self._value - self._step * self.scan_n_sigma if self._scan_min is None else self._scan_min
+
+    @scan_min.setter
+    def scan_min(self, value):
+        self._scan_min = value
+
+    @property
+    def scan_max(self):
+        """Where a scan ends."""
+        return self._value + self._step * self.scan_n_sigma if self._scan_max is None else self._scan_max
+
+    @scan_max.setter
+    def scan_max(self, value):
+        self._scan_max = value
+
+    @property
+    def scan_n_sigma(self):
+        """Half width of a scan in errors."""
+        return self._scan_n_sigma
+
+    @scan_n_sigma.setter
+    def scan_n_sigma(self, value):
+        self._scan_n_sigma = int(value)
+
+    @property
+    def scan_values(self):
+        """Values of a scan, array[scan_n_values]."""
+        if self._scan_values is not None:
+            return self._scan_values
+        forward, inverse = TRANSFORMS[self._interp]
+        return inverse(np.linspace(forward(self.scan_min), forward(self.scan_max), self.scan_n_values))
+
+    @scan_values.setter
+    def scan_values(self, values):
+        self._scan_values = None if values is None else np.array(values, dtype=np.float64)
+
+    @property
+    def conf_min(self):
+        """Lower end of the bracket in which confidence limits are searched."""
+        if not np.isnan(self.min):
+            return self.min
+        return min(self._value - self._step * self.scan_n_sigma, -max(self._step, abs(self._value)) * 1e5)
+
+    @property
+    def conf_max(self):
+        """Upper end of the bracket in which confidence limits are searched."""
+        if not np.isnan(self.max):
+            return self.max
+        return max(self._value + self._step * self.scan_n_sigma, max(self._step, abs(self._value)) * 1e5)
+
+    # copies and text
+
+    def set_lim(self, min=None, max=None):
+        """Set one or both bounds; None leaves a bound as it is."""
+        if min is not None:
+            self.min = min
+        if max is not None:
+            self.max = max
+
+    def copy(self):
+        """Independent copy."""
+        return copy.deepcopy(self)
+
+    def update_from_dict(self, data):
+        """Take value, unit, bounds, frozen and prior from a dict or table row; an empty prior means none."""
+        for key in ("unit", "value", "min", "max", "frozen", "prior"):
+            if key in data:
+                setattr(self, key, None if key == "prior" and isinstance(data[key], str) else data[key])
+
+    def to_dict(self):
+        """Dict as models files hold it."""
+        data = {
+            "name": self._name,
+            "value": self._value,
+            "unit": self._unit.to_string("fits"),
+            "error": self._error,
+            "min": self.min,
+            "max": self.max,
+            "frozen": self._frozen,
+            "interp": self._interp,
+            "scale_method": self._scale_method,
+            "scale_transform": self._scale_transform,
+        }
+        if self._prior is not None:
+            data["prior"] = self._prior.to_dict()["prior"]
+        return data
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(name={self._name!r}, value={self._value!r}, unit='{self._unit}', error={self._error!r}, "
+            f"min={self.min!r}, max={self.max!r}, frozen={self._frozen!r})"
+        )
+
+
+class PriorParameter(Parameter):
+    """Parameter of a prior, e.g. the mean of a Gaussian. It is never fitted and carries no prior of its own.
+
+    Parameters
+    ----------
+    name, value, unit, scale, min, max, error, scale_method, scale_transform
+        As for `Parameter`.
+    """
+
+    def __init__(
+        self,
+        name,
+        value,
+        unit="",
+        scale=1,
+        min=np.nan,
+        max=np.nan,
+        error=0,
+        scale_method="scale10",
+        scale_transform="lin",
+    ):
+        super().__init__(
+            name,
+            value,
+            unit=unit,
+            scale=scale,
+            min=min,
+            max=max,
+            error=error,
+            frozen=True,
+            scale_method=scale_method,
+            scale_transform=scale_transform,
+        )
+        self._type = "prior"
+
+    def to_dict(self):
+        """Dict as models files hold it."""
+        data = super().to_dict()
+        return {key: data[key] for key in ("name", "value", "unit", "error", "min", "max")}

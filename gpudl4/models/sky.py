@@ -1,0 +1,411 @@
+"""A source on the sky: spectrum times shape.
+
+`SkyModel` is what a fit is made of, next to `FoVBackgroundModel` (background.py); `Models` (collection.py) holds them.
+"""
+
+import astropy.units as u
+
+from ..core.errors import ModelError, UnitMismatchError
+from .base import Model, ModelBase
+from .naming import make_name
+from .parameters import Parameters
+from .registries import MODEL_REGISTRY, SPATIAL_MODEL_REGISTRY, SPECTRAL_MODEL_REGISTRY, TEMPORAL_MODEL_REGISTRY
+from .spatial import SpatialModel
+from .spectral import SpectralModel
+
+__all__ = ["SkyModel"]
+
+IRFS = ("exposure", "psf", "edisp")
+_KEYS = {"name", "type", "spectral", "spatial", "temporal", "apply_irf", "datasets_names", "filename", "covariance"}
+
+
+class CompositeModel(ModelBase):
+    """A model made of a spectral and maybe a spatial model, with a name."""
+
+    def __init__(self, covariance_data=None):
+        super().__init__(covariance_data=covariance_data)
+
+    @property
+    def _submodels(self):
+        return tuple(m for m in (self.spectral_model, self.spatial_model) if m is not None)
+
+    @property
+    def name(self):
+        """Name, unique among the models of a fit."""
+        return self._name
+
+    @property
+    def spectral_model(self):
+        """`SpectralModel`."""
+        return self._spectral_model
+
+    @spectral_model.setter
+    def spectral_model(self, model):
+        if not isinstance(model, SpectralModel):
+            raise ModelError(f"spectral_model must be a SpectralModel, got {model!r}")
+        self._spectral_model = model
+
+    @property
+    def spatial_model(self):
+        """`SpatialModel`, or None."""
+        return self._spatial_model
+
+    @spatial_model.setter
+    def spatial_model(self, model):
+        if model is not None and not isinstance(model, SpatialModel):
+            raise ModelError(f"spatial_model must be a SpatialModel or None, got {model!r}")
+        self._spatial_model = model
+
+    @property
+    def datasets_names(self):
+        """Names of the datasets it acts on, or None for all."""
+        return self._datasets_names
+
+    @datasets_names.setter
+    def datasets_names(self, names):
+        self._datasets_names = _dataset_list(names)
+
+    @property
+    def parameters(self):
+        """Parameters of the spectral, then of the spatial model."""
+        return Parameters.from_stack([m.parameters for m in self._submodels])
+
+    @property
+    def parameters_unique_names(self):
+        """Names like ``spectral.index``."""
+        return [f"{m.type}.{name}" for m in self._submodels for name in m.parameters.unique_parameters.names]
+
+    def _parts(self, model_type):
+        kinds = ("spectral", "spatial", "temporal")
+        if model_type is not None and model_type not in kinds:
+            raise ModelError(f"unknown model_type {model_type!r}: choose one of {', '.join(kinds)} or None")
+        return [m for m in self._submodels if model_type in (None, m.type)]
+
+    def freeze(self, model_type=None):
+        """Freeze parameters.
+
+        Parameters
+        ----------
+        model_type : {None, "spectral", "spatial", "temporal"}
+            None: all of them.
+        """
+        for model in self._parts(model_type):
+            model.freeze()
+
+    def unfreeze(self, model_type=None):
+        """Back to the frozen flags the classes declare.
+
+        Parameters
+        ----------
+        model_type : {None, "spectral", "spatial", "temporal"}
+            None: all of them.
+        """
+        for model in self._parts(model_type):
+            model.unfreeze()
+
+    def reassign(self, datasets_names, new_datasets_names):
+        """Copy that acts on other datasets.
+
+        Parameters
+        ----------
+        datasets_names, new_datasets_names : str or list of str
+            Names to replace and their replacements, one by one.
+        """
+        old, new = _dataset_list(datasets_names), _dataset_list(new_datasets_names)
+        if len(old) != len(new):
+            raise ModelError(f"{len(old)} datasets_names need as many new_datasets_names, got {len(new)}")
+        model = self.copy(name=self.name)
+        if model.datasets_names is not None:
+            names = dict(zip(old, new, strict=True))
+            model.datasets_names = [names.get(name, name) for name in model.datasets_names]
+        return model
+
+    def __add__(self, other):
+        from .collection import Models
+
+        if isinstance(other, CompositeModel):
+            return Models([self, other])
+        if isinstance(other, (list, Models)):
+            return Models([self, *other])
+        return NotImplemented
+
+    def _head(self):
+        """Rows of the description, label and text."""
+        names = "all" if self.datasets_names is None else ", ".join(self.datasets_names)
+        return [
+            ("Name", self.name),
+            ("Datasets names", names),
+            ("Spectral model type", type(self.spectral_model).__name__),
+            ("Spatial  model type", "" if self.spatial_model is None else type(self.spatial_model).__name__),
+        ]
+
+    def __str__(self):
+        lines = [type(self).__name__, ""]
+        lines += [f"  {label:26}: {text}" for label, text in self._head()]
+        lines += ["  Parameters:", *(f"    {line}" for line in parameter_lines(self.parameters))]
+        return "\n".join(lines)
+
+    def __repr__(self):
+        parts = ", ".join(f"{m.type}_model={m!r}" for m in self._submodels)
+        return f"{type(self).__name__}({parts}, name={self.name!r})"
+
+
+def parameter_lines(parameters):
+    """One aligned line per parameter: name, value, error or "frozen", unit."""
+    lines = []
+    for p in parameters:
+        small = p.value != 0 and not 1e-3 <= abs(p.value) < 1e5
+        value = f"{p.value:12.3e}" if small else f"{p.value:12.4f}"
+        error = "(frozen)" if p.frozen else f"+/- {p.error:.2g}" if p.error else ""
+        lines.append(f"{p.name:20} {value}  {error:14} {p.unit}".rstrip())
+    return lines
+
+
+def _dataset_list(names):
+    if names is None:
+        return None
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise ModelError(f"datasets_names must be names of datasets, got {name!r}")
+    return names
+
+
+def part_from_dict(data, kind, registry):
+    """Spectral or spatial model of a component, None if it has none."""
+    if data.get(kind) is None:
+        return None
+    if not isinstance(data[kind], dict) or "type" not in data[kind]:
+        raise ModelError(f"'{kind}' needs a 'type', got {data[kind]!r}")
+    part = data[kind]
+    known = {"type", "parameters", "frame"} if kind == "spatial" else {"type", "parameters"}
+    cls = registry.get_cls(part["type"])
+    unknown = sorted(key for key, value in part.items() if key not in known and value is not None)
+    # a user's model that reads its own dict may have keys of its own
+    if unknown and not hasattr(cls, "dict_keys"):
+        raise ModelError(f"unknown key '{unknown[0]}' in '{kind}' of type '{part['type']}'; known: {', '.join(sorted(known))}")
+    return cls.from_dict({kind: part})
+
+
+def check_keys(data, known, what):
+    """Refuse keys of a component that nobody would read."""
+    unknown = sorted(key for key in data if key not in known)
+    if unknown:
+        raise ModelError(f"unknown key '{unknown[0]}' in {what}; known: {', '.join(sorted(known))}")
+    if data.get("filename") is not None:
+        raise ModelError(f"{what} refers to the file '{data['filename']}': models that live in a file of their own are not supported yet")
+
+
+class SkyModel(CompositeModel):
+    """Source with a spectrum and a shape.
+
+    Parameters
+    ----------
+    spectral_model : SpectralModel
+    spatial_model : SpatialModel, optional
+        Normalised to 1 on the sky.
+    temporal_model : None
+        Time dependence is not supported yet.
+    name : str, optional
+        Default: random characters.
+    apply_irf : dict, optional
+        Which IRFs apply, ``{"exposure": True, "psf": True, "edisp": True}``; missing keys are True.
+    datasets_names : str or list of str, optional
+        Datasets the model acts on. Default: all.
+    covariance_data : array[P, P], optional
+
+    Raises
+    ------
+    ModelError
+        If an argument is of the wrong kind.
+    UnitMismatchError
+        If the model's value has the wrong unit: ``cm-2 s-1 TeV-1`` is wanted, ``TeV-1`` where no exposure applies.
+    """
+
+    tag = ["SkyModel", "sky-model"]
+
+    def __init__(
+        self, spectral_model, spatial_model=None, temporal_model=None, name=None, apply_irf=None, datasets_names=None, covariance_data=None
+    ):
+        if temporal_model is not None:
+            raise ModelError("temporal models are not supported yet: leave temporal_model at None")
+        self.spectral_model = spectral_model
+        self.spatial_model = spatial_model
+        self._name = make_name(name)
+        self.apply_irf = apply_irf
+        self.datasets_names = datasets_names
+        self._check_unit()
+        super().__init__(covariance_data=covariance_data)
+
+    @classmethod
+    def create(cls, spectral_model, spatial_model=None, temporal_model=None, **kwargs):
+        """Model from the tags of its parts.
+
+        Parameters
+        ----------
+        spectral_model, spatial_model, temporal_model : str or None
+        **kwargs
+            Other arguments of the class.
+        """
+        kinds = {"spectral": spectral_model, "spatial": spatial_model, "temporal": temporal_model}
+        parts = {f"{kind}_model": None if tag is None else Model.create(tag, kind) for kind, tag in kinds.items()}
+        return cls(**parts, **kwargs)
+
+    def _check_unit(self):
+        wanted = u.Unit("cm-2 s-1 TeV-1") if self.apply_irf["exposure"] else u.Unit("TeV-1")
+        unit = self.spectral_model(1 * u.TeV).unit
+        if not unit.is_equivalent(wanted):
+            raise UnitMismatchError(
+                f"model '{self.name}': its spectrum has unit '{unit}', which does not convert to '{wanted}': "
+                f"check the units of {', '.join(self.spectral_model.parameters.names)}"
+            )
+
+    @property
+    def apply_irf(self):
+        """Which IRFs apply, dict of bool."""
+        return dict(self._apply_irf)
+
+    @apply_irf.setter
+    def apply_irf(self, value):
+        value = {} if value is None else dict(value)
+        unknown = [key for key in value if key not in IRFS]
+        if unknown or not all(isinstance(v, bool) for v in value.values()):
+            raise ModelError(f"apply_irf must map {', '.join(IRFS)} to True or False, got {value}")
+        self._apply_irf = {key: value.get(key, True) for key in IRFS}
+
+    @property
+    def temporal_model(self):
+        """None: time dependence is not supported yet."""
+        return None
+
+    @property
+    def position(self):
+        """Position of the spatial model, None if it has none."""
+        return getattr(self.spatial_model, "position", None) if hasattr(self.spatial_model, "lon_0") else None
+
+    @property
+    def position_lonlat(self):
+        """Position (lon, lat) in radian in the frame of the spatial model, None if it has none."""
+        return self.spatial_model.position_lonlat if hasattr(self.spatial_model, "lon_0") else None
+
+    @property
+    def frame(self):
+        """Frame of the spatial model, None without one."""
+        return getattr(self.spatial_model, "frame", None)
+
+    @property
+    def evaluation_radius(self):
+        """Evaluation radius of the spatial model, None without one."""
+        return getattr(self.spatial_model, "evaluation_radius", None)
+
+    @property
+    def evaluation_bin_size_min(self):
+        """Largest bin size that resolves the spatial model, None without one."""
+        return getattr(self.spatial_model, "evaluation_bin_size_min", None)
+
+    @property
+    def evaluation_region(self):
+        """Sky region in which the spatial model is evaluated, None without one."""
+        return getattr(self.spatial_model, "evaluation_region", None)
+
+    def evaluate(self, lon, lat, energy):
+        """Differential surface brightness at sky coordinates in the model's frame and energies; arguments broadcast."""
+        value = self.spectral_model(energy)
+        if self.spatial_model is None:
+            return value
+        if self.spatial_model.is_energy_dependent:
+            return value * self.spatial_model(lon, lat, energy)
+        return value * self.spatial_model(lon, lat)
+
+    __call__ = evaluate
+
+    def evaluate_geom(self, geom):
+        """Differential surface brightness at the pixel centres, a quantity of shape (energy_true, lat, lon)."""
+        value = self.spectral_model(geom.axes["energy_true"].center)[:, None, None]
+        return value if self.spatial_model is None else value * self.spatial_model.evaluate_geom(geom)
+
+    def integrate_geom(self, geom, oversampling_factor=None):
+        """Flux per pixel and energy bin.
+
+        Parameters
+        ----------
+        geom : `~gpudl4.maps.WcsGeom`
+            With an axis ``energy_true``.
+        oversampling_factor : int, optional
+            See `SpatialModel.integrate_geom`.
+
+        Returns
+        -------
+        flux : `~gpudl4.maps.WcsNDMap`
+            In cm-2 s-1.
+        """
+        import numpy as np
+
+        from ..maps import Map
+
+        edges = geom.axes["energy_true"].edges
+        flux = self.spectral_model.integral(edges[:-1], edges[1:])
+        data = flux.value[:, np.newaxis, np.newaxis]
+        if self.spatial_model is not None:
+            data = data * self.spatial_model.integrate_geom(geom.to_image(), oversampling_factor).data
+        return Map.from_geom(geom, data=np.broadcast_to(data, geom.data_shape).copy(), unit=flux.unit)
+
+    def copy(self, name=None, **kwargs):
+        """Independent copy.
+
+        Parameters
+        ----------
+        name : str, optional
+            Default: random characters.
+        **kwargs
+            Other arguments of `SkyModel` that shall differ.
+        """
+        kwargs.pop("copy_data", None)
+        parts = {"spectral_model": self.spectral_model, "spatial_model": self.spatial_model}
+        kwargs = {key: None if part is None else part.copy() for key, part in parts.items()} | kwargs
+        kwargs = {"apply_irf": self.apply_irf, "datasets_names": self.datasets_names, "covariance_data": self.covariance.data} | kwargs
+        return type(self)(name=make_name(name), **kwargs)
+
+    def to_dict(self, full_output=False, links=None):
+        """Dict as models files hold it."""
+        data = {"name": self.name, "type": self._main_tag()}
+        if not all(self._apply_irf.values()):
+            data["apply_irf"] = self.apply_irf
+        if self.datasets_names is not None:
+            data["datasets_names"] = self.datasets_names
+        for part in self._submodels:
+            data.update(part.to_dict(full_output=full_output, links=links))
+        return data
+
+    @classmethod
+    def from_dict(cls, data):
+        """Model from its dict.
+
+        Raises
+        ------
+        ModelError
+            If a key or type is unknown or something is missing.
+        """
+        if data.get("name") is None:
+            raise ModelError(f"a {cls.__name__} needs a 'name', got the keys {', '.join(map(str, data))}")
+        what = f"model '{data['name']}'"
+        check_keys(data, _KEYS, what)
+        try:
+            if data.get("temporal") is not None:
+                TEMPORAL_MODEL_REGISTRY.get_cls(data["temporal"].get("type"))
+            spectral = part_from_dict(data, "spectral", SPECTRAL_MODEL_REGISTRY)
+            spatial = part_from_dict(data, "spatial", SPATIAL_MODEL_REGISTRY)
+            if spectral is None:
+                raise ModelError("a 'spectral' part is missing")
+        except (ModelError, UnitMismatchError) as error:
+            raise type(error)(f"{what}: {error}") from error
+        return cls(
+            spectral,
+            spatial_model=spatial,
+            name=str(data["name"]),
+            apply_irf=data.get("apply_irf"),
+            datasets_names=data.get("datasets_names"),
+        )
+
+
+MODEL_REGISTRY.append(SkyModel)

@@ -1,0 +1,300 @@
+"""The engine's view of a spatial model: where on the map, and how much in each pixel, with derivatives.
+
+Sampling follows gammapy's `SpatialModel.integrate_geom`: a model that asks for bins smaller than a pixel is evaluated on subpixels, within a
+square window around its position, and is 0 outside; else it is evaluated at all pixel centres of the map. The oversampling factor and the
+window are fixed when a model is bound.
+
+* `PointBinding`: pixel coordinates of a point and their derivatives;
+* `GaussBinding`: Gaussian images by compiled kernels;
+* `NumericImageBinding`: a user's model, derivatives by central differences of its own image.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+
+from ...core.errors import ModelError
+from ...maps.frames import rotate_lonlat
+from ..differences import central_differences
+
+__all__ = ["GaussBinding", "NumericImageBinding", "PointBinding", "Sampling"]
+
+MAX_OVERSAMPLING = 200  # gammapy's limit
+ARC = 1e-5  # radian; step of the central difference of the map projection, errors of 3e-11 from both sides
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Where a model is evaluated on a map.
+
+    Attributes
+    ----------
+    factor : int
+        Subpixels per pixel and direction.
+    rows, columns : slice
+        Window of the map; all of it where `factor` is 1.
+    """
+
+    factor: int
+    rows: slice
+    columns: slice
+
+    @classmethod
+    def choose(cls, geom, lon, lat, frame, radius, bin_size, factor=None):
+        """Sampling by gammapy's rule.
+
+        Parameters
+        ----------
+        geom : WcsGeom
+        lon, lat : float
+            Position in degrees, in `frame`.
+        frame : str
+        radius : float or None
+            Evaluation radius in degrees. The window's half width is this, or the larger pixel side if that is more. A window that misses
+            the map means factor 1.
+        bin_size : float or None
+            Bin size the model wants, in degrees. None means factor 1, a size of 0 the largest factor.
+        factor : int, optional
+            Overrides the rule.
+        """
+        ny, nx = geom.data_shape[-2:]
+        whole = cls(1, slice(0, ny), slice(0, nx))
+        pixel = float(np.max(geom.pixel_scales.deg))
+        rows, columns = whole.rows, whole.columns
+        if radius is not None:
+            try:
+                position = rotate_lonlat(lon, lat, frame, geom.frame)
+                rows, columns = geom.cutout_slices(position, 2 * max(radius, pixel))["parent-slices"]
+            except ValueError:  # no overlap, or a position that is not finite
+                factor = 1
+        if factor is None:
+            factor = 1
+            if bin_size is not None:
+                factor = min(int(np.ceil(pixel / bin_size)), MAX_OVERSAMPLING) if bin_size > 0 else MAX_OVERSAMPLING
+        if factor <= 1:
+            return whole
+        return cls(int(factor), slice(int(rows.start), int(rows.stop)), slice(int(columns.start), int(columns.stop)))
+
+    def covers(self, other):
+        """Whether results with this sampling stand for those with the other one: same factor, and the other window reaches out of this one by
+        one pixel at most (windows are whole pixels, so the smallest move of a source can shift one by a pixel)."""
+        pairs = ((self.rows, other.rows), (self.columns, other.columns))
+        return self.factor == other.factor and all(b.start >= a.start - 1 and b.stop <= a.stop + 1 for a, b in pairs)
+
+    def pixel_positions(self):
+        """Pixel coordinates of the subpixel centres, x array[nx * factor] and y array[ny * factor]."""
+        f = self.factor
+        return tuple((np.arange((s.stop - s.start) * f) + 0.5) / f - 0.5 + s.start for s in (self.columns, self.rows))
+
+    def lonlat(self, geom, frame):
+        """Positions of the subpixel centres in degrees, two arrays[ny * factor, nx * factor]; NaN where the map has no sky."""
+        x, y = self.pixel_positions()
+        return geom.pix_to_lonlat(x, y[:, np.newaxis], frame)
+
+    def embed(self, window, shape):
+        """Put arrays[..., window] on maps of a shape (ny, nx), zero outside."""
+        if window.shape[-2:] == tuple(shape):
+            return window
+        out = np.zeros((*window.shape[:-2], *shape))
+        out[..., self.rows, self.columns] = window
+        return out
+
+
+def pixel_weights(geom, sampling):
+    """Solid angle of the coarse pixels in the window, divided by the number of subpixels, sr array[ny, nx]; 0 where the map has no sky."""
+    area = geom.to_image().solid_angle().to_value("sr").reshape(geom.data_shape[-2:])[sampling.rows, sampling.columns]
+    return np.nan_to_num(area) / sampling.factor**2
+
+
+def check_values(values, n_par):
+    """Float64 array[B, P]."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != n_par:
+        raise ModelError(f"values of shape [B, {n_par}] were wanted, got {values.shape}")
+    return values
+
+
+class PointBinding:
+    """A point on a map.
+
+    Parameters
+    ----------
+    geom : WcsGeom
+    frame : str
+        Frame of the point's coordinates.
+    units : pair of units
+        Own units of longitude and latitude.
+    """
+
+    def __init__(self, geom, frame, units):
+        self._geom, self._frame = geom.to_image(), frame
+        self._factors = np.array([u.Unit(unit).to("rad") for unit in units])
+
+    def position(self, values):
+        """Pixel coordinates and their derivatives.
+
+        Parameters
+        ----------
+        values : array[B, 2]
+            Longitude and latitude in own units.
+
+        Returns
+        -------
+        xy : array[B, 2]
+            Column and row, 0 at the centre of the first pixel; NaN where the projection has no such place.
+        dxy : array[B, 2, 2]
+            ``dxy[b, i, j]`` is the derivative of ``xy[b, i]`` with respect to value j. It is the central difference of the projection along
+            great circles through the point, so it holds at the poles too.
+        """
+        angles = check_values(values, 2) * self._factors
+        lon, lat = angles[:, 0], angles[:, 1]
+        cos_lat = np.cos(lat)
+        points = np.empty((2, 5, len(angles)))
+        # the point, then a step west, east, south and north
+        turn = np.arctan2(ARC, cos_lat)
+        points[0] = lon
+        points[0, 1] -= turn
+        points[0, 2] += turn
+        points[1] = lat
+        points[1, 1] = points[1, 2] = np.arctan2(np.sin(lat), np.hypot(cos_lat, ARC))
+        points[1, 3] -= ARC
+        points[1, 4] += ARC
+        if np.abs(points[1]).max() > np.pi / 2:  # a step over a pole
+            over = np.abs(points[1]) > np.pi / 2
+            points[0, over] += np.pi
+            points[1, over] = np.sign(points[1, over]) * np.pi - points[1, over]
+        pix = np.array(self._geom.lonlat_to_pix(*np.rad2deg(points), self._frame))
+        centre = pix[:, 0]
+        back, forth = centre[:, np.newaxis] - pix[:, 1::2], pix[:, 2::2] - centre[:, np.newaxis]
+        # where one of the steps crosses the seam of an all-sky map, the other one counts
+        slope = np.where(
+            np.abs(back) > 3 * np.abs(forth) + 1, forth, np.where(np.abs(forth) > 3 * np.abs(back) + 1, back, 0.5 * (back + forth))
+        )
+        slope /= ARC
+        slope[:, 0] *= cos_lat
+        return centre.T.copy(), slope.transpose(2, 0, 1) * self._factors
+
+
+class GaussBinding:
+    """Images of a Gaussian.
+
+    Parameters
+    ----------
+    geom : WcsGeom
+    frame : str
+        Frame of the model.
+    units : sequence of units
+        Own units of lon_0, lat_0, sigma, e, phi.
+    sampling : Sampling
+    """
+
+    def __init__(self, geom, frame, units, sampling):
+        from ... import kernels
+
+        self._kernel = kernels.cpu("spatial")
+        self._geom, self._frame, self.sampling = geom.to_image(), frame, sampling
+        self._factors = np.array([1.0 if i == 3 else u.Unit(unit).to("rad") for i, unit in enumerate(units)])
+        self._shape = tuple(geom.data_shape[-2:])
+        lon, lat = sampling.lonlat(self._geom, frame)
+        weight = pixel_weights(self._geom, sampling)
+        ny, nx, f = *weight.shape, sampling.factor
+        lon, lat = np.deg2rad(lon), np.deg2rad(lat)
+        cos_lat = np.cos(lat)
+        vectors = np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)], axis=-1)
+        vectors = vectors.reshape(ny, f, nx, f, 3).transpose(0, 2, 1, 3, 4).reshape(ny * nx, f * f, 3)
+        no_sky = ~np.isfinite(vectors).all(axis=(1, 2))
+        vectors[no_sky] = 0
+        self._vectors = np.ascontiguousarray(vectors)
+        self._weight = np.where(no_sky, 0.0, weight.ravel())
+        self._window = (ny, nx)
+
+    def _parameters(self, values):
+        return check_values(values, 5) * self._factors
+
+    def image(self, values):
+        """Integrals over the pixels, array[B, ny, nx], for ``values[B, 5]`` in own units."""
+        parameters = self._parameters(values)
+        image = np.empty((len(parameters), len(self._weight)))
+        self._kernel.gauss_image(self._vectors, self._weight, parameters, image)
+        return self.sampling.embed(image.reshape(-1, *self._window), self._shape)
+
+    def gradient(self, values):
+        """Derivatives of `image` with respect to the own-unit values, array[B, 5, ny, nx]."""
+        parameters = self._parameters(values)
+        gradient = np.empty((len(parameters), 5, len(self._weight)))
+        self._kernel.gauss_gradient(self._vectors, self._weight, parameters, gradient)
+        gradient *= self._factors[:, np.newaxis]
+        return self.sampling.embed(gradient.reshape(-1, 5, *self._window), self._shape)
+
+    def pullback(self, values, a):
+        """``sum over pixels of a * gradient``, array[B, 5], for ``a[B, ny, nx]``."""
+        parameters = self._parameters(values)
+        a = np.ascontiguousarray(a[:, self.sampling.rows, self.sampling.columns], dtype=np.float64).reshape(len(parameters), -1)
+        result = np.empty((len(parameters), 5))
+        self._kernel.gauss_pullback(self._vectors, self._weight, parameters, a, result)
+        return result * self._factors
+
+    def is_valid(self, values):
+        """Whether binding at these values would give the same sampling, see `Sampling.covers`; True if it holds for every row."""
+        for lon, lat, sigma, _, _ in np.rad2deg(self._parameters(values)):
+            fresh = Sampling.choose(self._geom, lon, lat, self._frame, 5 * sigma, sigma / 3)
+            if not self.sampling.covers(fresh):
+                return False
+        return True
+
+
+class NumericImageBinding:
+    """Images of a user's model, which only has `evaluate` (or its own `evaluate_geom` or `integrate_geom`).
+
+    Parameters
+    ----------
+    model : SpatialModel
+        It is copied.
+    geom : WcsGeom
+    sampling : Sampling
+    """
+
+    def __init__(self, model, geom, sampling):
+        self._model, self._geom, self.sampling = copy.deepcopy(model), geom.to_image(), sampling
+        self._shape = tuple(geom.data_shape[-2:])
+        self._bounds = np.array([[p.min, p.max] for p in model.parameters], dtype=np.float64).reshape(-1, 2)
+        self._own_geom_methods = model._overrides("evaluate_geom", "integrate_geom")
+        if not self._own_geom_methods:
+            lon, lat = sampling.lonlat(self._geom, model.frame)
+            self._sky = np.isfinite(lon)
+            self._lonlat = u.Quantity(np.where(self._sky, lon, 0), "deg"), u.Quantity(np.where(self._sky, lat, 0), "deg")
+            self._weight = pixel_weights(self._geom, sampling)
+
+    def _with(self, row):
+        model = copy.deepcopy(self._model)
+        model.parameters.value = row
+        return model
+
+    def _row(self, row):
+        model = self._with(row)
+        if self._own_geom_methods:
+            return model.integrate_geom(self._geom, oversampling_factor=self.sampling.factor).quantity.to_value("").reshape(self._shape)
+        value = np.broadcast_to(u.Quantity(model(*self._lonlat)).to_value("sr-1"), self._sky.shape)
+        ny, nx = self._weight.shape
+        blocks = np.where(self._sky, value, 0).reshape(ny, self.sampling.factor, nx, self.sampling.factor)
+        return self.sampling.embed(blocks.sum(axis=(1, 3)) * self._weight, self._shape)
+
+    def image(self, values):
+        """Integrals over the pixels, array[B, ny, nx], for ``values[B, P]`` in own units."""
+        return np.array([self._row(row) for row in check_values(values, len(self._bounds))])
+
+    def gradient(self, values):
+        """Derivatives of `image` with respect to the own-unit values, array[B, P, ny, nx]."""
+        values = check_values(values, len(self._bounds))
+        return np.array([central_differences(self._row, row, self._bounds, self._row(row)) for row in values])
+
+    def pullback(self, values, a):
+        """``sum over pixels of a * gradient``, array[B, P], for ``a[B, ny, nx]``."""
+        return np.einsum("bpyx,byx->bp", self.gradient(values), a)
+
+    def is_valid(self, values):
+        """Whether binding at these values would give the same sampling, see `Sampling.covers`; True if it holds for every row."""
+        rows = check_values(values, len(self._bounds))
+        return all(self.sampling.covers(self._with(row).sampling(self._geom)) for row in rows)

@@ -1,0 +1,77 @@
+"""Instrument responses in pictures: how wide the point spread function is, and where the energy dispersion puts events."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from .style import SOURCE_COLORS, figure_style
+
+__all__ = ["plot_containment_radius", "plot_edisp_kernel"]
+
+
+def plot_containment_radius(psf, ax=None, fraction=(0.68, 0.95), position=None):
+    """Radius that contains a fraction of the events of a point source, against energy.
+
+    Parameters
+    ----------
+    psf : PSFMap or RecoPSFMap
+        Point spread function.
+    ax : `matplotlib.axes.Axes`, optional
+        Axes; a new figure is made without them.
+    fraction : sequence of float
+        Fractions of the events.
+    position : SkyCoord, optional
+        Position on the sky; the centre of the map by default.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes.
+    """
+    name = psf.energy_name
+    axis = psf.psf_map.geom.axes[name]
+    with figure_style():
+        ax = plt.figure(figsize=(6, 4.4)).add_subplot() if ax is None else ax
+        for value, color in zip(fraction, SOURCE_COLORS, strict=False):
+            radius = psf.containment_radius(value, axis.center, position)
+            ax.plot(
+                axis.center.value, np.ravel(radius.to_value("deg")), marker="o", markersize=4, color=color, label=f"{100 * value:.0f} %"
+            )
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel(f"{'True energy' if name == 'energy_true' else 'Energy'} [{axis.unit}]")
+        ax.set_ylabel("Containment radius [deg]")
+        ax.set_title("Point spread function")
+        ax.legend()
+    return ax
+
+
+def plot_edisp_kernel(edisp_kernel, ax=None):
+    """Energy dispersion: probability of each reconstructed energy bin, per true energy.
+
+    Parameters
+    ----------
+    edisp_kernel : EDispKernel
+        Kernel with ``pdf_matrix`` of shape (energy_true, energy).
+    ax : `matplotlib.axes.Axes`, optional
+        Axes; a new figure is made without them.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes.
+    """
+    true, reco = edisp_kernel.axes["energy_true"], edisp_kernel.axes["energy"]
+    with figure_style():
+        ax = plt.figure(figsize=(6, 4.8)).add_subplot() if ax is None else ax
+        matrix = np.asarray(edisp_kernel.pdf_matrix, dtype=float)
+        mesh = ax.pcolormesh(true.edges.value, reco.edges.value, matrix.T, cmap="cividis", vmin=0)
+        ax.plot([true.edges[0].value, true.edges[-1].value], [true.edges[0].to_value(reco.unit), true.edges[-1].to_value(reco.unit)], "w:")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlim(true.edges[0].value, true.edges[-1].value)
+        ax.set_ylim(reco.edges[0].value, reco.edges[-1].value)
+        ax.set_xlabel(f"True energy [{true.unit}]")
+        ax.set_ylabel(f"Energy [{reco.unit}]")
+        ax.figure.colorbar(mesh, ax=ax, label="Probability per bin", pad=0.02)
+        ax.set_title("Energy dispersion")
+    return ax

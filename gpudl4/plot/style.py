@@ -1,0 +1,75 @@
+"""Colours and figure settings that all plots share, so that a source has one colour in every picture.
+
+The line colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color), chosen to be told apart with every kind of colour vision.
+"""
+
+import contextlib
+
+import matplotlib.pyplot as plt
+from matplotlib import patheffects
+
+__all__ = ["COUNTS_CMAP", "SIGNIFICANCE_CMAP", "SIGNIFICANCE_RANGE", "figure_style", "outlined", "save", "source_colors"]
+
+SOURCE_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+BACKGROUND_COLOR = "#B9B9B9"
+TOTAL_COLOR = "#000000"
+BAND_COLOR = "#DDDDDD"
+
+COUNTS_CMAP = "inferno"
+SIGNIFICANCE_CMAP = "RdBu_r"
+SIGNIFICANCE_RANGE = 5.0
+
+SETTINGS = {
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "savefig.dpi": 150,
+}
+
+
+@contextlib.contextmanager
+def figure_style():
+    """Settings for figures made by gpudl4; the caller's settings are restored at the end."""
+    with plt.rc_context(SETTINGS):
+        yield
+
+
+def source_colors(names):
+    """Colour per source name, in the order of the names; they repeat after six.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the sources.
+
+    Returns
+    -------
+    dict
+        Name to colour.
+    """
+    return {name: SOURCE_COLORS[index % len(SOURCE_COLORS)] for index, name in enumerate(names)}
+
+
+def outlined(color="white", width=2.5):
+    """Path effect that keeps lines and text readable on any background."""
+    return [patheffects.withStroke(linewidth=width, foreground=color)]
+
+
+def save(figure, path):
+    """Write a figure to a file and close it.
+
+    Parameters
+    ----------
+    figure : `matplotlib.figure.Figure`
+        The figure.
+    path : path-like
+        File name; its ending chooses the format.
+    """
+    with figure_style():
+        figure.savefig(path)
+    plt.close(figure)

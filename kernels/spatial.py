@@ -1,0 +1,256 @@
+"""Gaussian on the sphere: integrals over pixels and their exact derivatives.
+
+A pixel is a group of unit vectors (its subpixel centres, or its own centre) in the frame of the model and one weight (solid angle of the pixel
+divided by the number of subpixels); its integral is the weight times the sum of the density over the group. ``parameters[b]`` is longitude,
+latitude, sigma, eccentricity e and position angle phi, all angles in radian.
+
+With n0 the centre, D = 1 - cos(separation) = |n - n0|^2 / 2, u and v the components of n along east and north at n0, the density is
+
+    N exp(-D / (2 a)),    a = 1 - cos(sigma_eff)
+    e == 0:  sigma_eff = sigma,                                  N = 1 / (4 pi a (1 - exp(-1 / a)))
+    e > 0:   sigma_eff = sigma sqrt((1 - e^2) / (1 - e^2 c^2)),   N = 1 / (2 pi sigma^2 sqrt(1 - e^2))
+
+where c = (v cos(phi) + u sin(phi)) / sqrt(u^2 + v^2). These are the formulas of gammapy's GaussianSpatialModel, whose norm changes by a relative
+sigma^2 / 12 where e leaves 0. Derivatives for e and phi at e == 0 are their limits from above, 0. A Gaussian without extent (sigma <= 0 or
+e >= 1) misses all pixel centres: its image and derivatives are 0.
+"""
+
+import math
+
+import numba as nb
+
+LOWEST_EXPONENT = -745.0  # exp() is 0 below
+N_PARAMETERS = 5
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _centre(lon, lat):
+    """Unit vectors: centre, east, north."""
+    sl, cl, sb, cb = math.sin(lon), math.cos(lon), math.sin(lat), math.cos(lat)
+    return cb * cl, cb * sl, sb, -sl, cl, -sb * cl, -sb * sl, cb
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _one_minus_cos(angle):
+    half = math.sin(0.5 * angle)
+    return 2.0 * half * half
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _norm(sigma):
+    """Norm of the circular density, and d ln(norm) / da."""
+    a = _one_minus_cos(sigma)
+    lost = math.exp(-1.0 / a)
+    return 1.0 / (4.0 * math.pi * a * (1.0 - lost)), -1.0 / a + lost / (a * a * (1.0 - lost))
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _elongated(x, y, z, centre, sigma, q, sin_phi, cos_phi):
+    """Exponent of an elongated Gaussian at one direction, with what its derivatives need: D, u, v, a, sigma_eff, c, s, rho^2."""
+    x0, y0, z0, ex, ey, nx, ny, nz = centre
+    dx, dy, dz = x - x0, y - y0, z - z0
+    d = 0.5 * (dx * dx + dy * dy + dz * dz)
+    u = dx * ex + dy * ey
+    v = dx * nx + dy * ny + dz * nz
+    rho2 = u * u + v * v
+    if rho2 < 1e-40:
+        c, s = 1.0, 0.0
+    else:
+        rho = math.sqrt(rho2)
+        c = (cos_phi * v + sin_phi * u) / rho
+        s = (sin_phi * v - cos_phi * u) / rho
+    sigma_eff = sigma * math.sqrt(q / (1.0 - (1.0 - q) * c * c))
+    a = _one_minus_cos(sigma_eff)
+    return d, u, v, a, sigma_eff, c, s, rho2
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def gauss_image(vectors, weight, parameters, image):
+    """Integrals over pixels.
+
+    Parameters
+    ----------
+    vectors : array[Q, S, 3]
+        Unit vectors of the S subpixels of Q pixels.
+    weight : array[Q]
+    parameters : array[B, 5]
+    image : array[B, Q]
+        Output.
+    """
+    n_sub = vectors.shape[1]
+    for b in range(parameters.shape[0]):
+        lon, lat, sigma, e, phi = parameters[b]
+        if not (sigma > 0.0 and e < 1.0):
+            for p in range(vectors.shape[0]):
+                image[b, p] = 0.0
+            continue
+        centre = _centre(lon, lat)
+        if e == 0.0:
+            x0, y0, z0 = centre[0], centre[1], centre[2]
+            norm = _norm(sigma)[0]
+            factor = -0.25 / _one_minus_cos(sigma)
+            for p in range(vectors.shape[0]):
+                total = 0.0
+                for i in range(n_sub):
+                    dx, dy, dz = vectors[p, i, 0] - x0, vectors[p, i, 1] - y0, vectors[p, i, 2] - z0
+                    exponent = factor * (dx * dx + dy * dy + dz * dz)
+                    if exponent > LOWEST_EXPONENT:
+                        total += math.exp(exponent)
+                image[b, p] = norm * weight[p] * total
+        else:
+            q = 1.0 - e * e
+            sin_phi, cos_phi = math.sin(phi), math.cos(phi)
+            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(q))
+            for p in range(vectors.shape[0]):
+                total = 0.0
+                for i in range(n_sub):
+                    d, u, v, a, sigma_eff, c, s, rho2 = _elongated(
+                        vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma, q, sin_phi, cos_phi
+                    )
+                    total += math.exp(-0.5 * d / a)
+                image[b, p] = norm * weight[p] * total
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _circular_sums(vectors, p, centre, factor):
+    """Sums over the subpixels of a pixel of f, f u, f v, f D, where f is the density without its norm."""
+    x0, y0, z0, ex, ey, nx, ny, nz = centre
+    s0 = s1 = s2 = s3 = 0.0
+    for i in range(vectors.shape[1]):
+        dx, dy, dz = vectors[p, i, 0] - x0, vectors[p, i, 1] - y0, vectors[p, i, 2] - z0
+        d = dx * dx + dy * dy + dz * dz
+        exponent = factor * d
+        if exponent > LOWEST_EXPONENT:
+            f = math.exp(exponent)
+            s0 += f
+            s1 += f * (dx * ex + dy * ey)
+            s2 += f * (dx * nx + dy * ny + dz * nz)
+            s3 += f * (0.5 * d)
+    return s0, s1, s2, s3
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _elongated_sums(vectors, p, centre, sigma, q, sin_phi, cos_phi, sin_lat, cos_lat):
+    """Sums over the subpixels of a pixel of the derivatives, without the norm."""
+    e2 = 1.0 - q
+    e = math.sqrt(e2)
+    g0 = g1 = g2 = g3 = g4 = 0.0
+    for i in range(vectors.shape[1]):
+        d, u, v, a, sigma_eff, c, s, rho2 = _elongated(
+            vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma, q, sin_phi, cos_phi
+        )
+        exponent = -0.5 * d / a
+        if exponent < LOWEST_EXPONENT:
+            continue
+        f = math.exp(exponent)
+        # d(exponent) / d ln(sigma_eff)
+        stretch = 0.5 * d / (a * a) * math.sin(sigma_eff) * sigma_eff
+        below = 1.0 - e2 * c * c
+        turn = stretch * e2 * c * s / below  # d(exponent) / d(position angle of the direction); minus that for phi
+        if rho2 < 1e-40:
+            angle_lon = angle_lat = 0.0
+        else:
+            cos_sep = 1.0 - d
+            angle_lon = sin_lat - cos_lat * cos_sep * v / rho2
+            angle_lat = u * cos_sep / rho2
+        g0 += f * (0.5 / a * cos_lat * u + turn * angle_lon)
+        g1 += f * (0.5 / a * v + turn * angle_lat)
+        g2 += f * (stretch - 2.0) / sigma
+        g3 += f * (stretch * e * (c * c / below - 1.0 / q) + e / q)
+        g4 -= f * turn
+    return g0, g1, g2, g3, g4
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def gauss_gradient(vectors, weight, parameters, gradient):
+    """Derivatives of the integrals.
+
+    Parameters
+    ----------
+    vectors, weight, parameters
+        As for `gauss_image`.
+    gradient : array[B, 5, Q]
+        Output, for longitude, latitude, sigma, e, phi in radian.
+    """
+    for b in range(parameters.shape[0]):
+        lon, lat, sigma, e, phi = parameters[b]
+        if not (sigma > 0.0 and e < 1.0):
+            for k in range(N_PARAMETERS):
+                for p in range(vectors.shape[0]):
+                    gradient[b, k, p] = 0.0
+            continue
+        centre = _centre(lon, lat)
+        sin_lat, cos_lat = math.sin(lat), math.cos(lat)
+        if e == 0.0:
+            a = _one_minus_cos(sigma)
+            norm, slope_norm = _norm(sigma)
+            slope_a = math.sin(sigma)
+            for p in range(vectors.shape[0]):
+                s0, s1, s2, s3 = _circular_sums(vectors, p, centre, -0.25 / a)
+                scale = norm * weight[p]
+                gradient[b, 0, p] = scale * 0.5 / a * cos_lat * s1
+                gradient[b, 1, p] = scale * 0.5 / a * s2
+                gradient[b, 2, p] = scale * slope_a * (slope_norm * s0 + 0.5 / (a * a) * s3)
+                gradient[b, 3, p] = 0.0
+                gradient[b, 4, p] = 0.0
+        else:
+            q = 1.0 - e * e
+            sin_phi, cos_phi = math.sin(phi), math.cos(phi)
+            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(q))
+            for p in range(vectors.shape[0]):
+                g = _elongated_sums(vectors, p, centre, sigma, q, sin_phi, cos_phi, sin_lat, cos_lat)
+                scale = norm * weight[p]
+                for k in range(N_PARAMETERS):
+                    gradient[b, k, p] = scale * g[k]
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def gauss_pullback(vectors, weight, parameters, slope, result):
+    """Sums over pixels of a slope times the derivatives of the integrals.
+
+    Parameters
+    ----------
+    vectors, weight, parameters
+        As for `gauss_image`.
+    slope : array[B, Q]
+    result : array[B, 5]
+        Output, for longitude, latitude, sigma, e, phi in radian.
+    """
+    for b in range(parameters.shape[0]):
+        lon, lat, sigma, e, phi = parameters[b]
+        for k in range(N_PARAMETERS):
+            result[b, k] = 0.0
+        if not (sigma > 0.0 and e < 1.0):
+            continue
+        centre = _centre(lon, lat)
+        sin_lat, cos_lat = math.sin(lat), math.cos(lat)
+        if e == 0.0:
+            a = _one_minus_cos(sigma)
+            norm, slope_norm = _norm(sigma)
+            t0 = t1 = t2 = t3 = 0.0
+            for p in range(vectors.shape[0]):
+                scale = slope[b, p] * weight[p]
+                if scale == 0.0:
+                    continue
+                s0, s1, s2, s3 = _circular_sums(vectors, p, centre, -0.25 / a)
+                t0 += scale * s0
+                t1 += scale * s1
+                t2 += scale * s2
+                t3 += scale * s3
+            result[b, 0] = norm * 0.5 / a * cos_lat * t1
+            result[b, 1] = norm * 0.5 / a * t2
+            result[b, 2] = norm * math.sin(sigma) * (slope_norm * t0 + 0.5 / (a * a) * t3)
+        else:
+            q = 1.0 - e * e
+            sin_phi, cos_phi = math.sin(phi), math.cos(phi)
+            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(q))
+            for p in range(vectors.shape[0]):
+                scale = slope[b, p] * weight[p]
+                if scale == 0.0:
+                    continue
+                g0, g1, g2, g3, g4 = _elongated_sums(vectors, p, centre, sigma, q, sin_phi, cos_phi, sin_lat, cos_lat)
+                result[b, 0] += norm * scale * g0
+                result[b, 1] += norm * scale * g1
+                result[b, 2] += norm * scale * g2
+                result[b, 3] += norm * scale * g3
+                result[b, 4] += norm * scale * g4

@@ -1,0 +1,224 @@
+"""``gpudl4 fit``: what it writes, and each way it can end."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from gpudl4.datasets import Datasets
+from gpudl4.fit import Fit
+from gpudl4.models import Models
+
+PICTURES = {
+    "counts.png",
+    "model.png",
+    "residual_significance.png",
+    "images.png",
+    "spectrum.png",
+    "residual_histogram.png",
+    "source_spectra.png",
+}
+NUMBERS = {"models.yaml", "models_covariance.dat", "result.json"}
+
+
+@pytest.fixture(scope="module")
+def fitted(field, tmp_path_factory):
+    """Results of one fit with pictures."""
+    pytest.importorskip("matplotlib")
+    from gpudl4.cli.main import run
+
+    out = tmp_path_factory.mktemp("results") / "out"
+    assert run(["fit", str(field / "datasets.yaml"), str(field / "models.yaml"), "-o", str(out), "--plots"]) == 0
+    return out
+
+
+def test_files(fitted):
+    names = {path.name for path in fitted.iterdir()}
+    assert names == NUMBERS | PICTURES
+    for name in PICTURES:
+        assert (fitted / name).read_bytes()[:4] == b"\x89PNG"
+    assert set(json.loads((fitted / "result.json").read_text())["files"]) == names
+    assert [path.name for path in fitted.parent.iterdir()] == ["out"]
+
+
+def test_record_agrees_with_a_fit_in_python(fitted, field):
+    record = json.loads((fitted / "result.json").read_text())
+    datasets = Datasets.read(field / "datasets.yaml")
+    datasets.models = Models.read(field / "models.yaml")
+    result = Fit().run(datasets)
+    assert record["success"] is True
+    assert record["total_stat"] == result.total_stat
+    assert [row["name"] for row in record["parameters"]] == list(result.names) == record["covariance"]["names"]
+    assert np.array_equal([row["value"] for row in record["parameters"]], result.values)
+    assert np.allclose(np.sqrt(np.diag(record["covariance"]["matrix"])), result.errors)
+    assert {row["name"]: row["unit"] for row in record["parameters"]}["point.lon_0"] == "deg"
+    hashed = {row["path"].rpartition("/")[2] for row in record["inputs"]}
+    assert hashed == {"datasets.yaml", "models.yaml", "test.fits"}
+    assert {"read", "fit", "plots"} == set(record["seconds"])
+    assert record["command"][:2] == ["gpudl4", "fit"]
+
+
+def test_fitted_models_can_be_read_back(fitted, field):
+    models = Models.read(fitted / "models.yaml")
+    datasets = Datasets.read(field / "datasets.yaml")
+    datasets.models = models
+    record = json.loads((fitted / "result.json").read_text())
+    assert datasets.stat_sum() == pytest.approx(record["total_stat"], abs=1e-3)
+    errors = {f"{model.name}.{parameter.name}": parameter.error for model in models for parameter in model.parameters}
+    for row in record["parameters"]:
+        assert errors[row["name"]] == pytest.approx(row["error"], rel=1e-4)
+
+
+def test_says_what_it_does(command, field, tmp_path):
+    code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--no-plots")
+    assert (code, err) == (0, [])
+    assert "Read 1 dataset from" in out
+    assert "Read 3 models with 10 free parameters" in out
+    assert "gauss.sigma" in out
+    assert out.splitlines()[-1].startswith("Wrote 3 files to")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NUMBERS
+
+
+def test_several_datasets_have_their_own_pictures(command, field, tmp_path):
+    pytest.importorskip("matplotlib")
+    one = Datasets.read(field / "datasets.yaml")[0]
+    other = one.copy(name="my other")
+    Datasets([one, other]).write(tmp_path / "datasets.yaml")
+    code, _, err = command("fit", tmp_path / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out")
+    assert (code, err) == (0, [])
+    assert {path.name for path in tmp_path.joinpath("out").glob("counts*")} == {"counts_test.png", "counts_my_other.png"}
+
+
+def test_not_converged_is_3_and_writes_results(command, field, tmp_path, monkeypatch):
+    original = Fit.run
+
+    def stopped(self, datasets, models=None):
+        return dataclasses.replace(original(self, datasets, models), success=False, message="it was told to stop")
+
+    monkeypatch.setattr(Fit, "run", stopped)
+    code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--no-plots")
+    assert code == 3
+    assert err == ["The fit did not converge: it was told to stop"]
+    assert "Wrote 3 files" in out
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert record["success"] is False
+    assert record["message"] == "it was told to stop"
+
+
+def bad_field(field, folder, case):
+    """Copy of the field's files with one thing wrong; the paths of both YAML files."""
+    for path in field.iterdir():
+        shutil.copy(path, folder / path.name)
+    datasets, models = folder / "datasets.yaml", folder / "models.yaml"
+    text = models.read_text()
+    if case == "no datasets file":
+        datasets.unlink()
+    elif case == "no FITS file":
+        (folder / "test.fits").unlink()
+    elif case == "truncated FITS":
+        (folder / "test.fits").write_bytes((folder / "test.fits").read_bytes()[:20000])
+    elif case == "FITS as YAML":
+        shutil.copy(folder / "test.fits", datasets)
+    elif case == "empty models":
+        models.write_text("")
+    elif case == "swapped files":
+        datasets, models = models, datasets
+    elif case == "unknown tag":
+        models.write_text(text.replace("PowerLawSpectralModel", "PowerSawSpectralModel"))
+    elif case == "nothing free":
+        loaded = Models.read(models)
+        loaded.freeze()
+        loaded.write(models, overwrite=True)
+    return datasets, models
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("no datasets file", r"file '.*datasets.yaml' does not exist"),
+        ("no FITS file", r"file 'test.fits' was not found"),
+        ("truncated FITS", r"test.fits"),
+        ("FITS as YAML", r"is a FITS file; a YAML file was wanted"),
+        ("empty models", r"models.yaml' is empty"),
+        ("swapped files", r"models file"),
+        ("unknown tag", r"PowerSawSpectralModel"),
+        ("nothing free", r"no parameter is free"),
+    ],
+)
+def test_bad_input_is_2_with_one_line_and_no_output(command, field, tmp_path, case, message):
+    folder = tmp_path / "input"
+    folder.mkdir()
+    datasets, models = bad_field(field, folder, case)
+    code, _, err = command("fit", datasets, models, "-o", tmp_path / "out", "--no-plots")
+    assert code == 2
+    assert len(err) == 1, err
+    assert re.search(message, err[0]), err[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["input"]
+
+
+def test_existing_output_is_refused_before_any_work(command, field, tmp_path):
+    (tmp_path / "out").mkdir()
+    code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert "exists already; choose another one or pass --overwrite" in err[0]
+
+
+def test_overwrite_replaces_the_results(command, field, fitted, tmp_path):
+    shutil.copytree(fitted, tmp_path / "out")
+    words = ("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--no-plots", "--overwrite")
+    assert command(*words)[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NUMBERS
+
+
+def test_output_that_cannot_be_written(command, field, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "file" / "out")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert "cannot be written: Not a directory" in err[0]
+
+
+def test_missing_gpu_is_bad_input(command, field, tmp_path):
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--backend", "cupy")
+    assert (code, len(err)) == (2, 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_without_matplotlib(command, field, tmp_path, monkeypatch):
+    monkeypatch.setattr("gpudl4.cli.fit.can_plot", lambda: False)
+    code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "a", "--plots")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert "pip install 'gpudl4[plot]'" in err[0]
+    code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "b")
+    assert (code, err) == (0, [])
+    assert "No pictures: matplotlib is not installed" in out
+
+
+def test_unforeseen_error_leaves_nothing(command, field, tmp_path, monkeypatch):
+    def broken(self, datasets, models=None):
+        raise ZeroDivisionError("a mistake of the program")
+
+    monkeypatch.setattr(Fit, "run", broken)
+    with pytest.raises(ZeroDivisionError, match="a mistake of the program"):
+        command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_come_as_single_lines(command, field, tmp_path, monkeypatch):
+    import logging
+    import warnings
+
+    original = Fit.run
+
+    def noisy(self, datasets, models=None):
+        for _ in range(3):
+            warnings.warn("look\n here", stacklevel=1)
+            logging.getLogger("gpudl4.test").warning("and %s", "there")
+        return original(self, datasets, models)
+
+    monkeypatch.setattr(Fit, "run", noisy)
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--no-plots")
+    assert code == 0
+    assert err == ["gpudl4: warning: look here", "gpudl4: warning: and there"]

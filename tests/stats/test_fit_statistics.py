@@ -1,0 +1,57 @@
+import math
+
+import numpy as np
+import pytest
+
+from gpudl4.stats import TRUNCATION_VALUE, cash, cash_sum, cstat
+
+
+def test_cash_is_two_times_mu_minus_n_log_mu():
+    assert cash(3, 2.0) == pytest.approx(2 * (2 - 3 * math.log(2)), rel=1e-15)
+    assert cash(0, 2.5) == 5.0
+
+
+def test_prediction_of_zero_costs_the_floor():
+    assert cash(1, 0) == pytest.approx(115.129, abs=1e-3)
+    assert cash(0, 0) == 2 * TRUNCATION_VALUE
+    assert cash(1, -3.0) == cash(1, 0)
+    assert cash(1, 0, truncation_value=1e-10) == pytest.approx(2 * math.log(1e10), rel=1e-9)
+
+
+def test_cash_broadcasts_and_is_float64():
+    stat = cash(np.ones((2, 3), dtype="float32"), np.full(3, 2, dtype=int))
+    assert stat.shape == (2, 3)
+    assert stat.dtype == np.float64
+
+
+def test_cash_sum_equals_the_sum_over_bins():
+    rng = np.random.default_rng(0)
+    mu = rng.uniform(0, 3, (4, 50))
+    mu[0, :5] = 0
+    n = rng.poisson(mu + 0.1).astype("float32")
+    assert cash_sum(n, mu) == pytest.approx(cash(n, mu).sum(), rel=1e-13)
+    assert isinstance(cash_sum(n, mu), float)
+
+
+def test_cash_sum_of_float32_is_accumulated_in_double():
+    mu = np.full(10_000_000, 0.1, dtype="float32")
+    assert cash_sum(np.zeros_like(mu), mu) == pytest.approx(2 * 1e7 * float(np.float32(0.1)), rel=1e-12)
+
+
+def test_cstat_vanishes_where_counts_are_predicted_exactly():
+    assert cstat(5, 5.0) == 0
+    assert cstat(5, 4.0) == pytest.approx(cash(5, 4.0) - cash(5, 5.0), rel=1e-12)
+
+
+@pytest.mark.parametrize("function", [cash, cash_sum, cstat])
+def test_floor_must_be_positive(function):
+    with pytest.raises(ValueError, match="truncation_value must be positive, got -1"):
+        function(np.ones(2), np.ones(2), truncation_value=-1)
+
+
+@pytest.mark.peer
+def test_agrees_with_gammapy():
+    peer = pytest.importorskip("gammapy.stats")
+    n, mu = np.meshgrid([0.0, 1, 5, 100], [-1.0, 0, 1e-26, 1e-3, 1, 99.5])
+    np.testing.assert_array_equal(cash(n, mu), peer.cash(n, mu))
+    np.testing.assert_array_equal(cstat(n, mu), peer.cstat(n, mu))
