@@ -7,8 +7,8 @@ examples of the promise that a script runs after that one word is replaced::
     datasets = case.read("gpudl4", folder)
     models = attach("gpudl4", datasets, case.models("gpudl4"))
 
-The data are those of `GPUDL4_TEST_DATA` (see tests/paths.py): HAWC and Fermi-LAT public data as gammapy-data ships them, and a stack of CTA 1DC
-simulations.
+The data are those of `GPUDL4_TEST_DATA` (see tests/paths.py): HAWC and Fermi-LAT public data as gammapy-data ships them, and
+a stack of CTA 1DC simulations.
 """
 
 import importlib
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-__all__ = ["CASES", "PACKAGES", "Case", "attach", "data_folder", "library", "set_values"]
+import numpy as np
+
+__all__ = ["CASES", "PACKAGES", "Case", "attach", "data_folder", "library", "random_starts", "set_values"]
 
 PACKAGES = ("gammapy", "gpudl4")
 SUBPACKAGES = ("datasets", "maps", "irf", "modeling", "modeling.models")
@@ -93,6 +95,29 @@ def set_values(models, values):
     return models
 
 
+def random_starts(number=20, seed=20260):
+    """Start values around those of "cta-point": positions within 0.05 deg, amplitude within 30 %, index within 0.2.
+
+    Returns
+    -------
+    list of dict
+        For `set_values`. A shorter list is the beginning of a longer one.
+    """
+    rng = np.random.default_rng(seed)
+    starts = []
+    for _ in range(number):
+        lon, lat, amplitude, index = rng.uniform(-1, 1, 4)
+        starts.append(
+            {
+                "gc.lon_0": -0.05 + 0.05 * lon,
+                "gc.lat_0": -0.05 + 0.05 * lat,
+                "gc.amplitude": 2.8e-12 * (1 + 0.3 * amplitude),
+                "gc.index": 2.3 + 0.2 * index,
+            }
+        )
+    return starts
+
+
 def attach(package, datasets, models):
     """Give models to datasets that may have had others before; returns the models.
 
@@ -122,9 +147,7 @@ def _read_cta(lib, folder):
 
 def _cta_point(lib, folder):
     spatial = lib.PointSpatialModel(lon_0="-0.05 deg", lat_0="-0.05 deg", frame="galactic")
-    spectral = lib.ExpCutoffPowerLawSpectralModel(
-        index=2.3, amplitude="2.8e-12 cm-2 s-1 TeV-1", reference="1 TeV", lambda_="0.02 TeV-1"
-    )
+    spectral = lib.ExpCutoffPowerLawSpectralModel(index=2.3, amplitude="2.8e-12 cm-2 s-1 TeV-1", reference="1 TeV", lambda_="0.02 TeV-1")
     return [lib.SkyModel(spectral_model=spectral, spatial_model=spatial, name="gc"), _background(lib, "cta", 1.3)]
 
 

@@ -11,11 +11,22 @@ statistic does not depend on mu and the slope is 0, except at n <= 0 and mu == 0
 import math
 
 import numba as nb
+import numpy as np
 
 FLOOR = 1e-25  # smallest prediction; keeps the logarithm finite, same number as gammapy's cash
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@nb.njit(cache=True, nogil=True)
+def _total(planes, value):
+    """Twice the sum over energies, in their order."""
+    for b in range(planes.shape[0]):
+        total = 0.0
+        for k in range(planes.shape[1]):
+            total += planes[b, k]
+        value[b] = 2.0 * total
+
+
+@nb.njit(cache=True, nogil=True, parallel=True)
 def cash(counts, mask, mu, value, slope):
     """Statistic and slope.
 
@@ -30,9 +41,9 @@ def cash(counts, mask, mu, value, slope):
     slope : array[B, K, A]
         Output, d stat / d mu; 0 in masked bins.
     """
-    for b in range(mu.shape[0]):
-        total = 0.0
-        for k in range(mu.shape[1]):
+    planes = np.empty((mu.shape[0], mu.shape[1]))
+    for k in nb.prange(mu.shape[1]):
+        for b in range(mu.shape[0]):
             plane = 0.0
             for a in range(mu.shape[2]):
                 if mask[k, a] == 0:
@@ -53,16 +64,16 @@ def cash(counts, mask, mu, value, slope):
                 else:
                     plane += m
                     slope[b, k, a] = 2.0
-            total += plane
-        value[b] = 2.0 * total
+            planes[b, k] = plane
+    _total(planes, value)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, parallel=True)
 def cash_value(counts, mask, mu, value):
     """Statistic only; same arguments and order of summation as `cash`."""
-    for b in range(mu.shape[0]):
-        total = 0.0
-        for k in range(mu.shape[1]):
+    planes = np.empty((mu.shape[0], mu.shape[1]))
+    for k in nb.prange(mu.shape[1]):
+        for b in range(mu.shape[0]):
             plane = 0.0
             for a in range(mu.shape[2]):
                 if mask[k, a] != 0:
@@ -71,5 +82,5 @@ def cash_value(counts, mask, mu, value):
                     plane += m
                     if n > 0.0:
                         plane -= n * math.log(m)
-            total += plane
-        value[b] = 2.0 * total
+            planes[b, k] = plane
+    _total(planes, value)

@@ -16,7 +16,7 @@ import numba as nb
 import numpy as np
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, parallel=True)
 def fold(templates, flux, edisp, first, last, start, mu):
     """Add the folded templates to `mu`.
 
@@ -32,10 +32,10 @@ def fold(templates, flux, edisp, first, last, start, mu):
         Changed in place.
     """
     nx = templates.shape[3]
-    for b in range(mu.shape[0]):
-        bt = b if templates.shape[0] > 1 else 0
-        for y in range(templates.shape[2]):
-            s = start[y]
+    for y in nb.prange(templates.shape[2]):  # rows are disjoint in mu
+        s = start[y]
+        for b in range(mu.shape[0]):
+            bt = b if templates.shape[0] > 1 else 0
             for l in range(templates.shape[1]):
                 row = templates[bt, l, y]
                 for k in range(first[l], last[l]):
@@ -45,15 +45,15 @@ def fold(templates, flux, edisp, first, last, start, mu):
                         out[x] += c * row[x]
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, parallel=True)
 def fold_pull(templates, edisp, first, last, start, slope, gradient):
     """Adjoint of `fold` in the flux: adds d stat / d F to ``gradient[b, l]``."""
     nx = templates.shape[3]
-    q = np.empty(nx)
-    acc = np.empty(nx)
-    for b in range(slope.shape[0]):
-        bt = b if templates.shape[0] > 1 else 0
-        for l in range(templates.shape[1]):
+    for l in nb.prange(templates.shape[1]):
+        q = np.empty(nx)
+        acc = np.empty(nx)
+        for b in range(slope.shape[0]):
+            bt = b if templates.shape[0] > 1 else 0
             acc[:] = 0.0
             for y in range(templates.shape[2]):
                 s = start[y]
@@ -72,18 +72,18 @@ def fold_pull(templates, edisp, first, last, start, slope, gradient):
             gradient[b, l] += total
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, parallel=True)
 def fold_pull_field(templates, exposure, flux, edisp, first, last, start, slope, gradient, field):
     """Adjoint of `fold` in the flux and in the image before exposure.
 
     Adds d stat / d F to ``gradient[b, l]`` and writes ``field[b, l, y, x] = flux[b, l] exposure[l, y, x] q[l, y, x]``.
     """
     nx = templates.shape[3]
-    q = np.empty(nx)
-    acc = np.empty(nx)
-    for b in range(slope.shape[0]):
-        bt = b if templates.shape[0] > 1 else 0
-        for l in range(templates.shape[1]):
+    for l in nb.prange(templates.shape[1]):
+        q = np.empty(nx)
+        acc = np.empty(nx)
+        for b in range(slope.shape[0]):
+            bt = b if templates.shape[0] > 1 else 0
             acc[:] = 0.0
             for y in range(templates.shape[2]):
                 s = start[y]

@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, parallel=True)
 def place(psf, exposure, corner, weight, flux, edisp, first, last, start, mu):
     """Add a point source seen through a true-energy PSF.
 
@@ -32,14 +32,14 @@ def place(psf, exposure, corner, weight, flux, edisp, first, last, start, mu):
     """
     ny, nx = exposure.shape[1], exposure.shape[2]
     height, width = psf.shape[1] - 1, psf.shape[2] - 1
-    t = np.empty(width)
     for b in range(mu.shape[0]):
         y0, x0 = corner[b, 0], corner[b, 1]
         j0, j1 = max(0, -x0), min(width, nx - x0)
         if j1 <= j0:
             continue
         w0, w1, w2, w3 = weight[b, 0], weight[b, 1], weight[b, 2], weight[b, 3]
-        for i in range(max(0, -y0), min(height, ny - y0)):
+        for i in nb.prange(max(0, -y0), min(height, ny - y0)):  # rows are disjoint in mu
+            t = np.empty(width)
             s = start[y0 + i] + x0
             for l in range(psf.shape[0]):
                 up, low = psf[l, i + 1], psf[l, i]
@@ -53,20 +53,19 @@ def place(psf, exposure, corner, weight, flux, edisp, first, last, start, mu):
                         out[s + j] += c * t[j]
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(cache=True, nogil=True, parallel=True)
 def place_pull(psf, exposure, corner, edisp, first, last, start, slope, gradient):
     """Adjoint of `place`: adds ``sum_p exposure[l, p] q[l, p] psf_c[l, p]`` to ``gradient[b, c, l]`` for each of the four copies c."""
     ny, nx = exposure.shape[1], exposure.shape[2]
     height, width = psf.shape[1] - 1, psf.shape[2] - 1
-    q = np.empty(width)
-    acc = np.empty((4, width))
     for b in range(slope.shape[0]):
         y0, x0 = corner[b, 0], corner[b, 1]
         j0, j1 = max(0, -x0), min(width, nx - x0)
         if j1 <= j0:
             continue
-        for l in range(psf.shape[0]):
-            acc[:] = 0.0
+        for l in nb.prange(psf.shape[0]):
+            q = np.empty(width)
+            acc = np.zeros((4, width))
             a0, a1, a2, a3 = acc[0], acc[1], acc[2], acc[3]
             for i in range(max(0, -y0), min(height, ny - y0)):
                 s = start[y0 + i] + x0

@@ -1,8 +1,8 @@
 """Gaussian on the sphere: integrals over pixels and their exact derivatives.
 
-A pixel is a group of unit vectors (its subpixel centres, or its own centre) in the frame of the model and one weight (solid angle of the pixel
-divided by the number of subpixels); its integral is the weight times the sum of the density over the group. ``parameters[b]`` is longitude,
-latitude, sigma, eccentricity e and position angle phi, all angles in radian.
+A pixel is a group of unit vectors (its subpixel centres, or its own centre) in the frame of the model and one weight (solid angle of the
+pixel divided by the number of subpixels); its integral is the weight times the sum of the density over the group. ``parameters[b]`` is
+longitude, latitude, sigma, eccentricity e and position angle phi, all angles in radian.
 
 With n0 the centre, D = 1 - cos(separation) = |n - n0|^2 / 2, u and v the components of n along east and north at n0, the density is
 
@@ -10,9 +10,9 @@ With n0 the centre, D = 1 - cos(separation) = |n - n0|^2 / 2, u and v the compon
     e == 0:  sigma_eff = sigma,                                  N = 1 / (4 pi a (1 - exp(-1 / a)))
     e > 0:   sigma_eff = sigma sqrt((1 - e^2) / (1 - e^2 c^2)),   N = 1 / (2 pi sigma^2 sqrt(1 - e^2))
 
-where c = (v cos(phi) + u sin(phi)) / sqrt(u^2 + v^2). These are the formulas of gammapy's GaussianSpatialModel, whose norm changes by a relative
-sigma^2 / 12 where e leaves 0. Derivatives for e and phi at e == 0 are their limits from above, 0. A Gaussian without extent (sigma <= 0 or
-e >= 1) misses all pixel centres: its image and derivatives are 0.
+where c = (v cos(phi) + u sin(phi)) / sqrt(u^2 + v^2). These are the formulas of gammapy's GaussianSpatialModel, whose norm changes by a
+relative sigma^2 / 12 where e leaves 0. Derivatives for e and phi at e == 0 are their limits from above, 0. A Gaussian without extent
+(sigma <= 0 or e >= 1) misses all pixel centres: its image and derivatives are 0.
 """
 
 import math
@@ -104,10 +104,8 @@ def gauss_image(vectors, weight, parameters, image):
             for p in range(vectors.shape[0]):
                 total = 0.0
                 for i in range(n_sub):
-                    d, u, v, a, sigma_eff, c, s, rho2 = _elongated(
-                        vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma, q, sin_phi, cos_phi
-                    )
-                    total += math.exp(-0.5 * d / a)
+                    g = _elongated(vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma, q, sin_phi, cos_phi)
+                    total += math.exp(-0.5 * g[0] / g[3])
                 image[b, p] = norm * weight[p] * total
 
 
@@ -254,3 +252,73 @@ def gauss_pullback(vectors, weight, parameters, slope, result):
                 result[b, 2] += norm * scale * g2
                 result[b, 3] += norm * scale * g3
                 result[b, 4] += norm * scale * g4
+
+
+@nb.njit(cache=True, nogil=True)
+def point_steps(lonlat, rotation, turn, arc, points):
+    """Directions of points and of small steps west, east, south and north of them, in the frame of a map.
+
+    Parameters
+    ----------
+    lonlat : array[B, 2]
+        Degrees, in the frame of the model.
+    rotation : array[3, 3]
+        From the frame of the model to that of the map.
+    turn : bool
+        False if the two are the same; the points then keep all their digits.
+    arc : float
+        Tangent of the step.
+    points : array[2, B, 5]
+        Output, longitudes in [0, 360) and latitudes in degrees.
+    """
+    degree = math.pi / 180.0
+    for b in range(lonlat.shape[0]):
+        x0, y0, z0, ex, ey, nx, ny, nz = _centre(lonlat[b, 0] * degree, lonlat[b, 1] * degree)
+        for k in range(5):
+            if k == 0 and not turn:
+                points[0, b, 0], points[1, b, 0] = lonlat[b, 0] % 360.0, lonlat[b, 1]
+                continue
+            east = arc * ((k == 2) - (k == 1))
+            north = arc * ((k == 4) - (k == 3))
+            x, y, z = x0 + east * ex + north * nx, y0 + east * ey + north * ny, z0 + north * nz
+            if turn:
+                x, y, z = (
+                    rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z,
+                    rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z,
+                    rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z,
+                )
+            points[0, b, k] = (math.atan2(y, x) / degree) % 360.0
+            points[1, b, k] = math.atan2(z, math.hypot(x, y)) / degree
+
+
+@nb.njit(cache=True, nogil=True)
+def point_slopes(x, y, lonlat, arc, scale, xy, dxy):
+    """Pixel coordinates and their derivatives from the projections of the directions of `point_steps`.
+
+    Where one of two opposite steps crosses the seam of an all-sky map, the other one counts alone.
+
+    Parameters
+    ----------
+    x, y : array[B, 5]
+    lonlat, arc
+        As for `point_steps`.
+    scale : array[2]
+        Radian per unit of the model's longitude and latitude.
+    xy : array[B, 2]
+        Output.
+    dxy : array[B, 2, 2]
+        Output, ``dxy[b, i, j]`` is the derivative of coordinate i with respect to value j.
+    """
+    for b in range(lonlat.shape[0]):
+        cos_lat = math.cos(lonlat[b, 1] * math.pi / 180.0)
+        for i in range(2):
+            pix = x if i == 0 else y
+            xy[b, i] = pix[b, 0]
+            for j in range(2):
+                back, forth = pix[b, 0] - pix[b, 2 * j + 1], pix[b, 2 * j + 2] - pix[b, 0]
+                slope = 0.5 * (back + forth)
+                if abs(back) > 3.0 * abs(forth) + 1.0:
+                    slope = forth
+                elif abs(forth) > 3.0 * abs(back) + 1.0:
+                    slope = back
+                dxy[b, i, j] = slope / arc * scale[j] * (cos_lat if j == 0 else 1.0)

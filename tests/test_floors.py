@@ -49,7 +49,10 @@ UPWARD_VERBS = {
     "plot",
     "plot_residuals",
     "peek",
-    "_plot",
+    "plot_grid",
+    "plot_mask",
+    "plot_residuals_spatial",
+    "plot_residuals_spectral",
 }
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 
 from ..core.errors import OutputError
 from ..io.files import expand_path
@@ -69,10 +70,17 @@ def compare(truth, fitted):
     return rows
 
 
+def _digits(value, error):
+    """The value with two digits of its error."""
+    if not (error > 0 and value):
+        return f"{value:.6g}"
+    return f"{value:.{max(2, int(np.floor(np.log10(abs(value))) - np.floor(np.log10(error))) + 2)}g}"
+
+
 def _print_table(rows):
     click.echo(f"{'parameter':<29}{'simulated':>12}{'fitted':>13}{'error':>11}{'pull':>7}  unit")
     for name, true, value, error, pull, unit in rows:
-        click.echo(f"{name:<29}{true:>12.6g}{value:>13.6g}{error:>11.2g}{pull:>+7.2f}  {unit}")
+        click.echo(f"{name:<29}{true:>12.6g}{_digits(value, error):>13}{error:>11.2g}{pull:>+7.2f}  {unit}".rstrip())
 
 
 def _run_fit(folder, overwrite):

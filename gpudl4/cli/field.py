@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
+from ..core.gti import GTI
 from ..datasets import MapDataset
 from ..irf import EDispKernelMap, PSFMap
 from ..maps import Map, MapAxis, WcsGeom
@@ -104,7 +105,7 @@ def _psf(axis, geom_irf):
     distance = rad.center.to_value("rad")[:, None, None]
     values = np.exp(-0.5 * (distance / sigma) ** 2) / (2 * np.pi * sigma**2)
     return PSFMap(
-        psf_map=Map.from_geom(geom, data=values, unit="sr-1"),
+        psf_map=Map.from_geom(geom, data=values.astype("float32"), unit="sr-1"),
         exposure_map=_exposure(geom.squash("rad")),
     )
 
@@ -113,7 +114,7 @@ def _exposure(geom):
     """Effective area times livetime in m2 s on a geometry whose last axis is energy_true."""
     energy = geom.axes["energy_true"].center.to_value("TeV")[:, None, None]
     values = effective_area(energy, _offset(geom)) * LIVETIME.to_value("s")
-    return Map.from_geom(geom, data=values.reshape(geom.data_shape), unit="m2 s")
+    return Map.from_geom(geom, data=values.reshape(geom.data_shape).astype("float32"), unit="m2 s")
 
 
 def _models(which):
@@ -165,7 +166,7 @@ def simulate_field(seed=42, n_pixels=250):
     energy = MapAxis.from_energy_bounds("0.1 TeV", "50 TeV", nbin=10)
     energy_true = MapAxis.from_energy_bounds("0.05 TeV", "100 TeV", nbin=20, name="energy_true")
     geom = WcsGeom.create(skydir=POINTING, npix=(n_pixels, n_pixels), binsz=0.02, frame="galactic", axes=[energy])
-    geom_irf = WcsGeom.create(skydir=POINTING, width=n_pixels * 0.02 + 1, binsz=0.5, frame="galactic")
+    geom_irf = WcsGeom.create(skydir=POINTING, width=n_pixels * 0.02 + 2, binsz=0.5, frame="galactic")
 
     offset = _offset(geom)
     edges = energy.edges.to_value("TeV")[:, None, None]
@@ -174,11 +175,13 @@ def simulate_field(seed=42, n_pixels=250):
 
     dataset = MapDataset(
         name=DATASET_NAME,
+        counts=Map.from_geom(geom),
         exposure=_exposure(geom.to_image().to_cube([energy_true])),
-        background=Map.from_geom(geom, data=rate * LIVETIME.to_value("s")),
+        background=Map.from_geom(geom, data=(rate * LIVETIME.to_value("s")).astype("float32")),
         psf=_psf(energy_true, geom_irf),
         edisp=EDispKernelMap.from_gauss(energy, energy_true, sigma=resolution, bias=0, geom=geom_irf),
         mask_safe=Map.from_geom(geom, data=np.broadcast_to(offset < FIELD_RADIUS, geom.data_shape).copy()),
+        gti=GTI.create("0 s", LIVETIME, reference_time="2030-06-01"),
         models=true_models(),
     )
     dataset.fake(random_state=seed)

@@ -9,6 +9,7 @@ import html
 import numpy as np
 
 from .errors import DataFileError, UnitMismatchError
+from .instants import concatenate, ranks, replace_where
 
 __all__ = ["GTI"]
 
@@ -43,27 +44,6 @@ def _as_times(values, reference, what):
             f"{what} of the GTI has unit '{values.unit}': give times (astropy Time) or durations since the reference time"
         )
     return reference + np.atleast_1d(values)
-
-
-def _days(time):
-    """Integer day and fraction of a day in (-0.5, 0.5]: the canonical pair, so that equal instants have equal pairs."""
-    day, fraction = np.array(time.jd1, dtype=float, ndmin=1), np.array(time.jd2, dtype=float, ndmin=1)
-    low = fraction == -0.5
-    day[low] -= 1
-    fraction[low] = 0.5
-    return day, fraction
-
-
-def _ranks(*times):
-    """One integer array per time array: instants ranked exactly over all of them, equal instants with equal rank."""
-    pairs = [_days(time) for time in times]
-    day, fraction = np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
-    order = np.lexsort((fraction, day))
-    is_new = np.zeros(order.size, dtype=np.int64)
-    is_new[1:] = (np.diff(day[order]) != 0) | (np.diff(fraction[order]) != 0)
-    rank = np.empty(order.size, dtype=np.int64)
-    rank[order] = np.cumsum(is_new)
-    return np.split(rank, np.cumsum([p[0].size for p in pairs])[:-1])
 
 
 class GTI:
@@ -323,7 +303,7 @@ class GTI:
         if len(self) == 0:
             self._set(other.time_start.copy(), other.time_stop.copy(), self._reference)
             return
-        self._set(_concatenate(self._start, other.time_start), _concatenate(self._stop, other.time_stop), self._reference)
+        self._set(concatenate(self._start, other.time_start), concatenate(self._stop, other.time_stop), self._reference)
 
     def union(self, overlap_ok=True, merge_equal=True):
         """Merge overlapping intervals; sorted by start time.
@@ -347,16 +327,15 @@ class GTI:
         """
         if len(self) == 0:
             return self.copy()
-        start, stop = _ranks(self._start, self._stop)
+        start, stop = ranks(self._start, self._stop)
         order = np.argsort(start, kind="stable")
         start, stop = start[order], stop[order]
         reached = np.maximum.accumulate(stop)
         apart = reached[:-1] < start[1:] if merge_equal else reached[:-1] <= start[1:]
         if not overlap_ok and not apart.all():
             first = int(np.argmin(apart))
-            raise ValueError(
-                f"{int((~apart).sum())} time intervals overlap, the first at {self._start[order[first + 1]].isot}; give overlap_ok=True to merge them"
-            )
+            when = self._start[order[first + 1]].isot
+            raise ValueError(f"{int((~apart).sum())} time intervals overlap, the first at {when}; give overlap_ok=True to merge them")
         first = np.flatnonzero(np.concatenate(([True], apart)))
         last = np.concatenate((first[1:], [len(self)])) - 1
         # index of the interval that holds the running maximum of the stop times
@@ -381,11 +360,11 @@ class GTI:
         if inverted:
             return self.delete_interval(time_interval)
         begin, end = _interval(time_interval, self._start)
-        start, stop, lower, upper = _ranks(self._start, self._stop, begin, end)
+        start, stop, lower, upper = ranks(self._start, self._stop, begin, end)
         keep = (start <= upper) & (stop > lower)
         new_start, new_stop = self._start[keep], self._stop[keep]
-        new_start = _where(start[keep] < lower, begin, new_start)
-        new_stop = _where(stop[keep] > upper, end, new_stop)
+        new_start = replace_where(start[keep] < lower, begin, new_start)
+        new_stop = replace_where(stop[keep] > upper, end, new_stop)
         return self._from_times(new_start, new_stop, self._reference.copy())
 
     def delete_interval(self, time_interval):
@@ -402,10 +381,10 @@ class GTI:
             New object, sorted as before (second halves of split intervals follow their first halves).
         """
         begin, end = _interval(time_interval, self._start)
-        start, stop, lower, upper = _ranks(self._start, self._stop, begin, end)
+        start, stop, lower, upper = ranks(self._start, self._stop, begin, end)
         before, after = start < lower, stop > upper
-        left = self._from_times(self._start[before], _where(stop[before] > lower, begin, self._stop[before]), self._reference.copy())
-        right = self._from_times(_where(start[after] < upper, end, self._start[after]), self._stop[after], self._reference.copy())
+        left = self._from_times(self._start[before], replace_where(stop[before] > lower, begin, self._stop[before]), self._reference.copy())
+        right = self._from_times(replace_where(start[after] < upper, end, self._start[after]), self._stop[after], self._reference.copy())
         order = np.argsort(np.concatenate([np.flatnonzero(before), np.flatnonzero(after)]), kind="stable")
         left.stack(right)
         return self._from_times(left.time_start[order], left.time_stop[order], self._reference.copy())
@@ -441,22 +420,3 @@ def _interval(time_interval, like):
     """Start and stop of an interval as Time arrays of length 1 on the time scale of `like`."""
     begin, end = time_interval
     return getattr(begin, like.scale).reshape(1), getattr(end, like.scale).reshape(1)
-
-
-def _concatenate(first, second):
-    from astropy.time import Time
-
-    second = getattr(second, first.scale)
-    parts = [np.concatenate([np.atleast_1d(getattr(t, name)) for t in (first, second)]) for name in ("jd1", "jd2")]
-    out = Time(*parts, format="jd", scale=first.scale)
-    out.format = first.format
-    return out
-
-
-def _where(mask, value, times):
-    """`times` with `value` (length 1) where the mask is True."""
-    if not mask.any():
-        return times
-    times = times.copy()
-    times[mask] = value[0]
-    return times

@@ -6,7 +6,7 @@ import html
 
 import numpy as np
 
-from gpudl4.core.errors import DatasetError, OutputError
+from gpudl4.core.errors import DatasetError, ModelError, OutputError
 
 from .base import Dataset
 
@@ -142,10 +142,13 @@ class Datasets(collections.abc.MutableSequence):
         """
         from gpudl4.likelihood import compile
 
-        if not any(self.contributes_to_stat):
-            return float(self.models.parameters.prior_stat_sum())
-        likelihood = compile(self)
-        return float(likelihood.value(likelihood.theta0))
+        try:
+            if any(self.contributes_to_stat):
+                likelihood = compile(self)
+                return float(likelihood.value(likelihood.theta0))
+        except ModelError:  # no model reaches any dataset, which only a fit minds; other faults show again below
+            pass
+        return self.stat_sum_likelihood() + float(self.models.parameters.prior_stat_sum())
 
     def stat_sum_likelihood(self):
         """Fit statistic of all datasets together, without priors."""

@@ -6,14 +6,16 @@ and its models. To evaluate many parameter values, compile once: `gpudl4.compile
 
 import numpy as np
 
-from gpudl4.core.errors import DatasetError
+from gpudl4.core.backend import backend_of
+from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
 from .base import Dataset, FieldValue, make_name
-from .fields import MAP_FIELDS
+from .fields import MAP_FIELDS, main_map
 from .geoms import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
 from .mapfiles import MapFiles
 from .mapviews import MapViews
 from .metadata import MapDatasetMetaData
+from .simulate import poisson_counts
 from .verbs import PlotVerbs
 
 __all__ = ["MapDataset"]
@@ -185,6 +187,12 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
 
     # ------------------------------------------------------------------------------------------------------------------ predictions
 
+    def _need_host(self, what):
+        for field in MAP_FIELDS:
+            data_map = main_map(field, self._values[field.name])
+            if data_map is not None and backend_of(data_map.data).name != "numpy":
+                raise BackendError(f"dataset '{self.name}': {what} runs on the CPU, but {field.name} is on a device: use dataset.to_host()")
+
     def _map(self, data):
         from gpudl4.maps import Map
 
@@ -198,29 +206,35 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
         model_names : str or list of str, optional
             Names of the models; all if None.
         stack : bool
-            True gives the sum. False gives one map per model along an axis ``models``, for the models that contribute.
+            True gives the sum. False gives a map with an additional axis ``models``, one bin for each model that contributes; their names
+            are in ``npred.meta["models"]``.
 
         Returns
         -------
         npred : Map
-            float64. Negative where a model is.
+            float64; not clipped, a negative flux gives negative counts.
 
         Raises
         ------
         DatasetError
             If a name is not that of a sky model of this dataset.
         """
+        self._need_host("npred_signal()")
         from gpudl4.likelihood import predict
 
         models = self._selected(model_names)
-        if stack or not models:
-            return self._map(predict.npred_signal(self, models) if models else np.zeros(self._geom.data_shape))
-        from gpudl4.maps import LabelMapAxis, Map
+        if not models:
+            return self._map(np.zeros(self._geom.data_shape))
+        if stack:
+            return self._map(predict.npred_signal(self, models))
+        from gpudl4.maps import Map, MapAxis
 
         parts = predict.npred_by_model(self, models)
-        axis = LabelMapAxis(labels=list(parts), name="models")
+        if not parts:
+            return self._map(np.zeros(self._geom.data_shape))
+        axis = MapAxis.from_edges(np.arange(len(parts) + 1) - 0.5, name="models")
         geom = self._geom.to_image().to_cube([*self._geom.axes, axis])
-        return Map.from_geom(geom, data=np.stack(list(parts.values())), unit="")
+        return Map.from_geom(geom, data=np.stack(list(parts.values())), unit="", meta={"models": list(parts)})
 
     def _selected(self, names):
         """Sky models by name; background models are no signal."""
@@ -241,12 +255,14 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
         -------
         npred : Map or None
         """
-        from gpudl4.likelihood import predict
-
         if self.background is None:
             return None
-        data = predict.background(self)
-        return self.background.copy() if data is None else self._map(data)
+        if self.background_model is None:
+            return self.background.copy()
+        self._need_host("npred_background()")
+        from gpudl4.likelihood import predict
+
+        return self._map(predict.background(self))
 
     def npred(self):
         """Predicted counts of all models and the background, not below zero.
@@ -283,12 +299,19 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
             If the dataset has no counts, or lacks what its models need.
         """
         self._need_counts("stat_sum()")
-        from gpudl4.likelihood import compile
+        self._need_host("stat_sum()")
+        from gpudl4.likelihood import compile, predict
 
         mask = self.mask
         if mask is not None and not bool(mask.data.any()):
             return 0.0
-        likelihood = compile([self], priors=False)
+        try:
+            likelihood = compile([self], priors=False)
+        except ModelError:
+            # A fit needs a model that contributes; a statistic does not: models outside of the map predict nothing.
+            if self.background_model is not None or predict.npred_by_model(self):
+                raise
+            likelihood = compile([self], models=[], priors=False)
         return float(likelihood.value(likelihood.theta0))
 
     def stat_array(self):
@@ -301,7 +324,8 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
         """
         from gpudl4.stats import cash
 
-        return cash(self._need_counts("stat_array()").data, self.npred().data)
+        counts = self._need_counts("stat_array()")
+        return cash(counts.data, self.npred().data)
 
     def residuals(self, method="diff", **kwargs):
         """Residual counts, NaN outside the mask.
@@ -318,7 +342,8 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
         -------
         residuals : Map
         """
-        npred, counts, mask = self.npred(), self._need_counts("residuals()"), self.mask
+        counts = self._need_counts("residuals()")
+        npred, mask = self.npred(), self.mask
         if mask is not None:
             npred, counts = npred * mask, counts * mask
         if kwargs:
@@ -341,11 +366,7 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
         random_state : int, "random-seed", "global-rng", `numpy.random.RandomState` or `numpy.random.Generator`
             Source of random numbers. An int seeds a RandomState and gives the counts that gammapy draws from it.
         """
-        from gpudl4.core.backend import to_host
-
-        rng = _random_state(random_state)
-        npred = np.nan_to_num(to_host(self.npred().data), nan=0.0, posinf=0.0, neginf=0.0)
-        self.counts = self._map(rng.poisson(npred).astype(float))
+        self.counts = self._map(poisson_counts(self.npred().data, random_state))
 
     # ------------------------------------------------------------------------------------------------------------------- new datasets
 
@@ -398,15 +419,3 @@ def _is_background(model):
     from gpudl4.models import FoVBackgroundModel
 
     return isinstance(model, FoVBackgroundModel)
-
-
-def _random_state(init):
-    if isinstance(init, np.random.RandomState | np.random.Generator):
-        return init
-    if init == "global-rng":
-        return np.random.mtrand._rand
-    if init == "random-seed":
-        return np.random.RandomState(None)
-    if isinstance(init, int | np.integer):
-        return np.random.RandomState(init)
-    raise DatasetError(f"random_state must be an int, 'random-seed', 'global-rng', a RandomState or a Generator, got {init!r}")

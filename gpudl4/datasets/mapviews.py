@@ -203,4 +203,4 @@ class MapViews:
 def _any_energy(mask):
     if mask is None:
         return None
-    return mask.reduce_over_axes(func=array_namespace(mask.data).logical_or)
+    return mask.reduce_over_axes(func=np.logical_or)

@@ -49,9 +49,11 @@ def stack_dataset(dataset, other, nan_to_num=True):
         if theirs is None:
             continue
         if mine is None:
-            if field.name in ("mask_fit", "meta_table"):
-                setattr(dataset, field.name, theirs.copy())
-            continue
+            if field.name == "meta_table":
+                dataset.meta_table = theirs.copy()
+            if field.name != "mask_fit":
+                continue
+            mine = dataset.mask_fit = _all_false(dataset)  # of the whole geometry: the other may be a cutout
         if field.stack == "or":
             mine.stack(theirs)
         elif field.stack == "union":
@@ -64,6 +66,12 @@ def stack_dataset(dataset, other, nan_to_num=True):
             mine.stack(theirs, weights=weights[field.weights], nan_to_num=nan_to_num)
             if field.name == "exposure":
                 _add_livetime(mine, theirs, weights["mask_safe_image"])
+
+
+def _all_false(dataset):
+    from gpudl4.maps import Map
+
+    return Map.from_geom(dataset.geoms["geom"], dtype=bool)
 
 
 def _check(dataset, other):

@@ -26,24 +26,24 @@ class Verdict:
     message: str
 
 
-def _free_directions(likelihood, minimum):
-    """Columns span the directions in which the minimum is free, whitened by the Fisher matrix: array[P, Q]."""
+def _free_directions(likelihood, minimum, hessian):
+    """Columns span the directions in which the minimum is free, whitened by the second derivative: array[P, Q]."""
     n = len(minimum.theta)
-    blocked = [row for row, at in zip(np.eye(n), minimum.at_bound | ~(np.diag(minimum.fisher) > 0), strict=True) if at]
+    blocked = [row for row, at in zip(np.eye(n), minimum.at_bound | ~(np.diag(minimum.metric) > 0), strict=True) if at]
     if minimum.at_border:
         for point in moving_points(likelihood):
             xy, jacobian = point.pixel(minimum.theta)
             offset = xy - minimum.cells[point.term][point.part][0]
             blocked += [jacobian[axis] for axis in range(2) if min(abs(offset[axis]), abs(offset[axis] - 1)) < BORDER]
-    scale = np.sqrt(np.where(np.diag(minimum.fisher) > 0, np.diag(minimum.fisher), 1.0))
+    scale = np.sqrt(np.where(np.diag(minimum.metric) > 0, np.diag(minimum.metric), 1.0))
     basis = null_space(np.array(blocked) / scale) if blocked else np.eye(n)
     basis = basis / scale[:, np.newaxis]
-    values, vectors = np.linalg.eigh(basis.T @ minimum.fisher @ basis / 2.0)
+    values, vectors = np.linalg.eigh(basis.T @ hessian @ basis / 2.0)
     keep = values > 1e-10 * values.max() if len(values) else []
     return basis @ (vectors[:, keep] / np.sqrt(values[keep])) if len(values) else basis
 
 
-def certify(likelihood, minimum, counter, tol=0.1, strategy=0, print_level=0):
+def certify(likelihood, minimum, counter, hessian=None, tol=0.1, strategy=0, print_level=0):
     """Run MIGRAD from a minimum in its cell.
 
     Parameters
@@ -51,6 +51,8 @@ def certify(likelihood, minimum, counter, tol=0.1, strategy=0, print_level=0):
     likelihood : Likelihood
     minimum : Minimum
     counter : Counter
+    hessian : array[P, P], optional
+        Second derivative at the minimum; by default the minimiser's metric.
     tol, strategy, print_level
         As in `iminuit.Minuit`.
 
@@ -60,7 +62,7 @@ def certify(likelihood, minimum, counter, tol=0.1, strategy=0, print_level=0):
     """
     from iminuit import Minuit
 
-    directions = _free_directions(likelihood, minimum)
+    directions = _free_directions(likelihood, minimum, minimum.metric if hessian is None else hessian)
     if directions.shape[1] == 0:
         return Verdict(True, 0.0, minimum.theta, minimum.stat, 0, "no free direction is left")
     last = {}  # MIGRAD asks value and gradient of the same point one after the other
@@ -75,9 +77,11 @@ def certify(likelihood, minimum, counter, tol=0.1, strategy=0, print_level=0):
             last[key] = stat - minimum.stat, directions.T @ gradient  # the difference keeps digits
         return last[key]
 
-    minuit = Minuit(lambda y: at(y)[0], np.zeros(directions.shape[1]), grad=lambda y: at(y)[1])
+    size = directions.shape[1]
+    unit = 2.0 * np.eye(size)
+    minuit = Minuit(lambda y: at(y)[0], np.zeros(size), grad=lambda y: at(y)[1], hessian=lambda _: unit)
     minuit.errordef, minuit.strategy, minuit.tol, minuit.print_level = 1.0, strategy, tol, print_level
-    minuit.errors = np.ones(directions.shape[1])
+    minuit.errors = np.ones(size)
     minuit.migrad()
     y = np.array(minuit.values)
     theta = minimum.theta + directions @ y

@@ -177,8 +177,8 @@ class Fit:
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
+            covariance = self._covariance(likelihood, minimum, counter) if with_covariance else None
             verdict = certify(likelihood, minimum, counter, **self.optimize_opts)
-            covariance = self._covariance(likelihood, minimum) if with_covariance else None
         for parameter, value in zip(likelihood.parameters, minimum.theta, strict=True):
             parameter.value = float(value)
         total = compile(datasets, models).value(minimum.theta)
@@ -190,8 +190,8 @@ class Fit:
     def _minimise(self, likelihood, counter, watch):
         """Approach, descend, explore; compile again at the minimum until the statistic stays."""
         theta = np.clip(likelihood.theta0, *likelihood.bounds.T)
-        likelihood, theta = approach(likelihood, theta, counter, watch)
-        minimum = descend(likelihood, theta, likelihood.cells(theta), counter, watch=watch)
+        likelihood, theta, metric = approach(likelihood, theta, counter, watch)
+        minimum = descend(likelihood, theta, likelihood.cells(theta), counter, metric=metric, watch=watch)
         minimum = explore(likelihood, minimum, counter, watch)
         settled = False
         while counter.compiles < MAX_COMPILES:
@@ -200,16 +200,17 @@ class Fit:
             counter.compiles += 1
             after = likelihood.value(minimum.theta, minimum.cells)
             counter.values += 1
-            minimum = descend(likelihood, minimum.theta, minimum.cells, counter, fisher=minimum.fisher, watch=watch)
-            minimum = explore(likelihood, minimum, counter, watch)
+            minimum = descend(likelihood, minimum.theta, minimum.cells, counter, metric=minimum.metric, watch=watch)
             settled = max(abs(after - before), abs(minimum.stat - after)) < RECOMPILE_TOLERANCE
             if settled:
                 break
+            minimum = explore(likelihood, minimum, counter, watch)
         return likelihood, minimum, settled
 
-    def _covariance(self, likelihood, minimum):
+    def _covariance(self, likelihood, minimum, counter):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
         fisher = likelihood.fisher(minimum.theta, minimum.cells)
+        counter.metrics += 1
         alive = np.diag(fisher) > 0
         matrix, kind = fisher, "fisher"
         if self.covariance_from == "hessian":
@@ -227,9 +228,9 @@ class Fit:
         names = likelihood.names
         matrix, kind = covariance if covariance is not None else (None, "none")
         errors = np.full(len(names), np.nan) if matrix is None else np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), np.nan))
-        alive = np.diag(minimum.fisher) > 0
-        scale = 1.0 / np.sqrt(np.where(alive, np.diag(minimum.fisher), 1.0))
-        correlation = (minimum.fisher * np.outer(scale, scale))[np.ix_(alive, alive)]
+        alive = np.diag(minimum.metric) > 0
+        scale = 1.0 / np.sqrt(np.where(alive, np.diag(minimum.metric), 1.0))
+        correlation = (minimum.metric * np.outer(scale, scale))[np.ix_(alive, alive)]
         unconstrained = tuple(n for n, ok in zip(names, alive, strict=True) if not ok)
         if unconstrained:
             warnings.warn(f"no data constrain the free parameter(s) {', '.join(unconstrained)}: freeze them", stacklevel=4)
@@ -258,7 +259,7 @@ class Fit:
             parameters=likelihood.parameters,
             nfev=counter.values + counter.gradients,
             ngrad=counter.gradients,
-            n_fisher=counter.fishers,
+            n_fisher=counter.metrics,
             n_compile=counter.compiles,
             edm=max(minimum.edm, 0.0) if minimum.converged else max(verdict.edm, minimum.edm),
             condition_number=float(np.linalg.cond(correlation)) if alive.any() else np.nan,
@@ -276,7 +277,7 @@ class Fit:
 
 def _profile_error(profiler, index):
     """First guess of a parameter's error, from the Fisher matrix."""
-    covariance = _inverse_alive(profiler.best.fisher)
+    covariance = _inverse_alive(profiler.best.metric)
     return np.sqrt(2.0 * covariance[index, index])
 
 
@@ -307,7 +308,7 @@ def _inverse(matrix):
 def _hints(names, minimum, at_bounds, parameters):
     """Advice: strong correlations, parameters at their bounds."""
     hints = []
-    covariance = _inverse_alive(minimum.fisher)
+    covariance = _inverse_alive(minimum.metric)
     kinds = {n: p.name for n, p in zip(names, parameters, strict=True)}
     for first, second, value in strong_correlations(names, covariance):
         text = f"{first} and {second} are correlated by {value:.4f}"

@@ -50,9 +50,9 @@ class Profiler:
         problem = "belongs to several models" if hits else "is not a free parameter"
         raise FitError(f"{given!r} {problem}; free parameters: {', '.join(self.likelihood.names)}")
 
-    def _fit(self, theta, bounds, fisher):
+    def _fit(self, theta, bounds, metric):
         likelihood = self.likelihood
-        minimum = descend(likelihood, theta, likelihood.cells(theta), self.counter, fisher=fisher, bounds=bounds)
+        minimum = descend(likelihood, theta, likelihood.cells(theta), self.counter, metric=metric, bounds=bounds)
         return explore(likelihood, minimum, self.counter, bounds=bounds)
 
     def at(self, indices, values, reoptimize=True, start=None):
@@ -79,7 +79,7 @@ class Profiler:
             return self.likelihood.value(theta), theta
         bounds = self.likelihood.bounds.copy()
         bounds[list(indices)] = np.asarray(values, dtype=np.float64)[:, np.newaxis]
-        minimum = self._fit(theta, bounds, self.best.fisher)
+        minimum = self._fit(theta, bounds, self.best.metric)
         return minimum.stat, minimum.theta
 
     def crossing(self, index, direction, rise, step, reoptimize=True):
@@ -126,7 +126,7 @@ class Profiler:
             Points, and whether all were found.
         """
         pair = [first, second]
-        inverse = np.linalg.pinv(self.best.fisher / 2.0, hermitian=True)
+        inverse = np.linalg.pinv(self.best.metric / 2.0, hermitian=True)
         root = np.linalg.cholesky(inverse[np.ix_(pair, pair)])
         centre, radius = self.best.theta[pair], np.sqrt(rise)
         points, found = [], True

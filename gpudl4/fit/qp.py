@@ -6,7 +6,7 @@ tens of parameters.
 """
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg.lapack import dtrtri
 from scipy.optimize import nnls
 
 __all__ = ["constrained_step"]
@@ -29,14 +29,14 @@ def constrained_step(gradient, hessian, matrix, limit):
     active : bool array[M]
         Constraints that hold the step back.
     """
-    lower = cholesky(hessian, lower=True)
-    white_gradient = solve_triangular(lower, gradient, lower=True)
-    free = -solve_triangular(lower.T, white_gradient, lower=False)
+    inverse, _ = dtrtri(np.linalg.cholesky(hessian), lower=1)
+    white_gradient = inverse @ gradient
+    free = -inverse.T @ white_gradient
     inactive = np.zeros(len(limit), dtype=bool)
     if not len(limit) or np.all(matrix @ free <= limit):
         return free, inactive
-    # With z = L' d + L^-1 g the objective is |z|^2 / 2 and the constraints read G z >= h.
-    g = -solve_triangular(lower, matrix.T, lower=True).T
+    # With H = L L' and z = L' d + L^-1 g the objective is |z|^2 / 2 and the constraints read G z >= h.
+    g = -matrix @ inverse.T
     h = -limit + g @ white_gradient
     norm = np.linalg.norm(g, axis=1)
     keep = norm > 0
@@ -48,7 +48,7 @@ def constrained_step(gradient, hessian, matrix, limit):
     if residual[-1] == 0:  # infeasible by rounding only: d = 0 is always allowed
         return np.zeros_like(free), inactive
     z = -residual[:-1] / residual[-1]
-    step = solve_triangular(lower.T, z - white_gradient, lower=False)
+    step = inverse.T @ (z - white_gradient)
     active = inactive.copy()
     active[np.flatnonzero(keep)[multiplier > 0]] = True
     return step, active

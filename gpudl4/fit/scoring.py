@@ -1,8 +1,11 @@
 """Damped Fisher scoring inside bounds and pixel cells: the minimiser behind `Fit`.
 
 Three stages. `approach` walks from any start towards the minimum and may cross cells. `descend` finds the minimum of one cell, where the
-statistic is smooth. `explore` looks into the neighbouring cells of every point source and moves there while that is better. The Fisher
-matrix stands for the second derivative: it is positive definite and close to it near the minimum, so a handful of steps is enough.
+statistic is smooth. `explore` looks into the neighbouring cells of every point source and moves there while that is better.
+
+The metric of the steps begins as the Fisher matrix, which is positive definite and close to the second derivative, and learns the rest
+from the gradients of the steps taken (BFGS). So most steps cost one gradient, and real data, where model and counts disagree, do not
+slow it down.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ __all__ = ["Counter", "Minimum", "approach", "descend", "explore"]
 
 MAX_STEPS = 60
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
+FAR = 10.0  # a step that promises more than this leads where the metric has to be made anew
+SLACK = 0.2  # a neighbouring cell is tried in full if the source alone comes this close to the best statistic there
 RIDGE = 1e-10  # relative; keeps degenerate Fisher matrices factorisable
 
 
@@ -25,7 +30,7 @@ class Counter:
 
     values: int = 0
     gradients: int = 0
-    fishers: int = 0
+    metrics: int = 0
     compiles: int = 0
     trace: list = field(default_factory=list)
 
@@ -39,7 +44,8 @@ class Minimum:
     theta : array[P]
     stat : float
     gradient : array[P]
-    fisher : array[P, P]
+    metric : array[P, P]
+        Second derivative as the minimiser knows it.
     cells : list
     edm : float
         Decrease of the statistic that the quadratic model still promises.
@@ -53,7 +59,7 @@ class Minimum:
     theta: np.ndarray
     stat: float
     gradient: np.ndarray
-    fisher: np.ndarray
+    metric: np.ndarray
     cells: list
     edm: float
     converged: bool
@@ -67,9 +73,19 @@ def _evaluate(likelihood, theta, cells, counter):
     return stat, gradient
 
 
-def _fisher(likelihood, theta, cells, counter):
-    counter.fishers += 1
-    return likelihood.fisher(theta, cells)
+def _metric(likelihood, theta, cells, counter):
+    counter.metrics += 1
+    return likelihood.metric(theta, cells)
+
+
+def _learn(metric, step, change):
+    """BFGS update of the metric with a step and the change of the gradient along it; unchanged where that is not convex."""
+    curvature = step @ change
+    image = metric @ step
+    expected = step @ image
+    if not curvature > 1e-3 * expected > 0:
+        return metric
+    return metric + np.outer(change, change) / curvature - np.outer(image, image) / expected
 
 
 def _bound_constraints(theta, bounds):
@@ -82,15 +98,15 @@ def _bound_constraints(theta, bounds):
     return matrix, np.maximum(limit, 0.0), owner
 
 
-def _step(gradient, fisher, damping, constraints):
+def _step(gradient, metric, damping, constraints):
     """Step of the damped quadratic model in units of the parameters' errors: step, promised decrease, active constraints.
 
     Parameters without any curvature get no step.
     """
-    diagonal = np.diag(fisher).copy()
+    diagonal = np.diag(metric).copy()
     dead = ~(diagonal > 0)
     scale = 1.0 / np.sqrt(np.where(dead, 1.0, diagonal))
-    hessian = fisher * np.outer(scale, scale)
+    hessian = metric * np.outer(scale, scale)
     hessian[dead, :] = 0.0
     hessian[:, dead] = 0.0
     hessian[np.diag_indices_from(hessian)] = 1.0 + damping + RIDGE
@@ -124,42 +140,48 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
 
     Returns
     -------
-    likelihood, theta
+    likelihood, theta, metric
     """
     damping = DAMPING_START
-    stat, gradient = _evaluate(likelihood, theta, None, counter)
-    fisher = _fisher(likelihood, theta, None, counter)
+    cells = likelihood.cells(theta)
+    stat, gradient = _evaluate(likelihood, theta, cells, counter)
+    metric = _metric(likelihood, theta, cells, counter)
     for _ in range(MAX_STEPS):
         points = moving_points(likelihood)
         matrix, limit, _ = _bound_constraints(theta, likelihood.bounds)
         jacobians = [point.pixel(theta)[1] for point in points]
         matrix = np.vstack([matrix, *jacobians, *(-j for j in jacobians)])
         limit = np.concatenate([limit, np.full(4 * len(points), largest_move)])
-        step, promised, _ = _step(gradient, fisher, damping, (matrix, limit))
+        step, promised, _ = _step(gradient, metric, damping, (matrix, limit))
         if promised < 0.1:
             break
         trial = np.clip(theta + step, *likelihood.bounds.T)
-        counter.gradients += 1
-        new_stat, new_gradient = likelihood.value_and_gradient(trial)
+        new_cells = likelihood.cells(trial)
+        new_stat, new_gradient = _evaluate(likelihood, trial, new_cells, counter)
         if np.isfinite(new_stat) and stat - new_stat > 1e-3 * promised:
             good = stat - new_stat > 0.5 * promised
-            theta, stat, gradient = trial, new_stat, new_gradient
+            same = _key(cells) == _key(new_cells)
+            if same:
+                metric = _learn(metric, trial - theta, new_gradient - gradient)
+            theta, stat, gradient, cells = trial, new_stat, new_gradient, new_cells
             damping = max(damping * (0.1 if good else 1.0), DAMPING_MIN)
             if not likelihood.is_valid(theta):
                 likelihood = likelihood.recompile(theta)
                 counter.compiles += 1
-                stat, gradient = _evaluate(likelihood, theta, None, counter)
-            fisher = _fisher(likelihood, theta, None, counter)
+                cells = likelihood.cells(theta)
+                stat, gradient = _evaluate(likelihood, theta, cells, counter)
+            if promised > FAR or not good or not same:
+                metric = _metric(likelihood, theta, cells, counter)
             if watch is not None:
                 watch(theta, stat)
         else:
             damping = max(10.0 * damping, 1e-2)
             if damping > DAMPING_MAX:
                 break
-    return likelihood, theta
+    return likelihood, theta, metric
 
 
-def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give_up_above=np.inf, watch=None, bounds=None):
+def descend(likelihood, theta, cells, counter, tolerance=1e-8, metric=None, give_up_above=np.inf, watch=None, bounds=None):
     """Minimum of the statistic in one cell.
 
     Parameters
@@ -172,8 +194,8 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
     counter : Counter
     tolerance : float
         Converged when the quadratic model promises a smaller decrease than this.
-    fisher : array[P, P], optional
-        A Fisher matrix from nearby, for the first step.
+    metric : array[P, P], optional
+        A metric from nearby, to begin with.
     give_up_above : float
         Return early if the model, trusted generously, cannot get below this statistic.
     watch : callable, optional
@@ -188,33 +210,32 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
     """
     points = moving_points(likelihood)
     bounds = likelihood.bounds if bounds is None else bounds
-    damping, own = DAMPING_MIN, fisher is None
+    damping, poor = DAMPING_MIN, 0
     stat, gradient = _evaluate(likelihood, theta, cells, counter)
-    if own:
-        fisher = _fisher(likelihood, theta, cells, counter)
+    if metric is None:
+        metric = _metric(likelihood, theta, cells, counter)
     converged = False
     for _ in range(MAX_STEPS):
         matrix, limit, owner = _bound_constraints(theta, bounds)
         borders, border_limit = border_constraints(points, theta, cells)
         constraints = np.vstack([matrix, borders]), np.concatenate([limit, border_limit])
-        step, promised, active = _step(gradient, fisher, damping, constraints)
+        step, promised, active = _step(gradient, metric, damping, constraints)
         if stat - 2.0 * promised > give_up_above:
             return None
-        if promised < tolerance and (own or promised < 0.01 * tolerance):
+        if promised < tolerance:
             converged = damping <= 1.0
             break
-        if not own and promised < 1.0:  # close enough that this cell's own curvature pays
-            fisher, own = _fisher(likelihood, theta, cells, counter), True
-            continue
         trial = np.clip(theta + step, *bounds.T)
         new_stat, new_gradient = _evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat)
-        if np.isfinite(new_stat) and stat - new_stat > 0.1 * promised - rounding:
-            poor = stat - new_stat < 0.8 * promised
+        decrease = stat - new_stat
+        if np.isfinite(new_stat) and decrease > 0.1 * promised - rounding:
+            metric = _learn(metric, trial - theta, new_gradient - gradient)
             theta, stat, gradient = trial, new_stat, new_gradient
             damping = max(0.1 * damping, DAMPING_MIN)
-            if poor and promised > 100 * tolerance:
-                fisher, own = _fisher(likelihood, theta, cells, counter), True
+            poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0
+            if poor >= 2 and promised > 1e-3:
+                metric, poor = _metric(likelihood, theta, cells, counter), 0
             if watch is not None:
                 watch(theta, stat)
         elif promised < 100 * tolerance + rounding:
@@ -226,30 +247,54 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-8, fisher=None, give
                 break
     at_bound = np.zeros(len(theta), dtype=bool)
     at_bound[owner[active[: len(owner)]]] = True
-    return Minimum(theta, stat, gradient, fisher, cells, promised, converged, at_bound, bool(active[len(owner) :].any()))
+    return Minimum(theta, stat, gradient, metric, cells, promised, converged, at_bound, bool(active[len(owner) :].any()))
 
 
 def explore(likelihood, minimum, counter, watch=None, bounds=None):
-    """Look into the neighbouring cells of each point source and go on from the best, until none is better."""
-    points = moving_points(likelihood)
+    """Look into the neighbouring cells of each point source and go on from the best, until none is better.
+
+    A cell is first tried with everything but the source held, on the source's own pixels, which costs little; only where that comes close
+    to the best statistic are all parameters fitted.
+    """
     bounds = likelihood.bounds if bounds is None else bounds
     visited = {_key(minimum.cells)}
-    improved = bool(points)
+    improved = True
     while improved:
         improved = False
-        for start in neighbours(points, minimum.theta, minimum.cells):
-            start = np.clip(start, *bounds.T)
-            cells = likelihood.cells(start)
-            if _key(cells) in visited or not likelihood.is_valid(start):
-                continue
-            visited.add(_key(cells))
-            other = descend(likelihood, start, cells, counter, fisher=minimum.fisher, give_up_above=minimum.stat, bounds=bounds)
-            if other is not None and other.stat < minimum.stat - 1e-6:
+        for name in dict.fromkeys(point.component.name for point in moving_points(likelihood)):
+            other = _look_around(likelihood, minimum, name, visited, counter, bounds)
+            if other is not None:
                 minimum, improved = other, True
                 if watch is not None:
                     watch(minimum.theta, minimum.stat)
-                break
     return minimum
+
+
+def _look_around(likelihood, minimum, name, visited, counter, bounds):
+    """The best minimum in the cells around one source if it beats the one given, else None."""
+    local = likelihood.local(minimum.theta, name)
+    here = local.cells(minimum.theta)
+    base = local.value(minimum.theta, here)
+    points = moving_points(local)
+    best = None
+    for start in neighbours(points, minimum.theta, here):
+        start = np.clip(start, *bounds.T)
+        key = _key(likelihood.cells(start))
+        if key in visited or not likelihood.is_valid(start):
+            continue
+        visited.add(key)
+        tried = descend(
+            local, start, local.cells(start), Counter(), tolerance=1e-3, metric=minimum.metric, give_up_above=base + SLACK, bounds=bounds
+        )
+        if tried is None or tried.stat > base + SLACK:
+            continue
+        limit = minimum.stat if best is None else best.stat
+        found = descend(
+            likelihood, tried.theta, likelihood.cells(start), counter, metric=minimum.metric, give_up_above=limit, bounds=bounds
+        )
+        if found is not None and found.stat < limit - 1e-6:
+            best = found
+    return best
 
 
 def _key(cells):

@@ -5,7 +5,6 @@ coarse (tenths of a degree) and those where it is not known are zero everywhere.
 on the device they were put on; values at a position are brought to the host, because kernels and matrices are made there.
 """
 
-import copy
 import html
 import warnings
 
@@ -116,7 +115,7 @@ class IRFMap:
         ny, nx = data.shape[-2:]
         if np.isfinite(x) and np.isfinite(y):
             column, row = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-            if 0 <= row < ny and 0 <= column < nx and bool((data[:, :, row, column] > 0).any()):
+            if 0 <= row < ny and 0 <= column < nx and bool(to_host((data[:, :, row, column] > 0).any())):
                 return x, y
         valid = to_host((data > 0).any(axis=(0, 1)))
         if not valid.any():
@@ -251,7 +250,9 @@ class IRFMap:
 
     @classmethod
     def from_hdulist(cls, hdulist, hdu=None, hdu_bands=None, exposure_hdu=None, exposure_hdu_bands=None, format="gadf"):
-        """Read from FITS HDUs. The axes decide whether a PSF is in true or reconstructed energy, and an energy dispersion in migra or energy.
+        """Read from FITS HDUs; the axes decide which class of the family comes back.
+
+        A PSF may be in true or in reconstructed energy, an energy dispersion in migra or in reconstructed energy.
 
         Parameters
         ----------

@@ -8,7 +8,6 @@ import html
 
 import astropy.units as u
 import numpy as np
-import scipy.special
 
 from gpudl4.core.backend import array_namespace, backend_of, to_device
 from gpudl4.core.errors import GeometryError
@@ -153,10 +152,12 @@ class EDispKernel:
         pdf_threshold : float
             Smaller densities are set to 0 before each row is normalised.
         """
+        from scipy.special import erf
+
         migra_axis = MapAxis.from_bounds(**GAUSS_MIGRA, name="migra")
         edges = migra_axis.edges.value
         sigma, bias = (np.broadcast_to(np.asarray(v, dtype=float), (energy_axis_true.nbin,))[:, np.newaxis] for v in (sigma, bias))
-        cumulative = scipy.special.erf((edges - 1 - bias) / (np.sqrt(2) * sigma)) / 2
+        cumulative = erf((edges - 1 - bias) / (np.sqrt(2) * sigma)) / 2
         density = np.diff(cumulative, axis=1) / np.diff(edges)
         density[density < pdf_threshold] = 0
         total = (density * np.diff(edges)).sum(axis=1, keepdims=True)
@@ -223,7 +224,9 @@ class EDispKernel:
         return index
 
     def __str__(self):
-        return f"EDispKernel\n-----------\n\n  axes  : {list(self._axes.names)}\n  shape : {self._data.shape}\n  dtype : {self._data.dtype}\n"
+        return (
+            f"EDispKernel\n-----------\n\n  axes  : {list(self._axes.names)}\n  shape : {self._data.shape}\n  dtype : {self._data.dtype}\n"
+        )
 
     def _repr_html_(self):
         return f"<pre>{html.escape(str(self))}</pre>"

@@ -246,7 +246,7 @@ class PSFMap(IRFMap):
         if geom.is_region:
             geom = geom.to_wcs_geom()
         column = PSFColumn.from_map(self._irf_map, self.energy_name, *self._valid_pixel(position))
-        pixel_scale = float(np.max(u.Quantity(geom.pixel_scales).to_value("deg")))
+        pixel_scale = float(geom.pixel_scales.max().to_value("deg"))
         data = psf_kernel_array(
             column,
             geom.axes[self.energy_name].center,
@@ -256,8 +256,7 @@ class PSFMap(IRFMap):
             containment=containment,
             precision_factor=precision_factor,
         )
-        # a quarter of a pixel less, so that rounding up gives this size whatever the last digits
-        return PSFKernel.from_array(data, geom, max_radius=(0.5 * data.shape[-1] - 0.25) * pixel_scale * u.deg)
+        return PSFKernel.from_array(data, geom)
 
 
 class RecoPSFMap(PSFMap):

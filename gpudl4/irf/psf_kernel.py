@@ -59,9 +59,7 @@ def _separation(projection, pixel_scale, half, factor):
     return 2 * np.arcsin(np.sqrt(haversine)).reshape(size, size), False
 
 
-def psf_kernel_array(
-    column, energy, pixel_scale, projection="CAR", max_radius=None, containment=0.999, precision_factor=PRECISION_FACTOR
-):
+def psf_kernel_array(column, energy, pixel_scale, projection="CAR", max_radius=None, containment=0.999, precision_factor=PRECISION_FACTOR):
     """PSF kernel as a bare array.
 
     Each energy has its own cut, the containment radius, and its own oversampling, ``min(ceil(precision_factor / (2 r68 / pixel)), 4)``.
@@ -139,25 +137,29 @@ class PSFKernel:
             raise GeometryError("a PSF kernel needs a map with a WCS geometry, got a region map")
         self._data, self._unit = psf_kernel_map.data, psf_kernel_map.unit
         self._make_geom = functools.partial(_same, psf_kernel_map.geom)
+        self._pixel_scale = float(psf_kernel_map.geom.pixel_scales.max().to_value("deg"))
         if normalize:
             self.normalize()
 
     @classmethod
-    def from_array(cls, data, geom, max_radius):
-        """Kernel from an array whose pixels are those of ``geom.to_odd_npix(max_radius)``; that geometry is made when asked for.
+    def from_array(cls, data, geom):
+        """Kernel from an array for the convolution with maps of a geometry.
+
+        The kernel's own geometry, square pixels of the larger pixel scale around the centre of `geom`, is made when it is asked for.
 
         Parameters
         ----------
-        data : array
-            Kernel, already normalised.
+        data : array[L, n, n]
+            Kernel, already normalised; n is odd.
         geom : `~gpudl4.maps.WcsGeom`
             Geometry of the map to convolve.
-        max_radius : `~astropy.units.Quantity`
-            Half the size of the kernel.
         """
         kernel = cls.__new__(cls)
         kernel._data, kernel._unit = data, u.Unit("")
-        kernel._make_geom = functools.partial(geom.to_odd_npix, max_radius)
+        kernel._pixel_scale = float(geom.pixel_scales.max().to_value("deg"))
+        # a quarter of a pixel less than half the size, so that rounding up gives this size whatever the last digits
+        radius = (0.5 * data.shape[-1] - 0.25) * kernel._pixel_scale * u.deg
+        kernel._make_geom = functools.partial(geom.to_odd_npix, radius)
         return kernel
 
     @classmethod
@@ -204,8 +206,8 @@ class PSFKernel:
         geom = geom.to_odd_npix(max_radius=model.evaluation_radius if max_radius is None else max_radius)
         model = model.copy()
         model.position = geom.center_skydir
-        image = model.integrate_geom(geom.to_image().upsample(factor), oversampling_factor=1).data
-        return cls(_downsampled(image, geom, factor))
+        fine = model.integrate_geom(geom.upsample(factor), oversampling_factor=1)
+        return cls(_downsampled(fine.data, geom, factor))
 
     @classmethod
     def read(cls, filename, hdu=None):
@@ -220,6 +222,11 @@ class PSFKernel:
     def data(self):
         """Kernel values, array[L, n, n] or [n, n]."""
         return self._data
+
+    @property
+    def width(self):
+        """Width of the kernel along lon and lat, a quantity in deg; cheap, as no geometry is made."""
+        return u.Quantity([self._data.shape[-1] * self._pixel_scale, self._data.shape[-2] * self._pixel_scale], "deg")
 
     @property
     def psf_kernel_map(self):
@@ -290,7 +297,7 @@ def _same(geom):
 
 
 def _downsampled(image, geom, factor):
-    """Fine image summed to the pixels of `geom` and repeated along its axes, as a map."""
+    """Fine image or images summed to the pixels of `geom` and repeated along its axes, as a map."""
     ny, nx = geom.data_shape[-2:]
-    image = image.reshape(ny, factor, nx, factor).sum(axis=(1, 3))
+    image = image.reshape(*image.shape[:-2], ny, factor, nx, factor).sum(axis=(-3, -1))
     return Map.from_geom(geom, data=np.broadcast_to(image, geom.data_shape).copy())

@@ -21,7 +21,21 @@ from gpudl4 import kernels
 __all__ = ["Component", "ImageComponent", "PointComponent", "TemplateComponent"]
 
 WORKERS = min(4, os.cpu_count() or 1)
+LARGE_BOX = 150**2  # pixels; from here on `jacobian(exact=False)` leaves the PSF out, which such an extended shape hardly feels
 EDGE_FRACTION = 1e-3  # of its peak that a shape may have at the edge of its cutout while a fit moves it; the end of a fit compiles anew
+
+
+def second_differences(gradient, theta, steps, indices):
+    """Matrix of second derivatives, array[P, P], from central differences of ``gradient(theta) -> array[P]`` along some parameters."""
+    out = np.zeros((len(theta), len(theta)))
+    for i in indices:
+        if not steps[i] > 0:
+            continue
+        up, down = theta.copy(), theta.copy()
+        up[i] += steps[i]
+        down[i] -= steps[i]
+        out[i] = (gradient(up) - gradient(down)) / (up[i] - down[i])
+    return (out + out.T) / 2
 
 
 class Component:
@@ -75,6 +89,16 @@ class Component:
             rows[self.indices.index(index)] += derivative[0, slot]
         return flux[0], rows
 
+    def _second_flux(self, theta, weight, steps):
+        """``sum_l weight[l] d2 F_l / d i d j`` over `indices`, by central differences of the exact first derivatives."""
+
+        def gradient(point):
+            out = np.zeros((1, len(point)))
+            self.spectral_pack.scatter(np.einsum("bpl,l->bp", self._flux(point[np.newaxis])[1], weight), out)
+            return out[0]
+
+        return second_differences(gradient, theta, steps, set(self.spectral_pack.indices))
+
     def _box_start(self):
         return np.arange(self.box.ny, dtype=np.int64) * self.box.nx
 
@@ -117,13 +141,20 @@ class TemplateComponent(Component):
         kernels.cpu("fold").fold_pull(self.templates, r.edisp, r.first, r.last, start, slope, by_flux)
         self._pull_flux(state, by_flux, gradient)
 
-    def jacobian(self, theta, cells=None):
+    def jacobian(self, theta, cells=None, exact=True):
         """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`."""
         r = self.response
         _, rows = self._spectral_jacobian(theta)
         out = self._box_buffer(len(rows))
         kernels.cpu("fold").fold(self.templates, rows, r.edisp, r.first, r.last, self._box_start(), out)
         return out.reshape(len(rows), -1, *self.box.shape)
+
+    def curvature(self, theta, cells, start, slope, steps):
+        """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope."""
+        r = self.response
+        by_flux = np.zeros((1, len(r.edisp)))
+        kernels.cpu("fold").fold_pull(self.templates, r.edisp, r.first, r.last, start, slope, by_flux)
+        return self._second_flux(theta, by_flux[0], steps)
 
 
 class PointComponent(Component):
@@ -190,24 +221,31 @@ class PointComponent(Component):
         else:
             place.place(self._psf, r.exposure, corner, weight, flux, r.edisp, r.first, r.last, start, mu)
 
-    def pull(self, state, workspace, start, slope, gradient):
-        """Add the gradient."""
+    def _by_corner(self, state, start, slope):
+        """Derivative of the statistic by (weight of pixel c times F_l), array[B, 4, L]."""
         r, place = self.response, kernels.cpu("place")
         batch = len(state.flux)
         if r.psf_last:
             by_amount = np.zeros((batch, r.edisp.shape[1], 4))
             place.place_reco_pull(self._psf, self.box.shape, state.corner, start, slope, by_amount)
-            by_corner = np.einsum("lk,bkc,bcl->bcl", r.edisp, by_amount, state.exposure)  # d stat / d (weight_c F_l)
-        else:
-            by_corner = np.zeros((batch, 4, r.edisp.shape[0]))
-            place.place_pull(self._psf, r.exposure, state.corner, r.edisp, r.first, r.last, start, slope, by_corner)
+            return np.einsum("lk,bkc->bcl", r.edisp, by_amount) * state.exposure
+        by_corner = np.zeros((batch, 4, r.edisp.shape[0]))
+        place.place_pull(self._psf, r.exposure, state.corner, r.edisp, r.first, r.last, start, slope, by_corner)
+        return by_corner
+
+    def pull(self, state, workspace, start, slope, gradient):
+        """Add the gradient."""
+        by_corner = self._by_corner(state, start, slope)
+        self._add_gradient(state, by_corner, gradient)
+
+    def _add_gradient(self, state, by_corner, gradient):
         self._pull_flux(state, np.einsum("bc,bcl->bl", state.weight, by_corner), gradient)
         if self.spatial_pack.is_free:
             by_weight = np.einsum("bcl,bl->bc", by_corner, state.flux)
             by_xy = np.stack([(state.by_x * by_weight).sum(axis=1), (state.by_y * by_weight).sum(axis=1)], axis=1)
             self.spatial_pack.scatter(np.einsum("bi,bip->bp", by_xy, state.dxy), gradient)
 
-    def jacobian(self, theta, cells=None):
+    def jacobian(self, theta, cells=None, exact=True):
         """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`."""
         state = self.begin(theta[np.newaxis], None if cells is None else np.asarray(cells).reshape(1, 2))
         flux, rows = self._spectral_jacobian(theta)
@@ -232,6 +270,18 @@ class PointComponent(Component):
         for (i, _), part in zip(weights, parts, strict=True):
             out[i] += part
         return out.reshape(n, -1, *self.box.shape)
+
+    def curvature(self, theta, cells, start, slope, steps):
+        """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope: the four pixels' pulls are fixed, weights and fluxes vary."""
+        cells = self.cell(theta[np.newaxis]) if cells is None else cells
+        by_corner = self._by_corner(self.begin(theta[np.newaxis], cells), start, slope)
+
+        def gradient(point):
+            out = np.zeros((1, len(point)))
+            self._add_gradient(self.begin(point[np.newaxis], cells), by_corner, out)
+            return out[0]
+
+        return second_differences(gradient, theta, steps, set(self.indices))
 
     def templates(self, state, workspace):
         """Image x PSF x exposure per true bin for a fixed position, array[1, L, ny, nx]."""
@@ -292,7 +342,9 @@ class ImageComponent(Component):
             return np.broadcast_to(image, (image.shape[0], self.response.psf.shape[0], *self.box.shape))
         (oy, ox), (ny, nx) = self._offset, self.box.shape
         spectrum = scipy.fft.rfft2(image.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS)
-        full = scipy.fft.irfft2(spectrum * self._transfer, s=self._shape, workers=WORKERS)
+        product = np.empty((len(spectrum), *self._transfer.shape), dtype=self._transfer.dtype)
+        kernels.cpu("fourier").spread(spectrum, self._transfer, product)
+        full = scipy.fft.irfft2(product, s=self._shape, workers=WORKERS, overwrite_x=True)
         return full[..., oy : oy + ny, ox : ox + nx]
 
     def _correlate(self, field, keep_planes=False):
@@ -300,11 +352,11 @@ class ImageComponent(Component):
         if self._transfer is None:
             return field if keep_planes else field.sum(axis=1)
         (oy, ox), (ny, nx) = self._offset, self.box.shape
-        spectrum = scipy.fft.rfft2(field.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS) * self._transfer.conj()
-        if not keep_planes:
-            spectrum = spectrum.sum(axis=1)
-        full = scipy.fft.irfft2(spectrum, s=self._shape, workers=WORKERS)
-        return np.roll(full, (oy, ox), axis=(-2, -1))[..., :ny, :nx]
+        spectrum = scipy.fft.rfft2(field.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS)
+        product = np.empty((len(spectrum), spectrum.shape[1] if keep_planes else 1, *spectrum.shape[2:]), dtype=spectrum.dtype)
+        kernels.cpu("fourier").gather(spectrum, self._transfer, product)
+        full = np.roll(scipy.fft.irfft2(product, s=self._shape, workers=WORKERS), (oy, ox), axis=(-2, -1))[..., :ny, :nx]
+        return full if keep_planes else full[:, 0]
 
     def begin(self, thetas, cells=None):
         """Evaluate spectrum and image."""
@@ -351,29 +403,71 @@ class ImageComponent(Component):
         if self.spatial_pack.is_free:
             self.spatial_pack.scatter(self.spatial.pullback(state.values, np.ascontiguousarray(by_image, dtype=np.float64)), gradient)
 
-    def jacobian(self, theta, cells=None):
+    def jacobian(self, theta, cells=None, exact=True):
         """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`."""
         state = self.begin(theta[np.newaxis])
         flux, rows = self._spectral_jacobian(theta)
+        blur = exact or self.box.ny * self.box.nx < LARGE_BOX
         out = self._box_buffer(len(self.indices)).reshape(len(self.indices), -1, *self.box.shape)
         spectral = [i for i, index in enumerate(self.indices) if index in self.spectral_pack.indices]
         if spectral:
-            out[spectral] += self._fold_images(np.broadcast_to(state.image, (len(spectral), *self.box.shape)), rows[spectral], shared=True)
+            out[spectral] += self._fold_images(state.image, rows[spectral], blur)
         if self.spatial_pack.is_free:
             images = self.spatial.gradient(state.values)[0]
             for slot, index in zip(self.spatial_pack.slots, self.spatial_pack.indices, strict=True):
-                out[self.indices.index(index)] += self._fold_images(images[slot][np.newaxis], flux[np.newaxis])[0]
+                out[self.indices.index(index)] += self._fold_images(images[slot][np.newaxis], flux[np.newaxis], blur)[0]
         return out
 
-    def _fold_images(self, images, flux, shared=False):
-        """Predicted counts of ``images[B, ny, nx]`` with fluxes ``flux[B, L]``; `shared` says that all images are the same."""
+    def _fold_images(self, image, flux, blur):
+        """Counts[B, K, ny, nx] of one ``image[1, ny, nx]`` with several spectra ``flux[B, L]``, with or without the PSF."""
         r = self.response
         if r.psf_last:
-            return self._reco(images, flux)
-        templates = np.ascontiguousarray(self._convolve(images[:1] if shared else images) * r.exposure, dtype=np.float64)
+            seen = image[:, np.newaxis] * self._seen(flux)
+            return self._convolve(seen) if blur else seen
+        seen = self._convolve(image) if blur else image[:, np.newaxis]
+        templates = np.ascontiguousarray(seen * r.exposure, dtype=np.float64)
         out = self._box_buffer(len(flux))
         kernels.cpu("fold").fold(templates, flux, r.edisp, r.first, r.last, self._box_start(), out)
         return out.reshape(len(flux), -1, *self.box.shape)
+
+    def curvature(self, theta, cells, start, slope, steps):
+        """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope.
+
+        The statistic is linear in flux and in image then, so mixed derivatives need the image derivatives folded with the slope, and the
+        others only differences of the models' own first derivatives.
+        """
+        r, fold = self.response, kernels.cpu("fold")
+        state = self.begin(theta[np.newaxis])
+        field = np.empty((1, len(r.edisp), *self.box.shape))  # sum_k R r, then through exposure and PSF back to the sky, per true bin
+        ones, nothing = np.ones((1, len(r.edisp))), np.zeros((1, len(r.edisp)))
+        if r.psf_last:
+            q = np.empty((1, slope.shape[1], *self.box.shape))
+            fold.take_box(slope, start, q)
+            q = self._correlate(q, keep_planes=True)
+            field[0] = np.einsum("lk,kyx->lyx", r.edisp, q[0], optimize=True) * r.exposure
+        else:
+            fold.fold_pull_field(field, r.exposure, ones, r.edisp, r.first, r.last, start, slope, nothing, field)
+            field = self._correlate(field, keep_planes=True)
+        by_image = np.einsum("bl,blyx->byx", state.flux, field)
+        by_flux = np.einsum("blyx,byx->bl", field, state.image)[0]
+        out = self._second_flux(theta, by_flux, steps)
+        if not self.spatial_pack.is_free:
+            return out
+
+        def gradient(point):
+            pulled = np.zeros((1, len(point)))
+            self.spatial_pack.scatter(self.spatial.pullback(self.spatial_pack.values(point[np.newaxis]), by_image), pulled)
+            return pulled[0]
+
+        out += second_differences(gradient, theta, steps, set(self.spatial_pack.indices))
+        images = self.spatial.gradient(state.values)[0]
+        for slot, i in zip(self.spatial_pack.slots, self.spatial_pack.indices, strict=True):
+            mixed = np.zeros((1, len(theta)))
+            per_true = np.einsum("lyx,yx->l", field[0], images[slot])
+            self.spectral_pack.scatter(np.einsum("bpl,l->bp", state.flux_gradient, per_true), mixed)
+            out[i] += mixed[0]
+            out[:, i] += mixed[0]
+        return out
 
     def is_valid(self, theta):
         """False when the image needs another sampling, or has grown or moved to an edge of the cutout where the map goes on."""

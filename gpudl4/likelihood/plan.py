@@ -209,38 +209,63 @@ class Likelihood:
 
     def fisher(self, theta, cells=None):
         """Expected second derivative of the statistic, float64 array[P, P]; its covariance is ``2 inv(fisher)``."""
-        theta = self._thetas(theta)[0]
-        matrix = np.zeros((len(theta), len(theta)))
-        for i, term in enumerate(self.plan.terms):
-            term.fisher(theta, matrix, self._workspace[i], None if cells is None else cells[i])
-        self.plan.priors.fisher(theta, matrix)
-        return matrix
+        return self._second(theta, cells, exact=True)[0]
 
-    def hessian(self, theta, cells=None, steps=None):
-        """Observed second derivative of the statistic, array[P, P], by central differences of the exact gradient in one cell.
+    def metric(self, theta, cells=None):
+        """A cheaper, positive stand-in for `fisher`, array[P, P], for the steps of a minimiser."""
+        return self._second(theta, cells, exact=False)[0]
+
+    def _second(self, theta, cells, exact):
+        theta = self._thetas(theta)[0]
+        matrix, parts = np.zeros((len(theta), len(theta))), []
+        for i, term in enumerate(self.plan.terms):
+            parts.append(term.second_order(theta, self._workspace[i], None if cells is None else cells[i], exact))
+            term.fisher(parts[-1], matrix)
+        self.plan.priors.fisher(theta, matrix)
+        return matrix, parts
+
+    def hessian(self, theta, cells=None):
+        """Observed second derivative of the statistic in the given pixel cells, array[P, P]; its covariance is ``2 inv(hessian)``.
+
+        Exact up to differences of the models' own first derivatives: neither the statistic nor its gradient is differenced.
 
         Parameters
         ----------
         theta : array[P]
         cells : list, optional
             Cells to hold; by default those of theta.
-        steps : array[P], optional
-            Step per parameter; by default a hundredth of its error from the Fisher matrix.
         """
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
-        if steps is None:
-            diagonal = np.diag(self.fisher(theta, cells))
-            steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
-        matrix = np.zeros((len(theta), len(theta)))
-        for i, step in enumerate(steps):
-            if step <= 0:
-                continue
-            up, down = theta.copy(), theta.copy()
-            up[i] += step
-            down[i] -= step
-            matrix[i] = (self.value_and_gradient(up, cells)[1] - self.value_and_gradient(down, cells)[1]) / (up[i] - down[i])
-        return (matrix + matrix.T) / 2
+        fisher, parts = self._second(theta, cells, exact=True)
+        diagonal = np.diag(fisher)
+        steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+        matrix = np.zeros(fisher.shape)
+        for i, term in enumerate(self.plan.terms):
+            term.hessian(theta, parts[i], matrix, steps, self._workspace[i], cells[i])
+        self.plan.priors.fisher(theta, matrix)
+        return matrix
+
+    def local(self, theta, source):
+        """The likelihood of one source with everything else held at theta, up to a constant; cheap to evaluate.
+
+        Parameters
+        ----------
+        theta : array[P]
+        source : str
+            Model name.
+
+        Returns
+        -------
+        Likelihood
+            Of the same theta; only the source's parameters change it.
+        """
+        theta = self._thetas(theta)[0]
+        terms = []
+        for i, term in enumerate(self.plan.terms):
+            terms += [term.local(theta, j, self._workspace[i]) for j, c in enumerate(term.components) if c.name == source]
+        plan = self.plan
+        return Likelihood(Plan(plan.datasets, plan.models, plan.pack, terms, PriorTerm(()), plan.options))
 
     def cells(self, theta):
         """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""

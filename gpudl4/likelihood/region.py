@@ -102,5 +102,10 @@ class ActiveRegion:
 
     def take(self, cube):
         """Values of ``cube[..., ny, nx]`` in the region, contiguous array[..., A]."""
-        flat = cube.reshape(*cube.shape[:-2], -1)
-        return np.ascontiguousarray(flat[..., self.pixels])
+        if self.size == self.shape[0] * self.shape[1]:
+            return np.array(cube).reshape(*cube.shape[:-2], -1)
+        out = np.empty((*cube.shape[:-2], self.size), dtype=cube.dtype)
+        for y, runs in self._runs.items():
+            for begin, end, column in runs:
+                out[..., column : column + end - begin] = cube[..., y, begin:end]
+        return out

@@ -11,6 +11,7 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.errors import DatasetError
 
+from .component import second_differences
 from .region import ActiveRegion
 
 __all__ = ["Background", "DatasetTerm", "PriorTerm"]
@@ -41,6 +42,16 @@ class Background:
             for slot, index in zip(self.pack.slots, self.pack.indices, strict=True):
                 rows[self.indices.index(index)] += derivative[0, slot]
         return rows
+
+    def curvature(self, theta, by_norm, steps):
+        """``sum_k by_norm[k] d2 g_k / d i d j``, array[P, P]."""
+
+        def gradient(point):
+            out = np.zeros((1, len(point)))
+            self.pack.scatter(np.einsum("bpk,k->bp", self.norm(point[np.newaxis])[1], by_norm), out)
+            return out[0]
+
+        return second_differences(gradient, theta, steps, set(self.indices))
 
 
 class DatasetTerm:
@@ -176,43 +187,100 @@ class DatasetTerm:
                 row += np.bincount(self.special_bins, weights=r * template, minlength=len(row))
         return stat, by_norm
 
-    def fisher(self, theta, matrix, workspace, cells=None):
-        """Add the expected second derivative of the statistic, 2 sum (d mu/d i)(d mu/d j) / mu, to ``matrix[P, P]``."""
+    def second_order(self, theta, workspace, cells=None, exact=True):
+        """What Fisher matrix and Hessian are made of at one theta: predicted counts, norms, Jacobian images.
+
+        ``exact=False`` allows cheaper Jacobian images, good enough to steer a minimiser.
+        """
         predicted = self.predict(theta[np.newaxis], workspace, cells)
-        mu = workspace.mu[0]
-        weight = np.where((self.mask != 0) & (mu > kernels.cpu("cash").FLOOR), 2.0, 0.0) / np.where(mu > 0, mu, 1.0)
-        jacobians = [c.jacobian(theta, None if cells is None else cells[i]) for i, c in enumerate(self.components)]
+        jacobians = [c.jacobian(theta, None if cells is None else cells[i], exact) for i, c in enumerate(self.components)]
+        return SimpleNamespace(mu=workspace.mu[0], norm=predicted.norm[0], jacobians=jacobians, rows=self.background.jacobian(theta))
+
+    def fisher(self, parts, matrix):
+        """Add the expected second derivative of the statistic, 2 sum (d mu/d i)(d mu/d j) / mu, to ``matrix[P, P]``."""
+        kernel = kernels.cpu("background")
+        use = (self.mask != 0) & (parts.mu > kernels.cpu("cash").FLOOR)
+        weight = np.where(use, 2.0, 0.0) / np.where(use, parts.mu, 1.0)
+        positive = parts.norm > 0
+        outside = np.where(positive, 2.0 * self.sums[:, kernel.SUM_TEMPLATE] / np.where(positive, parts.norm, 1.0), 0.0)
+        if len(self.special_bins):
+            mu, _, template = self._special(parts.norm)
+            outside += np.bincount(self.special_bins, 2.0 * template**2 / np.where(mu > 0, mu, np.inf), minlength=len(outside))
+        self._add_products(parts, weight, outside, matrix)
+
+    def hessian(self, theta, parts, matrix, steps, workspace, cells=None):
+        """Add the observed second derivative of the statistic to ``matrix[P, P]``.
+
+        It is sum (2 n / mu^2)(d mu/d i)(d mu/d j) + sum (d stat/d mu) d2 mu/d i d j; the second sum is taken at fixed slope, where it
+        needs only second derivatives of spectra, shapes and norms (`Component.curvature`).
+        """
+        kernel, cash = kernels.cpu("background"), kernels.cpu("cash")
+        use = (self.mask != 0) & (parts.mu > cash.FLOOR)
+        weight = np.where(use, 2.0 * self.counts, 0.0) / np.where(use, parts.mu, 1.0) ** 2
+        positive = parts.norm > 0
+        safe = np.where(positive, parts.norm, 1.0)
+        outside = np.where(positive, 2.0 * self.sums[:, kernel.SUM_COUNTS] / safe**2, 0.0)
+        if len(self.special_bins):
+            mu, counts, template = self._special(parts.norm)
+            outside += np.bincount(self.special_bins, 2.0 * counts * (template / np.where(mu > 0, mu, np.inf)) ** 2, minlength=len(outside))
+        self._add_products(parts, weight, outside, matrix)
+        cash.cash(self.counts, self.mask, workspace.mu, workspace.value, workspace.slope)
+        for i, component in enumerate(self.components):
+            matrix += component.curvature(theta, None if cells is None else cells[i], self.starts[i], workspace.slope, steps)
+        if self.background.pack is not None:
+            by_norm = self._outside(parts.norm[np.newaxis])[1]
+            kernel.pull(self.template, workspace.slope, by_norm)
+            matrix += self.background.curvature(theta, by_norm[0], steps)
+
+    def _special(self, norm):
+        """Prediction, counts and template of the bins that are evaluated singly."""
+        counts, template, static = self.special_values.T
+        return norm[self.special_bins] * template + static, counts, template
+
+    def _add_products(self, parts, weight, outside, matrix):
+        """Add sum weight (d mu/d i)(d mu/d j); ``outside[K]`` is that sum for the background norm beyond the active region."""
         weighted = []
-        for component, start, jacobian in zip(self.components, self.starts, jacobians, strict=True):
+        for component, start, jacobian in zip(self.components, self.starts, parts.jacobians, strict=True):
             pixel = start[:, np.newaxis] + np.arange(component.box.nx)
             weighted.append(jacobian * weight[:, pixel])
         for i, first in enumerate(self.components):
             for j in range(i, len(self.components)):
-                common = first.box.intersection(self.components[j].box)
+                second = self.components[j]
+                common = first.box.intersection(second.box)
                 if common is None:
                     continue
                 a = weighted[i][(..., *common.within(first.box))].reshape(len(first.indices), -1)
-                b = jacobians[j][(..., *common.within(self.components[j].box))].reshape(len(self.components[j].indices), -1)
-                _add_block(matrix, first.indices, self.components[j].indices, a @ b.T, symmetric=i != j)
-        self._fisher_background(theta, matrix, weight, weighted, predicted.norm[0])
-
-    def _fisher_background(self, theta, matrix, weight, weighted, norm):
-        rows = self.background.jacobian(theta)
-        if not len(rows):
+                b = parts.jacobians[j][(..., *common.within(second.box))].reshape(len(second.indices), -1)
+                _add_block(matrix, first.indices, second.indices, a @ b.T, symmetric=i != j)
+        if not len(parts.rows):
             return
-        kernel = kernels.cpu("background")
-        own = (self.template.astype(np.float64) ** 2 * weight).sum(axis=1)
-        own += np.where(norm > 0, 2.0 * self.sums[:, kernel.SUM_TEMPLATE] / np.where(norm > 0, norm, 1.0), 0.0)
-        if len(self.special_bins):
-            _, template, static = self.special_values.T
-            mu = norm[self.special_bins] * template + static
-            own += np.bincount(self.special_bins, 2.0 * template**2 / np.where(mu > 0, mu, np.inf), minlength=len(own))
         indices = self.background.indices
-        _add_block(matrix, indices, indices, (rows * own) @ rows.T, symmetric=False)
+        own = (self.template.astype(np.float64) ** 2 * weight).sum(axis=1) + outside
+        _add_block(matrix, indices, indices, (parts.rows * own) @ parts.rows.T, symmetric=False)
         for component, start, w in zip(self.components, self.starts, weighted, strict=True):
             pixel = start[:, np.newaxis] + np.arange(component.box.nx)
             cross = np.einsum("pkyx,kyx->pk", w, self.template[:, pixel])
-            _add_block(matrix, component.indices, indices, cross @ rows.T, symmetric=True)
+            _add_block(matrix, component.indices, indices, cross @ parts.rows.T, symmetric=True)
+
+    def local(self, theta, part, workspace):
+        """The same term with everything but one source held at theta, on that source's box only: cheap to evaluate.
+
+        Its statistic differs from the full one by a constant.
+        """
+        component, start = self.components[part], self.starts[part]
+        self.predict(theta[np.newaxis], workspace)
+        own = np.zeros_like(workspace.mu)
+        component.add(component.begin(theta[np.newaxis]), workspace.parts[part], start, own)
+        pixel = (start[:, np.newaxis] + np.arange(component.box.nx)).ravel()
+        out = object.__new__(DatasetTerm)
+        out.__dict__.update(self.__dict__)
+        out.components, out.background = (component,), Background(self.shape[0])
+        out.region = ActiveRegion([component.box], self.shape[-2:])
+        out.starts = (out.region.starts(component.box),)
+        out.counts, out.mask = self.counts[:, pixel], self.mask[:, pixel]
+        out.template, out.static = np.zeros_like(out.counts), (workspace.mu - own)[0][:, pixel]
+        out.sums, out.special_bins, out.special_values = np.zeros_like(self.sums), self.special_bins[:0], self.special_values[:0]
+        return out
 
     def cells(self, thetas):
         """Pixel cells per component: int array[B, 2] for points, None for others."""

@@ -6,6 +6,7 @@ from astropy.coordinates import Angle
 
 from ..core.errors import GeometryError
 from .axes import MapAxes
+from .frames import degrees
 
 __all__ = ["Geom", "pix_tuple_to_idx", "width_in_degrees"]
 
@@ -38,7 +39,7 @@ def width_in_degrees(width):
     if isinstance(width, (int, float)):
         return float(width), float(width)
     parts = width if isinstance(width, (tuple, list)) else [width]
-    values = np.concatenate([np.ravel(w if isinstance(w, (int, float)) else Angle(w, "deg").deg) for w in parts])
+    values = np.concatenate([np.ravel(Angle(w, "deg").deg if isinstance(w, str) else degrees(w)) for w in parts])
     if values.size not in (1, 2):
         raise GeometryError(f"a width is one number or two (lon, lat), got: {width!r}")
     return float(values[0]), float(values[-1])

@@ -52,8 +52,9 @@ def unscale_values(values, scale):
 def interpolate_pixels(data, pix, method="linear", values_scale="lin"):
     """Interpolate on the pixel grid.
 
-    Dimensions of length one are ignored. Outside the grid the last cell is extrapolated (linear) or the edge value is taken
-    (nearest); a position exactly between two pixels takes the lower one. NaN positions give NaN.
+    Values that are not finite count as 0, unless all are. Dimensions of length one are ignored. Outside the grid the last cell is
+    extrapolated (linear) or the edge value is taken (nearest); a position exactly between two pixels takes the lower one. NaN positions
+    give NaN.
 
     Parameters
     ----------
@@ -80,18 +81,14 @@ def interpolate_pixels(data, pix, method="linear", values_scale="lin"):
         raise GeometryError(f"unknown interpolation method {method!r}: choose 'linear' or 'nearest'")
     if len(pix) != data.ndim:
         raise GeometryError(f"{len(pix)} pixel coordinates were given for data with {data.ndim} dimensions")
+    _check_scale(values_scale)
     backend = backend_of(data)
-    xp = backend.xp
     pix = [np.asarray(p, dtype=float) for p in pix]
     shape = np.broadcast_shapes(*(p.shape for p in pix))
     used = [axis for axis, size in enumerate(data.shape) if size > 1]
-    data = data.reshape([data.shape[axis] for axis in used])
-    if data.dtype.kind not in "fc":
-        data = data.astype(float)
-    data = scale_values(data, values_scale)
-    invalid = np.zeros((), dtype=bool)
-    lower, weight = [], []
-    for axis, size in zip(used, data.shape, strict=True):
+    grid = data.reshape([data.shape[axis] for axis in used])
+    invalid, lower, weight = np.zeros((), dtype=bool), [], []
+    for axis, size in zip(used, grid.shape, strict=True):
         finite = np.isfinite(pix[axis])
         if not finite.all():
             invalid = invalid | ~finite
@@ -99,21 +96,37 @@ def interpolate_pixels(data, pix, method="linear", values_scale="lin"):
         index = np.clip(np.floor(position), 0, size - 2).astype(np.int64)
         lower.append(index)
         weight.append(position - index)
+
+    def take(source, index):
+        return _prepared(source[index], data, values_scale)
+
+    if int(np.prod(shape)) * 2 ** len(used) > grid.size:  # cheaper to scale the grid once than every corner
+        grid, take = _prepared(grid, data, values_scale), lambda source, index: source[index]
     if method == "nearest":
-        index = tuple(to_device(i + (w > 0.5), backend) for i, w in zip(lower, weight, strict=True))
-        values = data[index]
+        values = take(grid, tuple(to_device(i + (w > 0.5), backend) for i, w in zip(lower, weight, strict=True)))
     else:
-        values = _linear(data, [to_device(i, backend) for i in lower], [to_device(w, backend) for w in weight])
-    values = xp.broadcast_to(unscale_values(values, values_scale), shape).copy()
+        values = _linear(grid, [to_device(i, backend) for i in lower], [to_device(w, backend) for w in weight], take)
+    values = backend.xp.broadcast_to(unscale_values(values, values_scale), shape).copy()
     if invalid.any():
         values[to_device(np.broadcast_to(invalid, shape), backend)] = np.nan
     return values
 
 
-def _linear(data, lower, weight):
-    """Sum over the corners of the cell, one dimension after the other."""
+def _prepared(values, data, scale):
+    """Values as floats, finite unless nothing in `data` is, on the scale they are interpolated in."""
+    xp = array_namespace(values)
+    if values.dtype.kind not in "fc":
+        return scale_values(values.astype(float), scale)
+    finite = xp.isfinite(values)
+    if not bool(finite.all()) and bool(xp.isfinite(data).any()):
+        values = xp.where(finite, values, xp.zeros((), dtype=values.dtype))
+    return scale_values(values, scale)
+
+
+def _linear(grid, lower, weight, take):
+    """Weighted sum over the corners of the cells."""
     if not lower:
-        return data.astype(float)
+        return take(grid, ()).astype(float)
     total = 0.0
     for corner in range(2 ** len(lower)):
         index, factor = [], 1.0
@@ -121,7 +134,7 @@ def _linear(data, lower, weight):
             upper = corner >> axis & 1
             index.append(i + upper)
             factor = factor * (w if upper else 1.0 - w)
-        total = total + factor * data[tuple(index)]
+        total = total + factor * take(grid, tuple(index))
     return total
 
 

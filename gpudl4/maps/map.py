@@ -11,15 +11,15 @@ import numpy as np
 from astropy import units as u
 
 from ..core.backend import array_namespace, backend_of, get_backend, to_device, to_host
-from ..core.errors import BackendError, GeometryError, UnitMismatchError
-from .geom import pix_tuple_to_idx
+from ..core.errors import BackendError, DataFileError, GeometryError, UnitMismatchError
 from .map_arithmetic import MapArithmetic
 from .map_axes import MapAxesOperations
+from .map_values import MapValues
 
 __all__ = ["Map"]
 
 
-class Map(MapArithmetic, MapAxesOperations):
+class Map(MapArithmetic, MapAxesOperations, MapValues):
     """Data on the pixels of a geometry.
 
     Parameters
@@ -128,11 +128,36 @@ class Map(MapArithmetic, MapAxesOperations):
         return (RegionNDMap if geom.is_region else WcsNDMap)(geom, data=data, dtype=dtype, meta=meta, unit=unit)
 
     @staticmethod
-    def read(filename, hdu=None, hdu_bands=None, map_type="auto", format=None):
-        """Read a map from a FITS file; see `~gpudl4.maps.map_files.read_map`."""
-        from .map_files import read_map
+    def read(filename, hdu=None, hdu_bands=None, map_type="auto", format=None, checksum=False):
+        """Read a map from a FITS file, plain or gzip.
 
-        return read_map(filename, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format)
+        Parameters
+        ----------
+        filename : str or `~pathlib.Path`
+            File; environment variables are expanded.
+        hdu, hdu_bands, map_type, format
+            As for `~gpudl4.maps.map_files.map_from_hdulist`.
+        checksum : bool
+            Whether to verify CHECKSUM and DATASUM, with a warning where they do not match.
+
+        Returns
+        -------
+        map : `Map`
+            Map in NumPy memory.
+
+        Raises
+        ------
+        DataFileError
+            If the file is missing, damaged or not FITS, or has no such map; the message names the file.
+        """
+        from ..io.files import open_fits
+        from .map_files import map_from_hdulist
+
+        with open_fits(filename, checksum=checksum) as hdulist:
+            try:
+                return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format)
+            except DataFileError as error:
+                raise DataFileError(f"'{filename}': {error}") from error
 
     @staticmethod
     def from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None):
@@ -148,8 +173,8 @@ class Map(MapArithmetic, MapAxesOperations):
         return map_to_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
 
     def write(self, filename, overwrite=False, hdu=None, hdu_bands=None, sparse=False, format="gadf", checksum=False):
-        """Write to a FITS file; see `~gpudl4.maps.map_files.map_to_hdulist` and `~gpudl4.maps.fits_files.write_fits`."""
-        from .fits_files import write_fits
+        """Write to a FITS file; see `~gpudl4.maps.map_files.map_to_hdulist` and `~gpudl4.io.files.write_fits`."""
+        from ..io.files import write_fits
 
         write_fits(self.to_hdulist(hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format), filename, overwrite, checksum)
 
@@ -179,7 +204,7 @@ class Map(MapArithmetic, MapAxesOperations):
         shape = self.geom.data_shape
         if isinstance(value, (bool, int, float)):
             return np.full(shape, value, dtype=type(value))
-        if not hasattr(value, "__cuda_array_interface__"):
+        if backend_of(value).name == "numpy":
             value = np.asarray(value)
             if not value.dtype.isnative:
                 value = value.astype(value.dtype.newbyteorder("="))
@@ -308,183 +333,6 @@ class Map(MapArithmetic, MapAxesOperations):
     def is_mask(self):
         """Whether the data are boolean."""
         return self.data.dtype == bool
-
-    def get_by_idx(self, idx):
-        """Values of pixels.
-
-        Parameters
-        ----------
-        idx : tuple of array-like of int
-            Pixel numbers, lon first.
-
-        Returns
-        -------
-        values : array
-            Values.
-        """
-        idx = pix_tuple_to_idx(idx)
-        return self.data[tuple(to_device(i, self.backend) for i in idx[::-1])]
-
-    def get_by_pix(self, pix, fill_value=np.nan):
-        """Values of the pixels at pixel coordinates, rounded.
-
-        Parameters
-        ----------
-        pix : tuple of array-like
-            Pixel coordinates, lon first.
-        fill_value : float
-            Value outside the map.
-
-        Returns
-        -------
-        values : array
-            Values; of the type of `fill_value` if some positions lie outside, else of the map.
-        """
-        pix = np.broadcast_arrays(*pix)
-        inside = self.geom.contains_pix(pix)
-        values = self.get_by_idx(self.geom.pix_to_idx(pix))
-        if not inside.all():
-            values = values.astype(type(fill_value))
-            values[to_device(~inside, self.backend)] = fill_value
-        return values
-
-    def get_by_coord(self, coords, fill_value=np.nan):
-        """Values of the pixels at coordinates; see `MapCoord.create` for the coordinates and `get_by_pix` for the rest."""
-        return self.get_by_pix(self.geom.coord_to_pix(coords), fill_value=fill_value)
-
-    def set_by_idx(self, idx, vals):
-        """Set pixels, by pixel numbers (lon first), in place."""
-        self.data[tuple(to_device(i, self.backend) for i in pix_tuple_to_idx(idx)[::-1])] = vals
-
-    def set_by_pix(self, pix, vals):
-        """Set the pixels at pixel coordinates, rounded, in place."""
-        self.set_by_idx(pix_tuple_to_idx(pix), vals)
-
-    def set_by_coord(self, coords, vals):
-        """Set the pixels at coordinates, in place."""
-        self.set_by_pix(self.geom.coord_to_pix(coords), vals)
-
-    def fill_by_idx(self, idx, weights=None):
-        """Add to pixels, in place; pixels that occur several times accumulate, pixels numbered -1 are left out.
-
-        Parameters
-        ----------
-        idx : tuple of array-like of int
-            Pixel numbers, lon first.
-        weights : `~numpy.ndarray` or `~astropy.units.Quantity`, optional
-            What to add, one by default; on the host.
-        """
-        idx = np.broadcast_arrays(*pix_tuple_to_idx(idx))
-        inside = np.logical_and.reduce([i != -1 for i in idx])
-        if weights is not None:
-            weights = weights.to_value(self.unit) if isinstance(weights, u.Quantity) else np.asarray(weights)
-            weights = np.broadcast_to(weights, inside.shape)[inside]
-        flat = np.ravel_multi_index(tuple(i[inside] for i in idx[::-1]), self.data.shape)
-        pixels, inverse = np.unique(flat, return_inverse=True)
-        total = np.bincount(inverse, weights=weights, minlength=len(pixels)).astype(self.data.dtype)
-        where = tuple(to_device(i, self.backend) for i in np.unravel_index(pixels, self.data.shape))
-        self.data[where] += to_device(total, self.backend)
-
-    def fill_by_pix(self, pix, weights=None):
-        """Add to the pixels at pixel coordinates, rounded; see `fill_by_idx`."""
-        self.fill_by_idx(self.geom.pix_to_idx(np.broadcast_arrays(*pix)), weights=weights)
-
-    def fill_by_coord(self, coords, weights=None):
-        """Add to the pixels at coordinates; see `fill_by_idx`."""
-        self.fill_by_idx(self.geom.coord_to_idx(coords), weights=weights)
-
-    def interp_by_pix(self, pix, method="linear", fill_value=None, values_scale="lin"):
-        """Interpolate at pixel coordinates; see `interp_by_coord`."""
-        from .interpolation import interpolate_pixels
-
-        xp = self.backend.xp
-        data = self.data
-        finite = xp.isfinite(data)
-        if not bool(finite.all()) and bool(finite.any()):
-            data = xp.where(finite, data, xp.zeros((), dtype=data.dtype))
-        values = interpolate_pixels(data, pix[::-1], method=method, values_scale=values_scale)
-        if fill_value is not None:
-            outside = ~self.geom.contains_pix(np.broadcast_arrays(*pix))
-            values[to_device(outside.reshape(values.shape), self.backend)] = fill_value
-            values[~xp.isfinite(values)] = fill_value
-        return values
-
-    def interp_by_coord(self, coords, method="linear", fill_value=None, values_scale="lin"):
-        """Interpolate between pixel centres.
-
-        Values that are not finite count as 0, unless all are. Dimensions of length one are ignored.
-
-        Parameters
-        ----------
-        coords : tuple, dict or `~gpudl4.maps.MapCoord`
-            Coordinates, see `MapCoord.create`.
-        method : {"linear", "nearest"}
-            Method, in pixel space.
-        fill_value : float, optional
-            Value outside the map; None extrapolates.
-        values_scale : {"lin", "log", "sqrt"}
-            Scale on which values are interpolated.
-
-        Returns
-        -------
-        values : array
-            Values, in the unit of the map, of the broadcast shape of the coordinates.
-        """
-        return self.interp_by_pix(self.geom.coord_to_pix(coords), method=method, fill_value=fill_value, values_scale=values_scale)
-
-    def interp_to_geom(self, geom, preserve_counts=False, fill_value=0, method="linear", values_scale="lin"):
-        """Interpolate to the pixels of another geometry.
-
-        Parameters
-        ----------
-        geom : `Geom`
-            Wanted geometry.
-        preserve_counts : bool
-            Whether values are per pixel (counts) and must be scaled with the solid angle.
-        fill_value : float, optional
-            Value outside the map; None extrapolates. A mask takes the nearest pixel, unless this is None.
-        method, values_scale
-            As for `interp_by_coord`.
-
-        Returns
-        -------
-        map : `Map`
-            Map with the wanted geometry.
-
-        Raises
-        ------
-        GeometryError
-            If `preserve_counts` is set and the first axes differ.
-        """
-        source, xp = self, self.backend.xp
-        coords = geom.get_coord(sparse=True)
-        if preserve_counts:
-            if geom.axes and (not self.geom.axes or geom.axes[0] != self.geom.axes[0]):
-                raise GeometryError(f"to preserve counts the first axes must agree, got: {self.geom.axes} and {geom.axes}")
-            source = self._with(data=self.data / to_device(self.geom.solid_angle().to_value("deg2"), self.backend))
-        if self.is_mask and fill_value is not None:
-            data = self.get_by_coord(coords.broadcasted)
-            data = xp.where(xp.isnan(data), float(fill_value), data) if data.dtype.kind == "f" else data
-        else:
-            data = source.interp_by_coord(coords, fill_value=fill_value, method=method, values_scale=values_scale)
-        data = data.astype(bool) if self.is_mask else data
-        if preserve_counts:
-            data = data * to_device(geom.solid_angle().to_value("deg2"), self.backend)
-        return Map.from_geom(geom, data=data, unit=self.unit)
-
-    def coadd(self, map_in, weights=None):
-        """Add another map pixel by pixel, in place: every pixel goes to the pixel its centre lies in.
-
-        Parameters
-        ----------
-        map_in : `Map`
-            Map to add, on the host; its unit is converted.
-        weights : `Map` or array, optional
-            Factor of every pixel.
-        """
-        map_in = map_in if weights is None else map_in * weights
-        map_in._require_host("coadd")
-        self.fill_by_coord(map_in.geom.get_coord(), weights=map_in.data * map_in._factor_to(self.unit, "map to add"))
 
     def is_allclose(self, other, rtol_axes=1e-3, atol_axes=1e-6, rtol=1e-5, atol=1e-8, equal_nan=False):
         """Whether shape, axes and data (in the unit of this map) agree within tolerances.

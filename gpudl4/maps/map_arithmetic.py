@@ -27,6 +27,8 @@ class MapArithmetic:
             return other.data, other.unit
         if isinstance(other, u.Quantity):
             return other.value, other.unit
+        if isinstance(other, u.UnitBase):
+            return 1.0, other
         if backend_of(other).name != "numpy":
             return other, u.dimensionless_unscaled
         other = np.asarray(other)

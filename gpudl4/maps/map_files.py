@@ -13,41 +13,13 @@ from astropy.io import fits
 
 from ..core.backend import to_host
 from ..core.errors import DataFileError, GeometryError
-from .fits_files import open_fits
 
-__all__ = ["map_from_hdulist", "map_to_hdulist", "read_map"]
+__all__ = ["map_from_hdulist", "map_to_hdulist"]
 
 # An HDU whose name contains one of these holds a mask, whatever integer type it has.
 MASK_NAMES = ("mask", "is_ul", "success")
 FORMATS = ("gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube")
 _FORMAT_OF_BANDS = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
-
-
-def read_map(filename, hdu=None, hdu_bands=None, map_type="auto", format=None):
-    """Read a map from a FITS file, plain or gzip.
-
-    Parameters
-    ----------
-    filename : str or `~pathlib.Path`
-        File; environment variables are expanded.
-    hdu, hdu_bands, map_type, format
-        As for `map_from_hdulist`.
-
-    Returns
-    -------
-    map : `~gpudl4.maps.Map`
-        Map in NumPy memory.
-
-    Raises
-    ------
-    DataFileError
-        If the file is missing, damaged or not FITS, or has no such map; the message names the file.
-    """
-    with open_fits(filename) as hdulist:
-        try:
-            return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format)
-        except (DataFileError, GeometryError) as error:
-            raise DataFileError(f"{filename}: {error}") from error
 
 
 def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None):

@@ -10,6 +10,7 @@ from .axes import MapAxes
 from .map import Map
 from .map_axes import reduce_array
 from .region import RegionGeom, as_regions, union_of
+from .wcs import WcsGeom
 
 __all__ = ["RegionNDMap", "region_map_from_hdulist", "region_map_of", "region_map_to_hdulist"]
 
@@ -257,6 +258,7 @@ def region_map_to_hdulist(map_, hdu="SKYMAP", hdu_bands=None, format="gadf"):
         from regions import Regions
 
         table = Regions([region.to_pixel(map_.geom.wcs) for region in as_regions(map_.geom.region)]).serialize(format="fits")
-        table.meta.update(map_.geom.wcs.to_header())
+        header = WcsGeom(map_.geom.wcs).to_header()  # with WCSSHAPE, which gammapy needs
+        table.meta.update(header)
         out.append(fits.BinTableHDU(table, name=f"{hdu}_REGION"))
     return fits.HDUList(out)

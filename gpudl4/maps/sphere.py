@@ -1,8 +1,8 @@
-"""Geometry of the sphere on plain arrays: separations, position angles and the solid angle of pixels from their corners."""
+"""Geometry of the sphere on plain arrays: separations, and the solid angle of pixels from their corners."""
 
 import numpy as np
 
-__all__ = ["pixel_solid_angle", "position_angle", "separation"]
+__all__ = ["pixel_solid_angle", "separation"]
 
 
 def separation(lon1, lat1, lon2, lat2):
@@ -13,18 +13,11 @@ def separation(lon1, lat1, lon2, lat2):
     return np.arctan2(across, sin1 * sin2 + cos1 * cos2 * np.cos(delta))
 
 
-def position_angle(lon1, lat1, lon2, lat2):
-    """Angle of the direction to the second point, east of north, all in radians; arrays broadcast."""
-    delta = lon2 - lon1
-    x = np.sin(lat2) * np.cos(lat1) - np.cos(lat2) * np.sin(lat1) * np.cos(delta)
-    return np.arctan2(np.sin(delta) * np.cos(lat2), x)
-
-
 def pixel_solid_angle(lon, lat):
     """Solid angle of pixels, each taken as two plane triangles whose sides are great-circle distances between its corners.
 
-    This is the convention of gammapy's maps, kept for parity; it differs from the exact value by a relative 1e-7 for pixels of
-    0.02 deg and by 1e-3 for pixels of a degree.
+    This is the convention of gammapy's maps, kept for parity. For plate carree pixels up to 70 deg from the equator it differs from the
+    exact value by a relative 3e-8 if they are 0.02 deg wide, and by less than 1e-6 up to 0.1 deg.
 
     Parameters
     ----------
@@ -40,15 +33,31 @@ def pixel_solid_angle(lon, lat):
     number = lon.shape[1] - 1
     if _columns_alike(lon, lat):
         lon, lat = lon[:, :2], lat[:, :2]
-    a, b, c, d = (
-        (lon[rows, columns], lat[rows, columns])
-        for columns in (slice(None, -1), slice(1, None))
-        for rows in (slice(None, -1), slice(1, None))
-    )
-    angle_b = position_angle(*b, *d) - position_angle(*b, *a)
-    angle_c = position_angle(*c, *d) - position_angle(*a, *c)
-    area = separation(*a, *b) * separation(*b, *d) * np.sin(angle_b) + separation(*c, *d) * separation(*a, *c) * np.sin(angle_c)
-    return np.broadcast_to(np.abs(0.5 * area), (area.shape[0], number)).copy()
+    sin, cos = np.sin(lat), np.cos(lat)
+    right_n, right_e, _, _, right_s = _arcs(lon, sin, cos, (slice(None), slice(None, -1)), (slice(None), slice(1, None)))
+    up_n, up_e, down_n, down_e, up_s = _arcs(lon, sin, cos, (slice(None, -1), slice(None)), (slice(1, None), slice(None)))
+    # Each triangle is half the product of two sides and the sine of the angle between them. At the upper left corner these are the
+    # sides to the right and down; for the lower right triangle, the side up and the lower side with its direction at its left end.
+    upper_left = (right_e[1:] * down_n[:, :-1] - right_n[1:] * down_e[:, :-1]) * right_s[1:] * up_s[:, :-1]
+    lower_right = (up_e[:, 1:] * right_n[:-1] - up_n[:, 1:] * right_e[:-1]) * up_s[:, 1:] * right_s[:-1]
+    area = 0.5 * np.abs(upper_left + lower_right)
+    return np.broadcast_to(area, (area.shape[0], number)).copy()
+
+
+def _arcs(lon, sin, cos, start, end):
+    """Great-circle arcs between corners.
+
+    Returns the vectors (north, east) towards the end at the start, and towards the start at the end, both of length sin(distance), and
+    the factor distance / sin(distance).
+    """
+    delta = lon[end] - lon[start]
+    sin_delta, cos_delta = np.sin(delta), np.cos(delta)
+    s1, c1, s2, c2 = sin[start], cos[start], sin[end], cos[end]
+    north, east = s2 * c1 - c2 * s1 * cos_delta, sin_delta * c2
+    north_back, east_back = s1 * c2 - c1 * s2 * cos_delta, -sin_delta * c1
+    length = np.hypot(north, east)
+    distance = np.arctan2(length, s1 * s2 + c1 * c2 * cos_delta)
+    return north, east, north_back, east_back, distance / np.where(length > 0, length, 1.0)
 
 
 def _columns_alike(lon, lat):

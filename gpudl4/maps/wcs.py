@@ -15,14 +15,15 @@ from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .coord import MapCoord
 from .frames import degrees, lonlat_of, rotate_lonlat
-from .geom import Geom, image_axes, pix_tuple_to_idx, width_in_degrees
+from .geom import image_axes, pix_tuple_to_idx, width_in_degrees
 from .sphere import pixel_solid_angle, separation
-from .wcs_build import cutout_bounds, frame_of, make_wcs, resampled_wcs, round_up_to_odd, shifted_wcs
+from .wcs_build import frame_of, make_wcs, pair, shifted_wcs, single
+from .wcs_derived import WcsDerived
 
 __all__ = ["WcsGeom"]
 
 
-class WcsGeom(Geom):
+class WcsGeom(WcsDerived):
     """Pixels of a sky map and its non-spatial axes.
 
     Parameters
@@ -48,12 +49,12 @@ class WcsGeom(Geom):
             npix = wcs.array_shape[::-1] if wcs.array_shape is not None else (0, 0)
         self._wcs = wcs
         self._frame = frame_of(wcs)
-        self._nx, self._ny = (int(_single(n, "npix")) for n in npix)
+        self._nx, self._ny = (int(single(n, "npix")) for n in npix)
         matrix = wcs.wcs.get_pc() * wcs.wcs.get_cdelt()[:, np.newaxis]
         self._scales = tuple(np.hypot(matrix[0], matrix[1]).tolist())
         if cdelt is None:
             cdelt = self._scales if wcs.wcs.has_cd() else np.abs(wcs.wcs.cdelt)
-        self._cdelt = tuple(float(_single(size, "cdelt")) for size in cdelt)
+        self._cdelt = tuple(float(single(size, "cdelt")) for size in cdelt)
         self._axes = image_axes(axes)
 
     def _with_axes(self, axes):
@@ -98,12 +99,12 @@ class WcsGeom(Geom):
             crval = tuple(float(value) for value in lonlat_of(skydir, frame))
         else:
             raise GeometryError(f"skydir must be a SkyCoord or a tuple (lon, lat) in degrees, got: {skydir!r}")
-        binsz = _pair(binsz, "binsz", lambda size: Angle(size, "deg").deg)
+        binsz = pair(binsz, "binsz", lambda size: Angle(size, "deg").deg)
         if npix is None:
             width = (360.0, 180.0) if width is None else width_in_degrees(width)
             npix = tuple(int(np.rint(size / step)) for size, step in zip(width, binsz, strict=True))
         else:
-            npix = tuple(int(n) for n in _pair(npix, "npix", int))
+            npix = tuple(int(n) for n in pair(npix, "npix", int))
         if min(npix) < 1 or min(binsz) <= 0:
             raise GeometryError(f"a map needs at least one pixel of positive size, got npix={npix}, binsz={binsz}")
         if refpix is None:
@@ -399,184 +400,6 @@ class WcsGeom(Geom):
         lon, lat = self.pix_to_lonlat(np.arange(self._nx), np.arange(self._ny)[:, np.newaxis])
         return Angle(np.rad2deg(separation(lon0, lat0, np.deg2rad(lon), np.deg2rad(lat))), "deg")
 
-    def to_image(self):
-        """Geometry without the non-spatial axes."""
-        return self._with_axes(None)
-
-    def _window_npix(self, width, odd_npix, min_npix):
-        npix = [max(w / s, min_npix) for w, s in zip(width_in_degrees(width), self._scales, strict=True)]
-        return [round_up_to_odd(n) if odd_npix else int(np.round(n)) for n in npix]
-
-    def _window(self, position, width, mode, odd_npix, min_npix):
-        if mode not in ("trim", "partial", "strict"):
-            raise GeometryError(f"unknown cutout mode {mode!r}: choose 'trim', 'partial' or 'strict'")
-        lon, lat = lonlat_of(position, self._frame)
-        pix = self._wcs.wcs.s2p(np.array([[float(lon), float(lat)]]), 0)["pixcrd"][0]
-        npix = self._window_npix(width, odd_npix, min_npix)
-        return [cutout_bounds(float(p), n, size, mode) for p, n, size in zip(pix, npix, (self._nx, self._ny), strict=True)]
-
-    def cutout_slices(self, position, width, mode="trim", odd_npix=False, min_npix=1):
-        """Where a cutout lies in this map; cheap, as no geometry is made. Arguments as for `cutout`.
-
-        Returns
-        -------
-        slices : dict
-            "parent-slices": (lat, lon) slices of this map; "cutout-slices": where they go in the cutout.
-
-        Raises
-        ------
-        GeometryError
-            As for `cutout`.
-        """
-        (_, parent_x, inside_x), (_, parent_y, inside_y) = self._window(position, width, mode, odd_npix, min_npix)
-        return {"parent-slices": (parent_y, parent_x), "cutout-slices": (inside_y, inside_x)}
-
-    def cutout(self, position, width, mode="trim", odd_npix=False, min_npix=1):
-        """Geometry of a part of the map around a position.
-
-        Parameters
-        ----------
-        position : `~astropy.coordinates.SkyCoord` or tuple of float
-            Centre; a tuple is in degrees in the frame of the map.
-        width : float, str, `~astropy.units.Quantity` or tuple of them
-            Width, the same or (lon, lat).
-        mode : {"trim", "partial", "strict"}
-            At the border of the map the cutout is trimmed, reaches out, or is an error.
-        odd_npix : bool
-            Whether to round up to an odd number of pixels.
-        min_npix : int
-            Smallest number of pixels.
-
-        Returns
-        -------
-        geom : `WcsGeom`
-            Geometry aligned with this one.
-
-        Raises
-        ------
-        GeometryError
-            If the cutout lies outside the map (also an `~astropy.nddata.NoOverlapError`) or, with "strict", crosses its border.
-        """
-        window = self._window(position, width, mode, odd_npix, min_npix)
-        if mode == "partial":
-            npix = self._window_npix(width, odd_npix, min_npix)
-        else:
-            npix = [parent.stop - parent.start for _, parent, _ in window]
-        return self._part([start for start, _, _ in window], npix)
-
-    def _part(self, origin, npix):
-        """Geometry of npix (lon, lat) pixels that begins at the pixel origin (lon, lat)."""
-        if min(npix) < 1:
-            raise GeometryError(f"nothing is left of the map: npix would be {tuple(npix)}")
-        wcs = shifted_wcs(self._wcs, origin)
-        wcs.array_shape = tuple(int(n) for n in npix[::-1])
-        return WcsGeom(wcs, npix, self._cdelt, self._axes)
-
-    def pad(self, pad_width, axis_name=None):
-        """Geometry with pixels, or bins of an axis, added at its ends.
-
-        Parameters
-        ----------
-        pad_width : int or tuple of int
-            Number of pixels, the same or (lon, lat); for an axis, the same or (low, high).
-        axis_name : str, optional
-            Axis to pad instead of the sky.
-
-        Returns
-        -------
-        geom : `WcsGeom`
-            Padded geometry.
-        """
-        if axis_name is not None:
-            return self._with_axes(self.axes.pad(axis_name, pad_width))
-        x, y = _pair(pad_width, "pad_width", int)
-        return self._part((-x, -y), (self._nx + 2 * x, self._ny + 2 * y))
-
-    def crop(self, crop_width):
-        """Geometry with pixels removed at every side, the same number or (lon, lat)."""
-        x, y = _pair(crop_width, "crop_width", int)
-        return self._part((x, y), (self._nx - 2 * x, self._ny - 2 * y))
-
-    def downsample(self, factor, axis_name=None):
-        """Geometry with `factor` times larger pixels, or merged bins of an axis.
-
-        Raises
-        ------
-        GeometryError
-            If the numbers of pixels are not divisible by the factor.
-        """
-        if axis_name is not None:
-            return self._with_axes(self.axes.downsample(factor, axis_name))
-        if self._nx % factor or self._ny % factor:
-            raise GeometryError(f"{self._nx} x {self._ny} pixels are not divisible by {factor}: pad or crop the map first")
-        return self._resampled(factor, (self._nx // factor, self._ny // factor))
-
-    def upsample(self, factor, axis_name=None):
-        """Geometry with `factor` times smaller pixels, or split bins of an axis."""
-        if axis_name is not None:
-            return self._with_axes(self.axes.upsample(factor, axis_name))
-        return self._resampled(1 / factor, (self._nx * factor, self._ny * factor))
-
-    def _resampled(self, factor, npix):
-        wcs = resampled_wcs(self._wcs, factor)
-        wcs.array_shape = tuple(int(n) for n in npix[::-1])
-        return WcsGeom(wcs, npix, [size * factor for size in self._cdelt], self._axes)
-
-    def to_binsz(self, binsz):
-        """Geometry of the same centre and width with another pixel size; see `create`."""
-        return WcsGeom.create(
-            skydir=self.center_skydir, binsz=binsz, width=tuple(self.width[:, 0]), proj=self.projection, frame=self.frame, axes=self.axes
-        )
-
-    def to_odd_npix(self, max_radius=None):
-        """Square geometry of odd size around the centre, as PSF kernels need it.
-
-        Parameters
-        ----------
-        max_radius : `~astropy.units.Quantity`, str or float, optional
-            Half of the width; by default half of the larger width of the map.
-
-        Returns
-        -------
-        geom : `WcsGeom`
-            Geometry with pixels of the larger pixel scale, projected anew around the centre.
-        """
-        width = float(self.width.max().value) if max_radius is None else 2 * width_in_degrees(max_radius)[0]
-        return self._square(round_up_to_odd(width / max(self._scales)))
-
-    def to_even_npix(self):
-        """Square geometry of even size around the centre; see `to_odd_npix`."""
-        return self._square(int(np.ceil(float(self.width.max().value) / max(self._scales) + 1) // 2 * 2))
-
-    def _square(self, npix):
-        return WcsGeom.create(
-            skydir=self.center_skydir, binsz=max(self._scales), npix=npix, proj=self.projection, frame=self.frame, axes=self.axes
-        )
-
-    def region_mask(self, regions, inside=True):
-        """Mask of the pixels whose centre lies in a region; see `~gpudl4.maps.wcs_masks.region_mask`."""
-        from .wcs_masks import region_mask
-
-        return region_mask(self, regions, inside)
-
-    def region_weights(self, regions, oversampling_factor=10):
-        """Fraction of every pixel that lies in a region; see `~gpudl4.maps.wcs_masks.region_weights`."""
-        from .wcs_masks import region_weights
-
-        return region_weights(self, regions, oversampling_factor)
-
-    def boundary_mask(self, width):
-        """Mask that leaves out a margin at the border; see `~gpudl4.maps.wcs_masks.boundary_mask`."""
-        from .wcs_masks import boundary_mask
-
-        return boundary_mask(self, width)
-
-    def binary_structure(self, width, kernel="disk"):
-        """Structuring element for `WcsNDMap.binary_erode`; see `~gpudl4.maps.wcs_masks.binary_structure`."""
-        from .wcs_masks import binary_structure
-
-        return binary_structure(self, width, kernel)
-
     def is_aligned(self, other, tolerance=1e-6):
         """Whether the axes agree, as far as both have them, and pixels of one map are pixels of the other, to a relative tolerance."""
         same = all(axis == other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False))
@@ -595,7 +418,7 @@ class WcsGeom(Geom):
     def __eq__(self, other):
         return self.is_allclose(other) if isinstance(other, WcsGeom) else NotImplemented
 
-    __hash__ = Geom.__hash__
+    __hash__ = WcsDerived.__hash__
 
     def copy(self, axes=None):
         """Copy, with other axes if given."""
@@ -620,21 +443,3 @@ class WcsGeom(Geom):
             f"\twidth      : {self._cdelt[0] * self._nx:.1f} x {self._cdelt[1] * self._ny:.1f} deg\n"
             f"\twcs ref    : {self.wcs.wcs.crval[0]:.1f} deg, {self.wcs.wcs.crval[1]:.1f} deg\n"
         )
-
-
-def _single(value, what):
-    """One number out of a number or an array of one element."""
-    if np.size(value) != 1:
-        raise GeometryError(f"{what} differs between image planes, which is not supported: {value}")
-    return np.ravel(value)[0]
-
-
-def _pair(value, what, convert):
-    """Two numbers (lon, lat) from one number or a tuple of two."""
-    parts = value if isinstance(value, tuple) else (value, value)
-    if len(parts) != 2:
-        raise GeometryError(f"{what} is one value or a tuple (lon, lat), got: {value!r}")
-    for part in parts:
-        if np.size(part) != 1:
-            raise GeometryError(f"{what} is one value or a tuple (lon, lat); different values per image plane are not supported: {value!r}")
-    return tuple(convert(part) if isinstance(part, str) or np.ndim(part) == 0 else convert(np.ravel(part)[0]) for part in parts)

@@ -9,7 +9,7 @@ from astropy.wcs.utils import celestial_frame_to_wcs, wcs_to_celestial_frame
 
 from ..core.errors import GeometryError
 
-__all__ = ["cutout_bounds", "frame_of", "make_wcs", "resampled_wcs", "round_up_to_odd", "shifted_wcs"]
+__all__ = ["cutout_bounds", "frame_of", "make_wcs", "pair", "resampled_wcs", "round_up_to_odd", "shifted_wcs", "single"]
 
 
 def round_up_to_odd(value):
@@ -141,3 +141,21 @@ def _no_overlap(message):
     from astropy.nddata.utils import NoOverlapError
 
     return type("NoOverlapError", (GeometryError, NoOverlapError), {})(message)
+
+
+def single(value, what):
+    """One number out of a number or an array of one element."""
+    if np.size(value) != 1:
+        raise GeometryError(f"{what} differs between image planes, which is not supported: {value}")
+    return np.ravel(value)[0]
+
+
+def pair(value, what, convert):
+    """Two numbers (lon, lat) from one number or a tuple of two."""
+    parts = value if isinstance(value, tuple) else (value, value)
+    if len(parts) != 2:
+        raise GeometryError(f"{what} is one value or a tuple (lon, lat), got: {value!r}")
+    for part in parts:
+        if np.size(part) != 1:
+            raise GeometryError(f"{what} is one value or a tuple (lon, lat); different values per image plane are not supported: {value!r}")
+    return tuple(convert(part) if isinstance(part, str) or np.ndim(part) == 0 else convert(np.ravel(part)[0]) for part in parts)

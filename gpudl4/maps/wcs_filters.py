@@ -90,7 +90,8 @@ def convolve_map(map_, kernel, method="fft", mode="same"):
         kernel = kernel_map.data
         if geom.is_image:
             geom = geom.to_cube(kernel_map.geom.axes)
-    kernel = kernel if hasattr(kernel, "__cuda_array_interface__") else to_device(np.asarray(kernel), backend_of(data))
+    if backend_of(kernel).name == "numpy":
+        kernel = to_device(np.asarray(kernel), backend_of(data))
     if kernel.ndim > 2 and kernel.shape[:-2] != geom.data_shape[:-2]:
         raise GeometryError(f"the planes of the kernel, {kernel.shape[:-2]}, are not those of the map, {geom.data_shape[:-2]}")
     if mode == "full":

@@ -108,7 +108,7 @@ class FoVBackgroundModel(CompositeModel):
 
     def to_dict(self, full_output=False, links=None):
         """Dict as models files hold it; the name is left out where it follows from the dataset's."""
-        data = {"type": self._main_tag(), "datasets_names": self.datasets_names}
+        data = {"type": self._main_tag(), "datasets_names": list(self.datasets_names)}
         if self.name != f"{self.datasets_names[0]}-bkg":
             data["name"] = self.name
         for part in self._submodels:

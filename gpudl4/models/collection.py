@@ -283,11 +283,36 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
 
         return read_models(filename, checksum=checksum, cls=cls)
 
-    def write(self, path, overwrite=False, full_output=False, write_covariance=True, checksum=False):
-        """Write a models YAML file and the covariance beside it, see `gpudl4.io.models_yaml.write_models`."""
+    def write(self, path, overwrite=False, full_output=False, overwrite_templates=False, write_covariance=True, checksum=False):
+        """Write a models YAML file and the covariance beside it, see `gpudl4.io.models_yaml.write_models`.
+
+        `overwrite_templates` stands in gammapy's signature and has no effect, as no model carries a template file.
+        """
         from ..io.models_yaml import write_models
 
         write_models(self, path, overwrite=overwrite, full_output=full_output, write_covariance=write_covariance, checksum=checksum)
+
+    def to_yaml(self, full_output=False):
+        """Text of a models YAML file, without covariance."""
+        import yaml
+
+        return yaml.safe_dump(self.to_dict(full_output=full_output), sort_keys=False, indent=4, width=80, default_flow_style=False)
+
+    @classmethod
+    def from_yaml(cls, yaml_str):
+        """From the text of a models YAML file; a covariance file it names is not read.
+
+        Raises
+        ------
+        ModelError
+            If the text does not parse or does not describe models.
+        """
+        import yaml
+
+        try:
+            return cls.from_dict(yaml.safe_load(yaml_str))
+        except yaml.YAMLError as error:
+            raise ModelError(f"the models do not parse as YAML: {' '.join(str(error).split())}") from error
 
     def __str__(self):
         lines = [type(self).__name__, ""]

@@ -97,16 +97,6 @@ class Covariance:
     def __str__(self):
         return str(self._data)
 
-    def plot_correlation(self, **kwargs):
-        """Plot the correlation matrix, see `gpudl4.plot.models.plot_correlation`."""
-        return self.plot(**kwargs)
-
-    def plot(self, **kwargs):
-        """Plot the correlation matrix, see `gpudl4.plot.models.plot_correlation`."""
-        from ..plot.models import plot_correlation
-
-        return plot_correlation(self, **kwargs)
-
 
 def _put_block(data, index, block):
     place = np.ix_(index, index)
@@ -128,16 +118,18 @@ class HasCovariance:
         """Covariance of the parameters; setting it (array[P, P] or `Covariance`) sets the parameters' errors."""
         parameters = self.parameters
         stored = self._stored_covariance
-        if stored is not None and stored.parameters == parameters:
-            data = stored.data.copy()
-        else:
-            data = np.zeros((len(parameters), len(parameters)))
+        known = stored is not None and stored.parameters == parameters
+        data = stored.data.copy() if known else np.zeros((len(parameters), len(parameters)))
         if self._submodels:
             blocks = [model.covariance for model in self._submodels]
         else:
             blocks = [Covariance([p], [[p.error**2]]) for p in parameters]
         for block in blocks:
-            _put_block(data, [parameters.index(p) for p in block.parameters], block.data)
+            index = [parameters.index(p) for p in block.parameters]
+            if known:
+                _put_block(data, index, block.data)
+            else:
+                data[np.ix_(index, index)] = block.data
         return Covariance(parameters, data)
 
     @covariance.setter

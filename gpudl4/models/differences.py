@@ -7,7 +7,7 @@ __all__ = ["central_differences"]
 RELATIVE_STEP = 6.0e-6  # cube root of the rounding error: balances it against the third derivative
 
 
-def central_differences(function, point, bounds, value):
+def central_differences(function, point, bounds, value, steps=None):
     """Derivatives array[P, ...] of ``function(point[P])``, inside the bounds.
 
     Parameters
@@ -19,10 +19,14 @@ def central_differences(function, point, bounds, value):
         Lower and upper bounds, NaN where there is none; next to a bound a one-sided formula of second order is used.
     value : array
         ``function(point)``.
+    steps : array[P], optional
+        Steps to take; NaN, as None for all, means a step in proportion to the value.
     """
     derivatives = np.empty((len(point), *np.shape(value)))
     for i, centre in enumerate(point):
-        step = RELATIVE_STEP * (abs(centre) if centre != 0 else 1.0)
+        step = np.nan if steps is None else steps[i]
+        if np.isnan(step):
+            step = RELATIVE_STEP * (abs(centre) if centre != 0 else 1.0)
         offsets = (-step, step)
         if centre + step > bounds[i, 1]:
             offsets = (-step, -2 * step)

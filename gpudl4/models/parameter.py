@@ -38,10 +38,10 @@ def _number(value, unit, what):
     """Float in `unit` from a number, a quantity or text such as "1 TeV"; None and masked entries of a table are NaN."""
     if value is None or value is np.ma.masked:
         return np.nan
+    if isinstance(value, str):
+        value = _plain(value)
     if isinstance(value, (u.Quantity, str)):
         quantity = _quantity(value, what)
-        if quantity.unit == u.dimensionless_unscaled and isinstance(value, str):
-            return float(quantity.value)
         if not quantity.unit.is_equivalent(unit):
             raise UnitMismatchError(f"{what} has unit '{quantity.unit}', which does not convert to '{unit}'")
         return float(quantity.to_value(unit))
@@ -49,6 +49,14 @@ def _number(value, unit, what):
         return float(value)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error
+
+
+def _plain(text):
+    """Float from text without a unit (YAML reads 1e-12 as text); other text as it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _quantity(value, what):
@@ -131,6 +139,8 @@ class Parameter:
         self._scale_method = _checked(scale_method, SCALE_METHODS, f"scale_method of parameter '{name}'")
         self._scale_transform = _checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
         self.interp = interp
+        if isinstance(value, str):
+            value = _plain(value)
         if isinstance(value, (u.Quantity, str)):
             quantity = _quantity(value, f"value of parameter '{name}'")
             self._value, self._unit = float(quantity.value), quantity.unit

@@ -88,7 +88,7 @@ class Prior(ModelBase):
     def to_dict(self, full_output=False):
         """Dict as models files hold it, under the key ``prior``."""
         data = super().to_dict(full_output=full_output)
-        data["prior"]["weight"] = self.weight
+        data["prior"]["weight"] = float(self.weight)
         return data
 
     @classmethod

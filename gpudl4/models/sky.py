@@ -372,7 +372,7 @@ class SkyModel(CompositeModel):
         if not all(self._apply_irf.values()):
             data["apply_irf"] = self.apply_irf
         if self.datasets_names is not None:
-            data["datasets_names"] = self.datasets_names
+            data["datasets_names"] = list(self.datasets_names)
         for part in self._submodels:
             data.update(part.to_dict(full_output=full_output, links=links))
         return data

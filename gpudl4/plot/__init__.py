@@ -16,7 +16,7 @@ from .datasets import (
 )
 from .images import residual_significance
 from .irf import plot_containment_radius, plot_edisp_kernel
-from .maps import plot_grid, plot_map
+from .maps import plot_map, plot_map_grid, plot_map_mask, plot_region_map
 from .models import plot_source_positions, plot_source_spectra, plot_spectral_model
 from .style import figure_style, save
 
@@ -27,10 +27,12 @@ __all__ = [
     "plot_counts",
     "plot_counts_spectrum",
     "plot_edisp_kernel",
-    "plot_grid",
     "plot_images",
     "plot_map",
+    "plot_map_grid",
+    "plot_map_mask",
     "plot_npred",
+    "plot_region_map",
     "plot_residual_histogram",
     "plot_residual_significance",
     "plot_residual_spectrum",

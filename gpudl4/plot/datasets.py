@@ -13,7 +13,7 @@ from scipy import ndimage
 from ..core.errors import DatasetError
 from ..maps import Map
 from ..models import SkyModel
-from .images import cash_significance, correlation_radius, mask_image, masked_cube, residual_significance, summed_image
+from .images import cash_significance, correlation_radius, display_energy, mask_image, masked_cube, residual_significance, summed_image
 from .irf import plot_containment_radius
 from .maps import plot_map
 from .models import plot_source_positions
@@ -63,8 +63,8 @@ def _energy_label(dataset):
     used = np.flatnonzero(_bins_in_mask(dataset))
     if not used.size:
         return "no energy in the mask"
-    low, high = axis.edges[used[0]].value, axis.edges[used[-1] + 1].value
-    return f"{low:.3g} – {high:.3g} {axis.unit}"
+    edges = display_energy(axis.edges[[used[0], used[-1] + 1]])
+    return f"{edges[0].value:.3g} – {edges[1].value:.3g} {edges.unit}"
 
 
 def _bins_in_mask(dataset):
@@ -155,7 +155,7 @@ def plot_residual_significance(dataset, ax=None, radius=None, sources=True, npre
     ax : `~astropy.visualization.wcsaxes.WCSAxes`, optional
         Axes with the projection of the counts; a new figure is made without them.
     radius : Quantity or str, optional
-        Radius of the disk, by default 0.1 deg or two pixels.
+        Radius of the disk, see `gpudl4.plot.images.correlation_radius`.
     sources : bool
         Mark the positions of the models.
     npred : Map, optional
@@ -205,10 +205,20 @@ def _components(dataset, used):
     return shown
 
 
-def _finish_energy_axis(ax, axis):
+def _finish_energy_axis(ax, edges, used):
+    """Logarithmic energies, from one bin below the mask to one bin above it."""
+    bins = np.flatnonzero(used)
+    first, last = (max(bins[0] - 1, 0), min(bins[-1] + 2, used.size)) if bins.size else (0, -1)
     ax.set_xscale("log")
-    ax.set_xlim(axis.edges[0].value, axis.edges[-1].value)
-    ax.set_xlabel(f"Energy [{axis.unit}]")
+    ax.set_xlim(edges[first].value, edges[last].value)
+    ax.set_xlabel(f"Energy [{edges.unit}]")
+
+
+def _edges_and_centers(dataset):
+    """Edges in the unit that plots show, and centres of the energy bins."""
+    axis = dataset.counts.geom.axes["energy"]
+    edges = display_energy(axis.edges)
+    return edges, axis.center.to_value(edges.unit)
 
 
 def plot_counts_spectrum(dataset, ax=None, npred=None):
@@ -231,8 +241,7 @@ def plot_counts_spectrum(dataset, ax=None, npred=None):
     _check_counts(dataset)
     with figure_style():
         ax = plt.figure(figsize=(7, 5)).add_subplot() if ax is None else ax
-        axis = dataset.counts.geom.axes["energy"]
-        edges, centers = axis.edges.value, axis.center.value
+        edges, centers = _edges_and_centers(dataset)
         used = _bins_in_mask(dataset)
         counts = _spectrum(dataset.counts, dataset, used)
         total = _spectrum(dataset.npred() if npred is None else npred, dataset, used)
@@ -240,12 +249,12 @@ def plot_counts_spectrum(dataset, ax=None, npred=None):
         colors = source_colors(sources)
         if dataset.background is not None:
             background = _spectrum(dataset.npred_background(), dataset, used)
-            ax.stairs(background, edges, baseline=0, fill=True, color=BACKGROUND_COLOR, label="background")
+            ax.stairs(background, edges.value, baseline=0, fill=True, color=BACKGROUND_COLOR, label="background")
         for name, values in sources.items():
-            ax.stairs(values, edges, baseline=None, color=colors[name], linewidth=1.8, label=name)
-        ax.stairs(total, edges, baseline=None, color=TOTAL_COLOR, linewidth=1.2, label="model, total")
+            ax.stairs(values, edges.value, baseline=None, color=colors[name], linewidth=1.8, label=name)
+        ax.stairs(total, edges.value, baseline=None, color=TOTAL_COLOR, linewidth=1.2, label="model, total")
         ax.errorbar(centers, counts, yerr=np.sqrt(counts), fmt="o", markersize=4, color=TOTAL_COLOR, elinewidth=1, label="counts")
-        _finish_energy_axis(ax, axis)
+        _finish_energy_axis(ax, edges, used)
         _set_log_range(ax, [counts, total, *sources.values()])
         ax.set_ylabel("Counts per bin")
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.6)
@@ -266,15 +275,15 @@ def plot_residual_spectrum(dataset, ax=None, npred=None):
     _check_counts(dataset)
     with figure_style():
         ax = plt.figure(figsize=(7, 2.6)).add_subplot() if ax is None else ax
-        axis = dataset.counts.geom.axes["energy"]
+        edges, centers = _edges_and_centers(dataset)
         used = _bins_in_mask(dataset)
         npred = dataset.npred() if npred is None else npred
         pulls = cash_significance(_spectrum(dataset.counts, dataset, used), _spectrum(npred, dataset, used))
         for level, alpha in ((2, 0.5), (1, 1.0)):
             ax.axhspan(-level, level, color=BAND_COLOR, alpha=alpha, linewidth=0)
         ax.axhline(0, color="0.4", linewidth=0.8)
-        ax.errorbar(axis.center.value, pulls, yerr=np.where(np.isfinite(pulls), 1.0, np.nan), fmt="o", markersize=4, color=TOTAL_COLOR)
-        _finish_energy_axis(ax, axis)
+        ax.errorbar(centers, pulls, yerr=np.where(np.isfinite(pulls), 1.0, np.nan), fmt="o", markersize=4, color=TOTAL_COLOR)
+        _finish_energy_axis(ax, edges, used)
         limit = max(4.0, 1.2 * np.nanmax(np.abs(pulls), initial=0) + 1)
         ax.set_ylim(-limit, limit)
         ax.set_ylabel("Residual [σ]")
@@ -307,7 +316,8 @@ def plot_residual_histogram(dataset, ax=None, radius=None, npred=None):
         values = values[np.isfinite(values)]
         limit = max(SIGNIFICANCE_RANGE, float(np.abs(values).max(initial=0)) * 1.05)
         edges = np.linspace(-limit, limit, 61)
-        ax.hist(values, bins=edges, density=True, color="#56B4E9", edgecolor="none", label="pixels")
+        heights = np.histogram(values, edges)[0] / max(values.size, 1) / np.diff(edges)
+        ax.stairs(heights, edges, fill=True, color="#56B4E9", label="pixels")
         x = np.linspace(-limit, limit, 400)
         ax.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=TOTAL_COLOR, linewidth=1.5, label="N(0, 1)")
         ax.set_yscale("log")
@@ -316,7 +326,7 @@ def plot_residual_histogram(dataset, ax=None, radius=None, npred=None):
         ax.set_xlabel("Significance [σ]")
         ax.set_ylabel("Density")
         if values.size:
-            ax.set_title(f"Pixels: mean {values.mean():.2f}, width {values.std():.2f}")
+            ax.set_title(f"Pixels: mean {round(values.mean(), 2) + 0.0:.2f}, width {values.std():.2f}")
         ax.legend(loc="upper left")
     return ax
 
@@ -347,7 +357,8 @@ def plot_images(dataset, npred=None):
     """
     _check_counts(dataset)
     with figure_style():
-        figure = plt.figure(figsize=(17, 4.9), layout="compressed")
+        height, width = dataset.counts.geom.data_shape[-2:]
+        figure = plt.figure(figsize=(17, float(np.clip(4.2 * height / width, 2, 8)) + 0.8), layout="compressed")
         axes = [figure.add_subplot(1, 3, number, projection=dataset.counts.geom.to_image().wcs) for number in (1, 2, 3)]
         _image_row(dataset, axes, dataset.npred() if npred is None else npred)
     return figure

@@ -8,7 +8,28 @@ from ..core.backend import to_host
 from ..core.errors import DatasetError
 from ..maps import Map
 
-__all__ = ["correlation_radius", "mask_image", "masked_cube", "residual_significance", "summed_image"]
+__all__ = [
+    "cash_significance",
+    "correlation_radius",
+    "display_energy",
+    "mask_image",
+    "masked_cube",
+    "residual_significance",
+    "summed_image",
+]
+
+DISK_COUNTS = 10.0
+SMALLEST_DISK = 0.1  # deg
+LARGEST_DISK = 0.1  # of the width of the map
+
+
+def display_energy(energy):
+    """Energies in the largest of TeV, GeV, MeV and keV that keeps the highest one above 1."""
+    highest = np.max(energy)
+    for unit in (u.TeV, u.GeV, u.MeV):
+        if highest >= 1 * unit:
+            return energy.to(unit)
+    return energy.to(u.keV)
 
 
 def _pixel_scale(geom):
@@ -47,10 +68,19 @@ def summed_image(map_, mask=None):
 
 
 def correlation_radius(dataset, radius=None):
-    """Radius of the disk that residuals are summed in, in deg: the one given, else the larger of 0.1 deg and two pixels."""
+    """Radius of the disks that residuals are summed in, in deg.
+
+    Without one given: 0.1 deg or two pixels, and more where counts are sparse, so that a disk holds ten on average and its significance is
+    no matter of single counts; but at most a tenth of the map's width.
+    """
     if radius is not None:
         return float(u.Quantity(radius).to_value("deg"))
-    return max(0.1, 2 * _pixel_scale(dataset.counts.geom))
+    pixel, inside = _pixel_scale(dataset.counts.geom), mask_image(dataset)
+    total = summed_image(dataset.counts, dataset.mask).sum()
+    sparse = pixel * np.sqrt(DISK_COUNTS * inside.sum() / (np.pi * total)) if total > 0 else np.inf
+    smallest = max(SMALLEST_DISK, 2 * pixel)
+    largest = LARGEST_DISK * pixel * min(inside.shape)
+    return max(smallest, float(min(round(sparse, 2), largest)))
 
 
 def _disk_sum(image, radius_in_pixels):

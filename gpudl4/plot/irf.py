@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from .images import display_energy
 from .style import SOURCE_COLORS, figure_style
 
 __all__ = ["plot_containment_radius", "plot_edisp_kernel"]
@@ -18,7 +19,7 @@ def plot_containment_radius(psf, ax=None, fraction=(0.68, 0.95), position=None):
     ax : `matplotlib.axes.Axes`, optional
         Axes; a new figure is made without them.
     fraction : sequence of float
-        Fractions of the events.
+        Fractions of the events. Energies at which two fractions have the same radius have no PSF and are left out.
     position : SkyCoord, optional
         Position on the sky; the centre of the map by default.
 
@@ -29,16 +30,17 @@ def plot_containment_radius(psf, ax=None, fraction=(0.68, 0.95), position=None):
     """
     name = psf.energy_name
     axis = psf.psf_map.geom.axes[name]
+    energy = display_energy(axis.center)
+    radii = np.array([np.ravel(psf.containment_radius(value, axis.center, position).to_value("deg")) for value in fraction])
+    if len(radii) > 1:
+        radii[:, radii.max(axis=0) <= radii.min(axis=0)] = np.nan  # no PSF at these energies
     with figure_style():
         ax = plt.figure(figsize=(6, 4.4)).add_subplot() if ax is None else ax
-        for value, color in zip(fraction, SOURCE_COLORS, strict=False):
-            radius = psf.containment_radius(value, axis.center, position)
-            ax.plot(
-                axis.center.value, np.ravel(radius.to_value("deg")), marker="o", markersize=4, color=color, label=f"{100 * value:.0f} %"
-            )
+        for value, radius, color in zip(fraction, radii, SOURCE_COLORS, strict=False):
+            ax.plot(energy.value, radius, marker="o", markersize=4, color=color, label=f"{100 * value:.0f} %")
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_xlabel(f"{'True energy' if name == 'energy_true' else 'Energy'} [{axis.unit}]")
+        ax.set_xlabel(f"{'True energy' if name == 'energy_true' else 'Energy'} [{energy.unit}]")
         ax.set_ylabel("Containment radius [deg]")
         ax.set_title("Point spread function")
         ax.legend()
@@ -72,6 +74,6 @@ def plot_edisp_kernel(edisp_kernel, ax=None):
         ax.set_ylim(reco.edges[0].value, reco.edges[-1].value)
         ax.set_xlabel(f"True energy [{true.unit}]")
         ax.set_ylabel(f"Energy [{reco.unit}]")
-        ax.figure.colorbar(mesh, ax=ax, label="Probability per bin", pad=0.02)
+        ax.figure.colorbar(mesh, cax=ax.inset_axes([1.02, 0, 0.045, 1]), label="Probability per bin")
         ax.set_title("Energy dispersion")
     return ax

@@ -1,4 +1,8 @@
-"""Sky images: `plot_map` for one image, `plot_grid` for a cube, plane by plane."""
+"""Maps on axes; the methods of the maps (``map.plot()``) call these functions.
+
+`plot_map` draws one image, `plot_map_grid` a cube plane by plane, `plot_map_mask` a mask over an image, `plot_region_map` the values of a
+region along an axis.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,9 +11,10 @@ from astropy.visualization.wcsaxes import WCSAxes
 
 from ..core.backend import to_host
 from ..core.errors import GeometryError
-from .style import figure_style
+from .images import display_energy
+from .style import TOTAL_COLOR, figure_style
 
-__all__ = ["plot_grid", "plot_map"]
+__all__ = ["plot_map", "plot_map_grid", "plot_map_mask", "plot_region_map"]
 
 STRETCHES = {"linear": LinearStretch, "sqrt": SqrtStretch, "log": LogStretch, "asinh": AsinhStretch}
 AXIS_LABELS = {"galactic": ("Galactic longitude", "Galactic latitude"), "icrs": ("Right ascension", "Declination")}
@@ -48,7 +53,37 @@ def label_sky_axes(ax, frame):
             coordinate.set_format_unit("deg", show_decimal_unit=True)
 
 
-def plot_map(map_, ax=None, add_cbar=False, stretch="linear", cmap="viridis", vmin=None, vmax=None, label=None, title=None):
+def _image_of(map_, verb):
+    """Image array of a map with a single plane."""
+    shape = map_.geom.data_shape
+    if np.prod(shape[:-2], dtype=int) != 1:
+        raise GeometryError(f"{verb} needs an image, the map has the shape {shape}; use map.sum_over_axes() or map.plot_grid()")
+    return np.asarray(to_host(map_.data)).reshape(shape[-2:])
+
+
+def _sky_axes(map_, ax):
+    """The axes given, or those of a new figure with the projection of the map."""
+    if ax is None:
+        ax = plt.figure(figsize=(6.4, 5.2), layout="compressed").add_subplot(projection=map_.geom.to_image().wcs)
+    if not isinstance(ax, WCSAxes):
+        raise GeometryError("the axes have no sky projection; make them with projection=map.geom.wcs")
+    return ax
+
+
+def plot_map(
+    map_,
+    ax=None,
+    add_cbar=False,
+    stretch="linear",
+    cmap="viridis",
+    vmin=None,
+    vmax=None,
+    norm=None,
+    interpolation="nearest",
+    alpha=None,
+    label=None,
+    title=None,
+):
     """Plot an image on sky coordinates.
 
     Parameters
@@ -65,6 +100,10 @@ def plot_map(map_, ax=None, add_cbar=False, stretch="linear", cmap="viridis", vm
         Colour map.
     vmin, vmax : float, optional
         Limits of the colours.
+    norm : `matplotlib.colors.Normalize`, optional
+        Scale of the colours, instead of `stretch`, `vmin` and `vmax`.
+    interpolation, alpha : str, float
+        As for `matplotlib.axes.Axes.imshow`.
     label : str, optional
         Text along the colour bar; by default the unit of the map.
     title : str, optional
@@ -80,56 +119,128 @@ def plot_map(map_, ax=None, add_cbar=False, stretch="linear", cmap="viridis", vm
     GeometryError
         If the map has more than one plane, the axes have no celestial projection, or the stretch is unknown.
     """
-    shape = map_.geom.data_shape
-    if np.prod(shape[:-2], dtype=int) != 1:
-        raise GeometryError(f"plot_map needs an image, the map has the shape {shape}; use map.sum_over_axes() or plot_grid")
+    values = _image_of(map_, "plot_map").astype(float)
     with figure_style():
-        if ax is None:
-            ax = plt.figure(figsize=(6.4, 5.2), layout="compressed").add_subplot(projection=map_.geom.to_image().wcs)
-        if not isinstance(ax, WCSAxes):
-            raise GeometryError("the axes have no sky projection; make them with projection=map.geom.wcs")
-        values = np.asarray(to_host(map_.data), dtype=float).reshape(shape[-2:])
-        norm = image_norm(values, stretch, vmin, vmax)
-        image = ax.imshow(values, origin="lower", cmap=cmap, norm=norm, interpolation="nearest")
+        ax = _sky_axes(map_, ax)
+        norm = image_norm(values, stretch, vmin, vmax) if norm is None else norm
+        image = ax.imshow(values, origin="lower", cmap=cmap, norm=norm, interpolation=interpolation, alpha=alpha)
         label_sky_axes(ax, map_.geom.frame)
         if add_cbar:
-            ax.figure.colorbar(image, ax=ax, label=str(map_.unit) if label is None else label, pad=0.02)
+            bar = ax.inset_axes([1.02, 0, 0.045, 1])  # as high as the image, whatever its shape
+            ax.figure.colorbar(image, cax=bar, label=str(map_.unit) if label is None else label)
         if title is not None:
             ax.set_title(title)
     return ax
 
 
-def plot_grid(map_, n_columns=4, stretch="linear", cmap="viridis", label=None):
-    """Plot every energy plane of a cube on its own colour scale.
+def plot_map_mask(map_, ax=None, colors="0.5", alpha=0.5):
+    """Shade the True pixels of a mask.
+
+    Parameters
+    ----------
+    map_ : Map
+        Mask of one plane.
+    ax : `~astropy.visualization.wcsaxes.WCSAxes`, optional
+        Axes with the map's projection, for instance those of an image; a new figure is made without them.
+    colors : colour
+        Colour of the shade.
+    alpha : float
+        Its opacity.
+
+    Returns
+    -------
+    `~astropy.visualization.wcsaxes.WCSAxes`
+        The axes.
+    """
+    values = _image_of(map_, "plot_map_mask")
+    if values.dtype.kind != "b":
+        raise GeometryError(f"a mask has boolean values, these are {values.dtype}; plot them with map.plot()")
+    with figure_style():
+        ax = _sky_axes(map_, ax)
+        ax.contourf(values.astype(float), levels=[0.5, 1.5], colors=[colors], alpha=alpha)
+        ax.set_aspect("equal")
+        label_sky_axes(ax, map_.geom.frame)
+    return ax
+
+
+def plot_map_grid(map_, figsize=None, ncols=3, add_cbar=True, stretch="linear", cmap="viridis", label=None):
+    """Plot every plane of a cube on its own colour scale.
 
     Parameters
     ----------
     map_ : Map
         Map with one axis beside the sky.
-    n_columns : int
+    figsize : pair of float, optional
+        Width and height in inches; by default 3.6 by 3.3 per image.
+    ncols : int
         Number of images in a row.
-    stretch, cmap, label
+    add_cbar, stretch, cmap, label
         See `plot_map`.
 
     Returns
     -------
-    `matplotlib.figure.Figure`
-        The figure, one image per plane; the range of the axis is the title of each.
+    array of `~astropy.visualization.wcsaxes.WCSAxes`
+        One per plane, shape (rows, ncols), None where a row ends early; the range of the axis is the title of each.
     """
     if len(map_.geom.axes) != 1:
-        raise GeometryError(f"plot_grid needs a map with one axis, this one has {len(map_.geom.axes)}: {map_.geom.axes.names}")
+        raise GeometryError(f"plot_map_grid needs a map with one axis, this one has {len(map_.geom.axes)}: {map_.geom.axes.names}")
     axis = map_.geom.axes[0]
-    rows = -(-axis.nbin // n_columns)
+    rows = -(-axis.nbin // ncols)
+    grid = np.full((rows, ncols), None)
     with figure_style():
-        figure = plt.figure(figsize=(3.6 * n_columns, 3.3 * rows), layout="compressed")
+        figure = plt.figure(figsize=figsize or (3.6 * ncols, 3.3 * rows), layout="compressed")
         for index in range(axis.nbin):
-            ax = figure.add_subplot(rows, n_columns, index + 1, projection=map_.geom.to_image().wcs)
+            ax = figure.add_subplot(rows, ncols, index + 1, projection=map_.geom.to_image().wcs)
             edges = axis.edges[index : index + 2]
-            title = f"{edges[0].value:.3g} – {edges[1].value:.3g} {axis.unit}"
-            plane = map_.slice_by_idx({axis.name: index})
-            plot_map(plane, ax=ax, add_cbar=True, stretch=stretch, cmap=cmap, label=label, title=title)
-            if index % n_columns:
+            edges = display_energy(edges) if axis.is_energy_axis else edges
+            title = f"{edges[0].value:.3g} – {edges[1].value:.3g} {edges.unit}"
+            plot_map(map_.slice_by_idx({axis.name: index}), ax, add_cbar, stretch, cmap, label=label, title=title)
+            if index % ncols:
                 ax.coords[1].set_axislabel(" ")
-            if index < axis.nbin - n_columns:
+            if index < axis.nbin - ncols:
                 ax.coords[0].set_axislabel(" ")
-    return figure
+            grid[divmod(index, ncols)] = ax
+    return grid
+
+
+def plot_region_map(map_, ax=None, axis_name=None, **kwargs):
+    """Plot the values of a region along an axis.
+
+    Parameters
+    ----------
+    map_ : RegionNDMap
+        Map of a region.
+    ax : `matplotlib.axes.Axes`, optional
+        Axes; a new figure is made without them.
+    axis_name : str, optional
+        Axis to follow; needed where more than one has several bins.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.errorbar`.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes.
+    """
+    axes = map_.geom.axes
+    long = [axis.name for axis in axes if axis.nbin > 1]
+    if axis_name is None:
+        if len(long) > 1:
+            raise GeometryError(f"the map has several axes, name one with axis_name: {', '.join(long)}")
+        axis_name = long[0] if long else axes.names[0]
+    axis = axes[axis_name]
+    if set(long) - {axis_name}:
+        raise GeometryError(f"the map has several bins along {', '.join(set(long) - {axis_name})}; slice or sum it first")
+    values = np.ravel(np.asarray(to_host(map_.data), dtype=float))
+    edges = display_energy(axis.edges) if axis.is_energy_axis else axis.edges
+    centers, edges, unit = axis.center.to_value(edges.unit), edges.value, edges.unit
+    with figure_style():
+        ax = plt.figure(figsize=(6.4, 4.4)).add_subplot() if ax is None else ax
+        style = {"fmt": "o", "markersize": 4, "color": TOTAL_COLOR, "elinewidth": 1, **kwargs}
+        ax.errorbar(centers, values, xerr=[centers - edges[:-1], edges[1:] - centers], **style)
+        ax.set_xscale("log" if axis.interp == "log" else "linear")
+        if (values > 0).any():
+            ax.set_yscale("log", nonpositive="clip")
+        ax.set_xlabel(f"{axis_name.replace('_', ' ').capitalize()} [{unit}]")
+        ax.set_ylabel(f"Value [{map_.unit}]" if str(map_.unit) else "Value")
+    return ax

@@ -1,14 +1,16 @@
-"""Models in pictures: where the sources are on the sky, and spectra with their error bands."""
+"""Models in pictures: where the sources are on the sky, and spectra with error bands."""
 
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ..core.errors import ModelError
 from ..models import SkyModel
 from .style import figure_style, outlined, source_colors
 
 __all__ = ["plot_source_positions", "plot_source_spectra", "plot_spectral_model"]
 
+MAX_NAMES = 15
 SIZE_PARAMETERS = ("sigma", "r_0", "radius")
 
 
@@ -38,8 +40,9 @@ def plot_source_positions(models, ax, color="white", names=True):
     color : {"white", "black"}
         Colour of the marks; their rim has the other one.
     names : bool
-        Write the names of the sources.
+        Write the names of the sources, unless there are more than 15.
     """
+    names = names and len(models) <= MAX_NAMES
     rim = outlined("black" if color == "white" else "white", 2)
     for model in models:
         if not isinstance(model, SkyModel) or model.position is None:
@@ -67,36 +70,17 @@ def plot_source_positions(models, ax, color="white", names=True):
             )
 
 
-def _log_error(spectral_model, energy):
-    """Relative error of dnde at energies[n] by linear propagation of the covariance; zeros when the model has no errors."""
-    parameters = spectral_model.parameters
-    values = {parameter.name: parameter.quantity for parameter in parameters}
-    covariance = np.asarray(spectral_model.covariance.data, dtype=float)
-    center = spectral_model.evaluate(energy, **values)
-    slopes = np.zeros((len(parameters), energy.size))
-    for row, parameter in enumerate(parameters):
-        step = 1e-2 * np.sqrt(covariance[row, row])
-        if step > 0:
-            shift = step * u.Unit(parameter.unit)
-            upper = spectral_model.evaluate(energy, **(values | {parameter.name: parameter.quantity + shift}))
-            lower = spectral_model.evaluate(energy, **(values | {parameter.name: parameter.quantity - shift}))
-            slopes[row] = ((upper - lower) / (2 * step * center)).to_value("")
-    return np.sqrt(np.clip(np.einsum("in,ij,jn->n", slopes, covariance, slopes), 0, None))
-
-
 def plot_spectral_model(
     spectral_model,
     energy_bounds,
     ax=None,
-    energy_power=2,
+    sed_type="dnde",
+    energy_power=0,
     n_points=100,
-    color="#0072B2",
-    label=None,
-    error_band=True,
+    error_band=False,
+    **kwargs,
 ):
-    """Differential flux against energy, with a band of one standard deviation.
-
-    The band is ``dnde * exp(±s)``, where s is the relative error by linear propagation of the model's covariance.
+    """Differential flux against energy.
 
     Parameters
     ----------
@@ -106,54 +90,76 @@ def plot_spectral_model(
         Energy range.
     ax : `matplotlib.axes.Axes`, optional
         Axes; a new figure is made without them.
+    sed_type : {"dnde", "e2dnde"}
+        Differential flux, or the same times energy squared in erg cm-2 s-1.
     energy_power : int
-        Power of the energy that the flux is multiplied with; 2 shows the energy flux per logarithm of energy.
+        Power of the energy that the differential flux is multiplied with.
     n_points : int
         Number of energies, evenly in the logarithm.
-    color : colour
-        Colour of line and band.
-    label : str, optional
-        Entry of the legend.
     error_band : bool
-        Draw the band.
+        Draw a band of one standard deviation, ``dnde * exp(±s)`` with the relative error s of ``spectral_model.evaluate_error``.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.plot`.
 
     Returns
     -------
     `matplotlib.axes.Axes`
         The axes.
+
+    Raises
+    ------
+    ModelError
+        If the type of the spectrum is unknown.
     """
+    if sed_type not in ("dnde", "e2dnde"):
+        raise ModelError(f"sed_type {sed_type!r} cannot be plotted; known: 'dnde', 'e2dnde'")
+    power = 2 if sed_type == "e2dnde" else energy_power
     low, high = (u.Quantity(bound) for bound in energy_bounds)
     energy = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), n_points) * u.TeV
-    unit = u.Unit("TeV") ** (energy_power - 1) * u.Unit("cm-2 s-1") if energy_power != 2 else u.Unit("erg cm-2 s-1")
-    flux = (spectral_model(energy) * energy**energy_power).to_value(unit)
+    flux = spectral_model(energy) * energy**power
+    unit = u.Unit("erg cm-2 s-1") if power == 2 and flux.unit.is_equivalent("erg cm-2 s-1") else flux.unit
+    flux = flux.to_value(unit)
     with figure_style():
         ax = plt.figure(figsize=(6.6, 4.8)).add_subplot() if ax is None else ax
-        ax.plot(energy.value, flux, color=color, linewidth=1.8, label=label)
+        (line,) = ax.plot(energy.value, flux, **{"linewidth": 1.8, **kwargs})
         if error_band:
-            error = _log_error(spectral_model, energy)
-            ax.fill_between(energy.value, flux * np.exp(-error), flux * np.exp(error), color=color, alpha=0.25, linewidth=0)
+            value, error, _ = spectral_model.evaluate_error(energy)
+            relative = np.divide(error.value, value.value, out=np.zeros(n_points), where=value.value > 0)
+            band = (flux * np.exp(-relative), flux * np.exp(relative))
+            ax.fill_between(energy.value, *band, color=line.get_color(), alpha=0.25, linewidth=0)
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xlabel("Energy [TeV]")
-        quantity = {0: "dN/dE", 1: "E dN/dE"}.get(energy_power, f"E$^{{{energy_power}}}$ dN/dE")
+        quantity = {0: "dN/dE", 1: "E dN/dE"}.get(power, f"E$^{{{power}}}$ dN/dE")
         ax.set_ylabel(f"{quantity} [{unit.to_string('unicode')}]")
     return ax
 
 
-def plot_source_spectra(models, energy_bounds, ax=None, energy_power=2):
-    """Spectra of all sources of a set of models with their error bands; parameters as in `plot_spectral_model`.
+def plot_source_spectra(models, energy_bounds, ax=None):
+    """Spectra (E2 dN/dE) of all sources of a set of models with their error bands.
 
-    The flux axis covers at most four decades below the brightest source.
+    Parameters
+    ----------
+    models : Models
+        Models; background models are left out.
+    energy_bounds : pair of Quantity or of str
+        Energy range.
+    ax : `matplotlib.axes.Axes`, optional
+        Axes; a new figure is made without them.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes; they cover at most four decades below the brightest source.
     """
     sources = {model.name: model for model in models if isinstance(model, SkyModel)}
     colors = source_colors(sources)
     with figure_style():
         ax = plt.figure(figsize=(6.6, 4.8)).add_subplot() if ax is None else ax
-        peak = 0.0
         for name, model in sources.items():
-            plot_spectral_model(model.spectral_model, energy_bounds, ax, energy_power, color=colors[name], label=name)
-            peak = max(peak, float(np.nanmax(ax.lines[-1].get_ydata())))
-        if sources and peak > 0:
+            plot_spectral_model(model.spectral_model, energy_bounds, ax, "e2dnde", error_band=True, color=colors[name], label=name)
+        peak = max((float(np.nanmax(line.get_ydata())) for line in ax.lines), default=0.0)
+        if peak > 0:
             low, high = ax.get_ylim()
             ax.set_ylim(max(low, peak * 1e-4), high)
             ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.6)

@@ -9,10 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage
 
+from ..core.backend import to_host
 from ..core.errors import DatasetError
 from ..maps import Map
 from ..stats import CashCountsStatistic
-from .images import mask_image, masked_cube, summed_image
+from .images import display_energy, mask_image, masked_cube, summed_image
 from .maps import plot_map
 from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style
 
@@ -87,7 +88,7 @@ def _region_image(geom, region):
     """Pixels whose centre lies inside a sky region; all of them without one."""
     if region is None:
         return np.ones(geom.data_shape[-2:], dtype=bool)
-    return np.asarray(region.contains(geom.to_image().get_coord().skycoord, geom.to_image().wcs)).reshape(geom.data_shape[-2:])
+    return np.asarray(to_host(geom.to_image().region_mask(region).data))
 
 
 def _shade_bins(ax, edges, outside, style):
@@ -127,7 +128,7 @@ def plot_residuals_spectral(dataset, ax=None, method="diff", region=None, kwargs
     """
     _check_counts(dataset)
     geom = dataset.counts.geom
-    axis = geom.axes["energy"]
+    edges = display_energy(geom.axes["energy"].edges)
     inside = _region_image(geom, region)
     counts = masked_cube(dataset.counts, dataset.mask)[..., inside].sum(axis=-1).ravel()
     model = masked_cube(dataset.npred(), dataset.mask)[..., inside].sum(axis=-1).ravel()
@@ -136,15 +137,15 @@ def plot_residuals_spectral(dataset, ax=None, method="diff", region=None, kwargs
         ax = plt.figure(figsize=(6.4, 4.4)).add_subplot() if ax is None else ax
         for mask, style in ((dataset.mask_safe, kwargs_safe), (dataset.mask_fit, kwargs_fit)):
             if mask is not None:
-                _shade_bins(ax, axis.edges.value, ~masked_cube(mask)[..., inside].any(axis=-1).ravel(), style or {})
+                _shade_bins(ax, edges.value, ~masked_cube(mask)[..., inside].any(axis=-1).ravel(), style or {})
         ax.axhline(0, color="0.4", linewidth=0.8)
         style = {"fmt": "o", "markersize": 4, "color": TOTAL_COLOR, "elinewidth": 1, **kwargs}
         y, y_error = _divided(counts - model, model, method), _divided(error, model, method)
-        x, edges = axis.center.value, axis.edges.value
-        ax.errorbar(x, y, yerr=y_error, xerr=[x - edges[:-1], edges[1:] - x], **style)
+        x, low, high = geom.axes["energy"].center.to_value(edges.unit), edges.value[:-1], edges.value[1:]
+        ax.errorbar(x, y, yerr=y_error, xerr=[x - low, high - x], **style)
         ax.set_xscale("log")
-        ax.set_xlim(edges[0], edges[-1])
-        ax.set_xlabel(f"Energy [{axis.unit}]")
+        ax.set_xlim(low[0], high[-1])
+        ax.set_xlabel(f"Energy [{edges.unit}]")
         ax.set_ylabel(f"Residual, {LABELS[method]}")
         limit = np.nanmax(np.abs(y) + y_error, initial=0.0) * 1.15 or 1.0
         ax.set_ylim(-limit, limit)

@@ -6,9 +6,9 @@ The line colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color), c
 import contextlib
 
 import matplotlib.pyplot as plt
-from matplotlib import patheffects
+from matplotlib import patheffects, ticker
 
-__all__ = ["COUNTS_CMAP", "SIGNIFICANCE_CMAP", "SIGNIFICANCE_RANGE", "figure_style", "outlined", "save", "source_colors"]
+__all__ = ["COUNTS_CMAP", "SIGNIFICANCE_CMAP", "SIGNIFICANCE_RANGE", "figure_style", "logarithmic", "outlined", "save", "source_colors"]
 
 SOURCE_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BACKGROUND_COLOR = "#B9B9B9"
@@ -53,6 +53,23 @@ def source_colors(names):
         Name to colour.
     """
     return {name: SOURCE_COLORS[index % len(SOURCE_COLORS)] for index, name in enumerate(names)}
+
+
+def logarithmic(axis):
+    """Make an axis logarithmic, with plain numbers along it: 0.1, 1, 10, and also 2 and 5 where it spans less than two decades.
+
+    Parameters
+    ----------
+    axis : `matplotlib.axis.Axis`
+        ``ax.xaxis`` or ``ax.yaxis``, with its limits set.
+    """
+    axis._set_axes_scale("log")
+    low, high = sorted(axis.get_view_interval())
+    short = high < 100 * low
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if short else (1,), numticks=20))
+    axis.set_minor_locator(ticker.LogLocator(subs=range(1, 10), numticks=200))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def outlined(color="white", width=2.5):

@@ -58,7 +58,9 @@ def test_from_time_intervals():
 
 
 @pytest.mark.parametrize(
-    "gti", [make(), GTI.from_time_intervals([]), GTI(Table({"START": [], "STOP": []})), GTI.from_stack([])], ids=["q", "pairs", "table", "stack"]
+    "gti",
+    [make(), GTI.from_time_intervals([]), GTI(Table({"START": [], "STOP": []})), GTI.from_stack([])],
+    ids=["q", "pairs", "table", "stack"],
 )
 def test_empty_is_legal(gti):
     assert len(gti) == 0

@@ -182,7 +182,7 @@ def test_info_table(datasets):
     cumulative = datasets.info_table(cumulative=True)
     assert cumulative["name"].tolist() == ["stacked", "stacked"]
     assert cumulative["counts"][1] == table["counts"].sum()
-    assert cumulative["livetime"][1].to_value("s") == 7200
+    assert cumulative["livetime"].quantity[1].to_value("s") == 7200
     assert len(Datasets().info_table()) == 0
 
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
-from gpudl4.core.errors import DataFileError, DatasetError, GeometryError, OutputError
-from gpudl4.datasets import MapDataset, create_map_dataset_geoms
+from gpudl4.core.errors import DataFileError, DatasetError, GeometryError, ModelError, OutputError
+from gpudl4.datasets import Datasets, MapDataset, create_map_dataset_geoms
 from gpudl4.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from gpudl4.maps import Map, MapAxis
 from gpudl4.stats import cash
@@ -218,7 +218,8 @@ def test_npred_follows_the_models(dataset):
 def test_npred_by_model(dataset):
     cube = dataset.npred_signal(stack=False)
     assert cube.data.shape == (2, 3, 20, 24)
-    assert list(cube.geom.axes["models"].center) == ["point", "gauss"]
+    assert cube.geom.axes.names == ["energy", "models"]
+    assert cube.meta["models"] == ["point", "gauss"]
     np.testing.assert_allclose(cube.data.sum(axis=0), dataset.npred_signal().data, rtol=1e-12)
     np.testing.assert_allclose(cube.data[1], dataset.npred_signal("gauss").data, rtol=1e-12)
 
@@ -265,6 +266,25 @@ def test_all_false_mask_is_legal(dataset):
     dataset.mask_fit = Map.from_geom(dataset.counts.geom, dtype=bool)
     assert dataset.stat_sum() == 0
     assert "Number of fit bins              : 0" in str(dataset)
+
+
+@pytest.mark.filterwarnings("ignore:model 'point' lies outside")
+def test_models_outside_of_the_map_predict_nothing():
+    dataset, empty = make_dataset(), make_dataset(models=None)
+    dataset.models = dataset.models["point"]
+    dataset.models["point"].spatial_model.lon_0.value = 50
+    assert dataset.stat_sum() == empty.stat_sum()
+    assert Datasets([dataset]).stat_sum() == empty.stat_sum()
+    assert not dataset.npred_signal().data.any()
+    assert dataset.npred_signal(stack=False).geom.axes.names == ["energy"]
+    assert "Predicted excess counts         : 0.00" in str(dataset)
+
+
+def test_faults_of_models_are_not_hidden(dataset):
+    dataset.models["gauss"].spatial_model = None
+    for stat_sum in (dataset.stat_sum, Datasets([dataset]).stat_sum):
+        with pytest.raises(ModelError, match="model 'gauss' has no spatial model"):
+            stat_sum()
 
 
 def test_nan_outside_the_mask_is_legal(dataset):

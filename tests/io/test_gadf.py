@@ -214,7 +214,7 @@ def test_bands_without_the_needed_columns(hdulist):
         out.header["AXCOLS1"] = "E_MIN,E_MAX"
         return out
 
-    with pytest.raises(DataFileError, match="COUNTS.*E_MIN"):
+    with pytest.raises(DataFileError, match=r"COUNTS.*E_MIN"):
         MapDataset.from_hdulist(changed(hdulist, COUNTS_BANDS=spoil))
 
 

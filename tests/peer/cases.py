@@ -1,7 +1,7 @@
-"""What the comparisons with gammapy share: the cases on real data, parameter points to evaluate them at, and one way to evaluate both packages.
+"""What the comparisons with gammapy share: cases on real data, parameter points to evaluate them at, one way to evaluate both packages.
 
-The fits themselves are defined in benchmarks/cases.py. gammapy's answer depends on what it evaluated before, so every evaluation here starts from
-new models, and the background it keeps in the dataset is dropped.
+The fits themselves are defined in benchmarks/cases.py. gammapy's answer depends on what it evaluated before, so every evaluation
+here starts from new models, and the background it keeps in the dataset is dropped.
 """
 
 import contextlib
@@ -89,9 +89,9 @@ def cash_terms(datasets):
 def gammapy_radii():
     """Make gammapy take the radii of a PSF kernel at the kernel's own energies.
 
-    `PSFMap.get_psf_kernel` of gammapy 2.1 computes the containment radii at the energies of the PSF map and pairs them with the energies of the kernel by
-    index. That is right only where both axes are the same. With the Fermi-LAT files here they are not: a plane of the kernel is
-    cut at the radius of another energy, or stays empty.
+    `PSFMap.get_psf_kernel` of gammapy 2.1 computes the containment radii at the energies of the PSF map and pairs them with the
+    energies of the kernel by index. That is right only where both axes are the same. With the Fermi-LAT files here they are not:
+    a plane of the kernel is cut at the radius of another energy, or stays empty.
     """
     from gammapy.irf import PSFMap
 
@@ -119,9 +119,7 @@ def _gauss(name, lon, lat, sigma, e=0.0, phi=0.0, frame="galactic", amplitude="1
     """Builder of one Gaussian source; its ellipse is free if `e` is not 0."""
 
     def build(lib):
-        spatial = lib.GaussianSpatialModel(
-            lon_0=f"{lon} deg", lat_0=f"{lat} deg", sigma=f"{sigma} deg", e=e, phi=f"{phi} deg", frame=frame
-        )
+        spatial = lib.GaussianSpatialModel(lon_0=f"{lon} deg", lat_0=f"{lat} deg", sigma=f"{sigma} deg", e=e, phi=f"{phi} deg", frame=frame)
         spatial.e.frozen = spatial.phi.frozen = e == 0
         spectral = lib.PowerLawSpectralModel(index=2.2, amplitude=amplitude, reference="1 TeV")
         return [lib.SkyModel(spectral_model=spectral, spatial_model=spatial, name=name)]

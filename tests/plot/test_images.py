@@ -1,10 +1,11 @@
 """The numbers behind the pictures."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 
 from gpudl4.core.errors import DatasetError
-from gpudl4.plot.images import cash_significance, correlation_radius, mask_image, residual_significance, summed_image
+from gpudl4.plot.images import cash_significance, correlation_radius, display_energy, mask_image, residual_significance, summed_image
 from tests.factory import make_dataset
 
 
@@ -34,10 +35,25 @@ def test_summed_image_keeps_to_the_mask():
     assert mask_image(make_dataset(mask=False)).all()
 
 
-def test_correlation_radius_default():
-    dataset = make_dataset()  # pixels of 0.1 deg
-    assert correlation_radius(dataset) == pytest.approx(0.2)
-    assert correlation_radius(dataset, "0.3 deg") == pytest.approx(0.3)
+def test_correlation_radius():
+    assert correlation_radius(make_dataset(), "0.3 deg") == pytest.approx(0.3)
+    dense = make_dataset(counts=50)
+    assert correlation_radius(dense) == pytest.approx(0.2)  # two pixels of 0.1 deg
+    sparse = make_dataset(npix=(100, 90), counts=0)
+    sparse.counts.data[1] = 0.2
+    inside = mask_image(sparse)
+    density = summed_image(sparse.counts, sparse.mask).sum() / inside.sum()
+    radius = correlation_radius(sparse)
+    assert np.pi * (radius / 0.1) ** 2 * density == pytest.approx(10, rel=0.05)
+    assert correlation_radius(make_dataset(npix=(100, 90), counts=0)) == pytest.approx(0.9)  # a tenth of the map
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("5e8 keV", "500 GeV"), ("2e9 keV", "2 TeV"), ("1 GeV", "1 GeV"), ("0.5 GeV", "500 MeV"), ("0.2 MeV", "200 keV")]
+)
+def test_display_energy(text, shown):
+    value = display_energy(u.Quantity([u.Quantity(text) / 10, u.Quantity(text)]))
+    assert f"{value[1].value:g} {value.unit}" == shown
 
 
 def test_residual_significance_sums_disks():

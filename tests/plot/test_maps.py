@@ -6,7 +6,7 @@ import pytest
 
 from gpudl4.core.errors import GeometryError
 from gpudl4.maps import Map
-from gpudl4.plot import plot_grid, plot_map
+from gpudl4.plot import plot_map, plot_map_grid, plot_map_mask, plot_region_map
 from gpudl4.plot.maps import image_norm
 from tests.factory import make_geom
 
@@ -52,13 +52,42 @@ def test_image_norm_survives_constant_and_empty_images():
     assert (norm.vmin, norm.vmax) == (0, 5)
 
 
-def test_plot_grid_has_an_image_per_plane():
-    figure = plot_grid(Map.from_geom(make_geom(), data=1.0), n_columns=2)
-    images = [ax for ax in figure.axes if ax.images]
-    assert len(images) == 3
-    assert images[0].get_title() == "1 – 2.15 TeV"
+def test_grid_has_an_image_per_plane():
+    axes = plot_map_grid(Map.from_geom(make_geom(), data=1.0), ncols=2)
+    assert axes.shape == (2, 2)
+    assert axes[1, 1] is None
+    assert axes[0, 0].get_title() == "1 – 2.15 TeV"
+    assert all(len(ax.images) == 1 for ax in axes.flat[:3])
 
 
-def test_plot_grid_needs_one_axis():
+def test_grid_needs_one_axis():
     with pytest.raises(GeometryError, match="one axis"):
-        plot_grid(Map.from_geom(make_geom().to_image()))
+        plot_map_grid(Map.from_geom(make_geom().to_image()))
+
+
+def test_mask_is_shaded():
+    geom = make_geom().to_image()
+    mask = Map.from_geom(geom, data=np.zeros(geom.data_shape, dtype=bool))
+    mask.data[:, :12] = True
+    ax = plot_map_mask(mask)
+    (path,) = ax.collections[0].get_paths()
+    assert path.vertices[:, 0].max() == pytest.approx(11.5)
+    with pytest.raises(GeometryError, match="boolean values, these are float"):
+        plot_map_mask(Map.from_geom(geom))
+
+
+def test_region_map_along_its_axis():
+    values = make_geom()
+    spectrum = Map.from_geom(values, data=np.arange(3.0)[:, None, None] + np.ones(values.data_shape)).get_spectrum()
+    ax = plot_region_map(spectrum)
+    assert np.allclose(ax.containers[0].lines[0].get_ydata(), 480 * np.array([1, 2, 3]))
+    assert ax.get_xlabel() == "Energy [TeV]"
+    assert ax.get_xscale() == "log"
+
+
+def test_methods_of_the_maps():
+    cube = Map.from_geom(make_geom(), data=1.0)
+    assert cube.plot_grid().shape == (1, 3)
+    assert cube.sum_over_axes().plot(add_cbar=True, vmax=5).images[-1].norm.vmax == 5
+    assert (cube > 0).slice_by_idx({"energy": 0}).plot_mask().collections
+    assert cube.get_spectrum().plot().containers

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from gpudl4.core.errors import ModelError
 from gpudl4.models import PowerLawSpectralModel
 from gpudl4.plot import plot_counts, plot_source_spectra, plot_spectral_model
 from gpudl4.plot.models import _outline
@@ -41,7 +42,7 @@ def test_error_band_of_a_power_law():
     model = PowerLawSpectralModel(index=2.0, amplitude="1e-12 cm-2 s-1 TeV-1", reference="1 TeV")
     model.amplitude.error = 1e-13
     model.index.error = 0.1
-    ax = plot_spectral_model(model, ("0.1 TeV", "10 TeV"), energy_power=0, n_points=3)
+    ax = plot_spectral_model(model, ("0.1 TeV", "10 TeV"), n_points=3, error_band=True)
     upper = ax.collections[0].get_paths()[0].vertices
     energies = np.array([0.1, 1, 10])
     relative = np.hypot(0.1, 0.1 * np.log(energies))
@@ -50,6 +51,9 @@ def test_error_band_of_a_power_law():
         assert band.max() == pytest.approx(1e-12 * energy**-2 * np.exp(error), rel=1e-3)
         assert band.min() == pytest.approx(1e-12 * energy**-2 * np.exp(-error), rel=1e-3)
     assert "cm⁻²" in ax.get_ylabel()
+    assert model.plot(("0.1 TeV", "10 TeV"), sed_type="e2dnde").lines[0].get_ydata()[0] == pytest.approx((1e-12 * u.TeV).to_value("erg"))
+    with pytest.raises(ModelError, match="sed_type 'flux' cannot be plotted; known: 'dnde', 'e2dnde'"):
+        plot_spectral_model(model, ("0.1 TeV", "10 TeV"), sed_type="flux")
 
 
 def test_plotting_changes_no_parameter():

@@ -85,7 +85,8 @@ class SpatialModel(ModelBase):
         **kwargs
             Other parameters.
         """
-        return cls(lon_0=position.data.lon, lat_0=position.data.lat, frame=position.frame.name, **kwargs)
+        lon, lat = position.data.lon.to("deg"), position.data.lat.to("deg")
+        return cls(lon_0=lon, lat_0=lat, frame=position.frame.name, **kwargs)
 
     @property
     def position(self):
@@ -175,8 +176,8 @@ class SpatialModel(ModelBase):
     def integrate_geom(self, geom, oversampling_factor=None):
         """Integral over the pixels.
 
-        The value at a pixel's centre times its solid angle. Where the model asks for bins smaller than a pixel, the mean over its subpixels,
-        on a window of twice the evaluation radius around the position, and 0 outside.
+        The value at a pixel's centre times its solid angle. Where the model asks for bins smaller than a pixel, the mean over its
+        subpixels, on a window of twice the evaluation radius around the position, and 0 outside.
 
         Parameters
         ----------
@@ -256,7 +257,7 @@ class SpatialModel(ModelBase):
         return super().__repr__()[:-1] + f", frame={self.frame!r})"
 
     def plot(self, ax=None, geom=None, **kwargs):
-        """Plot the surface brightness, see `gpudl4.plot.models.plot_spatial_model`."""
+        """Plot the share of the flux per pixel, see `gpudl4.plot.models.plot_spatial_model`."""
         from ...plot.models import plot_spatial_model
 
         return plot_spatial_model(self, ax=ax, geom=geom, **kwargs)

@@ -1,8 +1,8 @@
 """The engine's view of a spatial model: where on the map, and how much in each pixel, with derivatives.
 
-Sampling follows gammapy's `SpatialModel.integrate_geom`: a model that asks for bins smaller than a pixel is evaluated on subpixels, within a
-square window around its position, and is 0 outside; else it is evaluated at all pixel centres of the map. The oversampling factor and the
-window are fixed when a model is bound.
+Sampling follows gammapy's `SpatialModel.integrate_geom`: a model that asks for bins smaller than a pixel is evaluated on subpixels, within
+a square window around its position, and is 0 outside; else it is evaluated at all pixel centres of the map. The oversampling factor and
+the window are fixed when a model is bound.
 
 * `PointBinding`: pixel coordinates of a point and their derivatives;
 * `GaussBinding`: Gaussian images by compiled kernels;
@@ -22,6 +22,7 @@ from ..differences import central_differences
 __all__ = ["GaussBinding", "NumericImageBinding", "PointBinding", "Sampling"]
 
 MAX_OVERSAMPLING = 200  # gammapy's limit
+POSITION_STEP = 3e-4  # of a bin; step of the differences for positions of users' models
 ARC = 1e-5  # radian; step of the central difference of the map projection, errors of 3e-11 from both sides
 
 
@@ -78,8 +79,11 @@ class Sampling:
         return cls(int(factor), slice(int(rows.start), int(rows.stop)), slice(int(columns.start), int(columns.stop)))
 
     def covers(self, other):
-        """Whether results with this sampling stand for those with the other one: same factor, and the other window reaches out of this one by
-        one pixel at most (windows are whole pixels, so the smallest move of a source can shift one by a pixel)."""
+        """Whether results with this sampling stand for those with the other one.
+
+        They do if the factors agree and the other window reaches out of this one by one pixel at most: windows are whole pixels, so the
+        smallest move of a source can shift one by a pixel.
+        """
         pairs = ((self.rows, other.rows), (self.columns, other.columns))
         return self.factor == other.factor and all(b.start >= a.start - 1 and b.stop <= a.stop + 1 for a, b in pairs)
 
@@ -129,8 +133,15 @@ class PointBinding:
     """
 
     def __init__(self, geom, frame, units):
-        self._geom, self._frame = geom.to_image(), frame
-        self._factors = np.array([u.Unit(unit).to("rad") for unit in units])
+        from ... import kernels
+
+        self._kernel = kernels.cpu("spatial")
+        self._geom = geom.to_image()
+        self._degrees = np.array([u.Unit(unit).to("deg") for unit in units])
+        self._radians = np.array([u.Unit(unit).to("rad") for unit in units])
+        self._turn = frame != geom.frame
+        lon, lat = np.deg2rad(rotate_lonlat(np.array([0.0, 90.0, 0.0]), np.array([0.0, 0.0, 90.0]), frame, geom.frame))
+        self._rotation = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
     def position(self, values):
         """Pixel coordinates and their derivatives.
@@ -148,33 +159,13 @@ class PointBinding:
             ``dxy[b, i, j]`` is the derivative of ``xy[b, i]`` with respect to value j. It is the central difference of the projection along
             great circles through the point, so it holds at the poles too.
         """
-        angles = check_values(values, 2) * self._factors
-        lon, lat = angles[:, 0], angles[:, 1]
-        cos_lat = np.cos(lat)
-        points = np.empty((2, 5, len(angles)))
-        # the point, then a step west, east, south and north
-        turn = np.arctan2(ARC, cos_lat)
-        points[0] = lon
-        points[0, 1] -= turn
-        points[0, 2] += turn
-        points[1] = lat
-        points[1, 1] = points[1, 2] = np.arctan2(np.sin(lat), np.hypot(cos_lat, ARC))
-        points[1, 3] -= ARC
-        points[1, 4] += ARC
-        if np.abs(points[1]).max() > np.pi / 2:  # a step over a pole
-            over = np.abs(points[1]) > np.pi / 2
-            points[0, over] += np.pi
-            points[1, over] = np.sign(points[1, over]) * np.pi - points[1, over]
-        pix = np.array(self._geom.lonlat_to_pix(*np.rad2deg(points), self._frame))
-        centre = pix[:, 0]
-        back, forth = centre[:, np.newaxis] - pix[:, 1::2], pix[:, 2::2] - centre[:, np.newaxis]
-        # where one of the steps crosses the seam of an all-sky map, the other one counts
-        slope = np.where(
-            np.abs(back) > 3 * np.abs(forth) + 1, forth, np.where(np.abs(forth) > 3 * np.abs(back) + 1, back, 0.5 * (back + forth))
-        )
-        slope /= ARC
-        slope[:, 0] *= cos_lat
-        return centre.T.copy(), slope.transpose(2, 0, 1) * self._factors
+        lonlat = check_values(values, 2) * self._degrees
+        points = np.empty((2, len(lonlat), 5))
+        self._kernel.point_steps(lonlat, self._rotation, self._turn, ARC, points)
+        x, y = self._geom.lonlat_to_pix(points[0], points[1])
+        xy, dxy = np.empty((len(lonlat), 2)), np.empty((len(lonlat), 2, 2))
+        self._kernel.point_slopes(np.ascontiguousarray(x), np.ascontiguousarray(y), lonlat, ARC, self._radians, xy, dxy)
+        return xy, dxy
 
 
 class GaussBinding:
@@ -260,6 +251,9 @@ class NumericImageBinding:
         self._model, self._geom, self.sampling = copy.deepcopy(model), geom.to_image(), sampling
         self._shape = tuple(geom.data_shape[-2:])
         self._bounds = np.array([[p.min, p.max] for p in model.parameters], dtype=np.float64).reshape(-1, 2)
+        # a position varies on the scale of the bins the model wants, whatever its value
+        bin_size = float(np.max(geom.pixel_scales.deg)) / sampling.factor
+        self._steps = [POSITION_STEP * bin_size * u.deg.to(p.unit) if p.name in ("lon_0", "lat_0") else np.nan for p in model.parameters]
         self._own_geom_methods = model._overrides("evaluate_geom", "integrate_geom")
         if not self._own_geom_methods:
             lon, lat = sampling.lonlat(self._geom, model.frame)
@@ -288,7 +282,7 @@ class NumericImageBinding:
     def gradient(self, values):
         """Derivatives of `image` with respect to the own-unit values, array[B, P, ny, nx]."""
         values = check_values(values, len(self._bounds))
-        return np.array([central_differences(self._row, row, self._bounds, self._row(row)) for row in values])
+        return np.array([central_differences(self._row, row, self._bounds, self._row(row), self._steps) for row in values])
 
     def pullback(self, values, a):
         """``sum over pixels of a * gradient``, array[B, P], for ``a[B, ny, nx]``."""

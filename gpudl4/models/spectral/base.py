@@ -61,7 +61,7 @@ class SpectralModel(ModelBase):
     # the engine's view
 
     def _first_defined(self, *names):
-        """Which of these names the most derived class defines, so that a subclass that replaces `evaluate` does not keep its old derivatives."""
+        """Which of these names the most derived class defines: a subclass that replaces `evaluate` shall not keep the old derivatives."""
         for cls in type(self).__mro__:
             for name in names:
                 if name in cls.__dict__:

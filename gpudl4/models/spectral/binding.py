@@ -1,7 +1,7 @@
 """The engine's view of a spectral model: plain arrays in, values and exact derivatives out.
 
-A bound spectrum is a snapshot: it keeps the node energies, the factors of the parameters' units and a function; nothing of the model it came
-from. All parts have ``value(values[B, P])`` and ``value_and_gradient(values[B, P])``, where values are in the parameters' own units.
+A bound spectrum is a snapshot: it keeps the node energies, the factors of the parameters' units and a function; nothing of the model it
+came from. All parts have ``value(values[B, P])`` and ``value_and_gradient(values[B, P])``, where values are in the parameters' own units.
 
 * `FormulaBinding`: a function of arrays that returns value and derivatives (the built-in models);
 * `NumericBinding`: a user's `evaluate` with quantities, derivatives by central differences;

@@ -1,0 +1,271 @@
+"""Time gammapy and gpudl4 side by side on real data: the same fits in one process, alternating.
+
+::
+
+    python benchmarks/run.py                    # every case, five runs each
+    python benchmarks/run.py --quick            # one run each
+    python benchmarks/run.py --cases hawc cta-point --repeat 3
+    python benchmarks/run.py --packages gpudl4  # without gammapy
+
+A run is ``Fit().run(datasets)`` with new models on datasets in memory, compilation included; compiled code of both packages is
+warm. The table shows medians, the ratio of medians, the statistic each package ends at, gammapy's parameters in gpudl4's likelihood, and
+the largest difference of a value in units of its error. Beside it: one `stat_sum` on the CTA data, random starts, imports.
+Everything goes to a JSON file with the machine and the versions.
+"""
+
+import argparse
+import gc
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+
+from benchmarks.cases import CASES, PACKAGES, attach, data_folder, library, random_starts, set_values
+
+STAT_SUM_TARGET = 0.020  # s
+GAMMAPY_STARTS = 3
+IMPORTS = (
+    ("import gpudl4", "gpudl4", 0.1),
+    ("from gpudl4 import MapDataset, Fit", "gpudl4", 0.7),
+    ("from gammapy.datasets import MapDataset; from gammapy.modeling import Fit", "gammapy", None),
+)
+
+
+def main(arguments=None):
+    """Run what was asked for, print tables, write the JSON file."""
+    options = parse(arguments)
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    packages = [p for p in options.packages if installed(p)]
+    record = {"machine": machine(), "versions": versions(), "repeat": options.repeat, "fits": {}}
+    print(
+        f"{record['machine']['cpu']}, {record['machine']['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items())
+    )
+    cases = [CASES[name] for name in options.cases]
+    for case in [c for c in cases if c.missing(options.data)]:
+        print(f"{case.name}: left out, not found: {', '.join(case.missing(options.data))} (--data or GPUDL4_TEST_DATA names the folder)")
+    cases = [c for c in cases if not c.missing(options.data)]
+    print_header()
+    for case in cases:
+        record["fits"][case.name] = row = time_case(case, packages, options)
+        print_row(case, row)
+    if any(c.name.startswith("cta") for c in cases):
+        record["stat_sum"] = time_stat_sum(packages, options)
+        if options.starts:
+            record["random starts"] = time_starts(packages, options)
+    record["imports"] = time_imports(packages)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {options.output}")
+    return record
+
+
+def parse(arguments):
+    """Options of the command line."""
+    parser = argparse.ArgumentParser(description="Time gammapy and gpudl4 side by side.")
+    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=tuple(CASES), metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
+    parser.add_argument("--repeat", type=int, default=5, help="runs per case and package (default 5)")
+    parser.add_argument("--starts", type=int, default=20, help="random starts of cta-point (default 20, 0 for none)")
+    parser.add_argument("--quick", action="store_true", help="one run per case, five starts")
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the real data")
+    parser.add_argument("--output", type=Path, default=Path("bench-output/benchmark.json"), help="JSON file to write")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.repeat, options.starts = 1, min(options.starts, 5)
+    return options
+
+
+def installed(package):
+    """Whether a package can be imported; says so if not."""
+    if importlib.util.find_spec(package) is None:
+        print(f"{package} is not installed: left out")
+        return False
+    return True
+
+
+def machine():
+    """Kind of machine: cores and processor, no names."""
+    cpu = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.system()}
+
+
+def versions():
+    """Versions of Python and of the packages that matter."""
+    out = {"python": platform.python_version()}
+    for name in ("gpudl4", "gammapy", "numpy", "scipy", "numba", "iminuit", "astropy"):
+        try:
+            out[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            out[name] = None
+    return out
+
+
+def fit(package, datasets, models):
+    """One timed fit: seconds, result."""
+    attach(package, datasets, models)
+    gc.collect()
+    begun = time.perf_counter()
+    result = library(package).Fit().run(datasets)
+    return time.perf_counter() - begun, result
+
+
+def parameters_by_name(models):
+    """``{"model.parameter": parameter}`` of the free parameters."""
+    return {f"{m.name}.{p.name}": p for m in models for p in m.parameters if not p.frozen}
+
+
+def time_case(case, packages, options):
+    """Fit a case with every package in turn."""
+    datasets = {p: case.read(p, options.data) for p in packages}
+    for package in packages:  # compiles what is compiled at first use
+        attach(package, datasets[package], case.models(package, options.data))
+        if package == "gammapy":
+            datasets[package].stat_sum()
+        else:
+            library(package).Fit().run(datasets[package])
+    row = {p: {"seconds": []} for p in packages}
+    for _ in range(options.repeat):
+        for package in packages:
+            models = case.models(package, options.data)
+            seconds, result = fit(package, datasets[package], models)
+            own = row[package]
+            own["seconds"].append(seconds)
+            own.update(summary(package, result, parameters_by_name(models)))
+    for own in row.values():
+        own["median"] = statistics.median(own["seconds"])
+    if len(packages) == 2:
+        compare(case, row, datasets["gpudl4"], options)
+    return row
+
+
+def summary(package, result, parameters):
+    """What a fit found, as plain numbers."""
+    nfev = result.nfev if package == "gpudl4" else result.optimize_result.nfev
+    return {
+        "stat": float(result.total_stat),
+        "success": bool(result.success),
+        "nfev": int(nfev),
+        "names": list(parameters),
+        "values": [float(p.value) for p in parameters.values()],
+        "errors": [float(p.error) for p in parameters.values()],
+    }
+
+
+def compare(case, row, datasets, options):
+    """Add the ratio of times, gammapy's minimum seen by gpudl4, and the largest deviation."""
+    from gpudl4.likelihood import compile
+
+    ours, theirs = row["gpudl4"], row["gammapy"]
+    row["ratio"] = theirs["median"] / ours["median"]
+    there = dict(zip(theirs["names"], theirs["values"], strict=True))
+    deviations = [abs(v - there[n]) / e for n, v, e in zip(ours["names"], ours["values"], ours["errors"], strict=True)]
+    row["largest deviation in sigma"] = float(np.max(deviations))
+    models = case.models("gpudl4", options.data)
+    set_values(models, there)
+    attach("gpudl4", datasets, models)
+    likelihood = compile(datasets)
+    row["gammapy stat in gpudl4"] = likelihood.value(likelihood.theta0)
+
+
+def print_header():
+    """Head of the table of fits."""
+    print(
+        f"\n{'case':14s} {'free':>4s} {'gammapy s':>10s} {'gpudl4 s':>9s} {'ratio':>7s} {'target':>6s} "
+        f"{'gammapy stat':>14s} {'in gpudl4':>14s} {'gpudl4 stat':>14s} {'deviation':>10s}"
+    )
+
+
+def print_row(case, row):
+    """One line per case."""
+
+    def number(value, form):
+        return f"{value:{form}}" if value is not None else "-".rjust(int(form.split(".")[0]))
+
+    ours, theirs = row.get("gpudl4", {}), row.get("gammapy", {})
+    failed = [package for package in PACKAGES if package in row and not row[package]["success"]]
+    print(
+        f"{case.name:14s} {case.n_free:4d} {number(theirs.get('median'), '10.2f')} {number(ours.get('median'), '9.3f')} "
+        f"{number(row.get('ratio'), '7.1f')} {number(case.target, '6.0f')} {number(theirs.get('stat'), '14.3f')} "
+        f"{number(row.get('gammapy stat in gpudl4'), '14.3f')} {number(ours.get('stat'), '14.3f')} "
+        f"{number(row.get('largest deviation in sigma'), '10.3f')}" + (f"  not converged: {', '.join(failed)}" if failed else ""),
+        flush=True,
+    )
+
+
+def time_stat_sum(packages, options, calls=15):
+    """One statistic of cta-point: gpudl4 compiles at every call, gammapy remembers the last one."""
+    case, out = CASES["cta-point"], {}
+    for package in packages:
+        datasets = case.read(package, options.data)
+        models = attach(package, datasets, case.models(package, options.data))
+        dataset, index = datasets[0], models[0].parameters["index"]
+        dataset.stat_sum()
+        seconds = []
+        for i in range(calls):
+            index.value = 2.3 + 0.001 * i  # gammapy answers from memory if nothing has changed
+            begun = time.perf_counter()
+            dataset.stat_sum()
+            seconds.append(time.perf_counter() - begun)
+        out[package] = statistics.median(seconds)
+    print("\ndataset.stat_sum() on cta-point: " + ", ".join(f"{p} {1e3 * s:.1f} ms" for p, s in out.items()), end="")
+    print(f" (target for gpudl4: {1e3 * STAT_SUM_TARGET:.0f} ms)")
+    return out
+
+
+def time_starts(packages, options):
+    """Fits of cta-point from random starts: how far apart the minima are."""
+    case, out = CASES["cta-point"], {}
+    for package in packages:
+        starts = random_starts(options.starts)[: GAMMAPY_STARTS if package == "gammapy" else None]
+        datasets, stats, values, errors, seconds = case.read(package, options.data), [], [], [], []
+        for start in starts:
+            models = set_values(case.models(package, options.data), start)
+            taken, result = fit(package, datasets, models)
+            seconds.append(taken)
+            stats.append(float(result.total_stat))
+            values.append([p.value for p in parameters_by_name(models).values()])
+            errors.append([p.error for p in parameters_by_name(models).values()])
+        spread = float((np.ptp(values, axis=0) / np.median(errors, axis=0)).max())
+        out[package] = {"starts": len(starts), "stats": stats, "largest spread in sigma": spread, "median": statistics.median(seconds)}
+        print(
+            f"cta-point from {len(starts)} random starts, {package}: statistic {min(stats):.4f} to {max(stats):.4f}, "
+            f"values within {spread:.4f} sigma, {out[package]['median']:.2f} s each"
+        )
+    return out
+
+
+def time_imports(packages, repeat=3):
+    """Import times in a new process, the best of some."""
+    out = {}
+    for statement, package, target in IMPORTS:
+        if package not in packages:
+            continue
+        code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+        runs = [
+            float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(repeat)
+        ]
+        out[statement] = min(runs)
+        print(f"{statement}: {out[statement]:.2f} s" + (f" (target {target} s)" if target else ""))
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Random counts from predicted ones. Used by `MapDataset.fake`; the order of calls is gammapy's, so that equal seeds give equal counts."""
+
+import numpy as np
+
+from gpudl4.core.backend import to_host
+from gpudl4.core.errors import DatasetError
+
+__all__ = ["get_random_state", "poisson_counts"]
+
+
+def get_random_state(init):
+    """Source of random numbers.
+
+    Parameters
+    ----------
+    init : int, "random-seed", "global-rng", `numpy.random.RandomState` or `numpy.random.Generator`
+        A seed, fresh entropy, NumPy's global generator, or a generator, which is returned as it is.
+
+    Raises
+    ------
+    DatasetError
+        If it is none of these.
+    """
+    if isinstance(init, np.random.RandomState | np.random.Generator):
+        return init
+    if isinstance(init, str) and init == "global-rng":
+        return np.random.mtrand._rand
+    if isinstance(init, str) and init == "random-seed":
+        return np.random.RandomState(None)
+    if isinstance(init, int | np.integer):
+        return np.random.RandomState(init)
+    raise DatasetError(f"random_state must be an int, 'random-seed', 'global-rng', a RandomState or a Generator, got {init!r}")
+
+
+def poisson_counts(npred, random_state="random-seed"):
+    """Poisson random numbers around predicted counts, drawn in one call over the whole array in C order.
+
+    Parameters
+    ----------
+    npred : array
+        Predicted counts; values that are not finite count as 0. Device arrays are brought to the host.
+    random_state
+        See `get_random_state`.
+
+    Returns
+    -------
+    counts : numpy.ndarray
+        float64, on the host.
+    """
+    rng = get_random_state(random_state)
+    npred = np.nan_to_num(to_host(npred), nan=0.0, posinf=0.0, neginf=0.0)
+    return rng.poisson(npred).astype(float)

@@ -1,0 +1,135 @@
+"""Models in YAML files (``components: [...]``) with the covariance of their parameters in a table beside it, in gammapy's format.
+
+`gpudl4.models.Models.read` and ``write`` are the usual way in. What the keys of a component mean is the business of the model classes.
+"""
+
+import io
+import warnings
+
+import numpy as np
+
+from ..core.errors import DataFileError, ModelError, UnitMismatchError
+from ..models import Models
+from .files import atomic_open, check_output, expand_path, read_yaml, write_yaml
+
+__all__ = ["read_covariance", "read_models", "write_models"]
+
+TABLE_FORMAT = "ascii.fixed_width"
+DELIMITER = "|"
+
+
+def read_models(filename, checksum=False, cls=Models):
+    """Models of a YAML file.
+
+    Parameters
+    ----------
+    filename : str or pathlib.Path
+        Environment variables are expanded. Files of gammapy >= 0.19 can be read.
+    checksum : bool
+        Warn if the file carries a checksum that its content does not match.
+    cls : class
+        `Models` or `DatasetModels`.
+
+    Returns
+    -------
+    models : Models
+        With the covariance, if the file names one that can be read; a warning tells where not, and the errors of the parameters are used.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing, empty or does not parse.
+    ModelError
+        If its content does not describe models; the message names file, model and key.
+    """
+    path = expand_path(filename)
+    data = read_yaml(path, checksum=checksum)
+    if "components" not in data and "datasets" in data:
+        raise DataFileError(f"'{path}' has 'datasets' and no 'components': it is a datasets file, a models file was wanted")
+    try:
+        models = cls.from_dict(data)
+    except (ModelError, UnitMismatchError) as error:
+        raise type(error)(f"'{path}': {error}") from error
+    name = data.get("covariance")
+    if name is not None:
+        # gammapy writes a name relative to the YAML file; older files may hold a path relative to the working folder
+        file = path.parent / expand_path(name)
+        file = file if file.exists() else expand_path(name)
+        try:
+            models.covariance = read_covariance(file, len(models.parameters))
+        except DataFileError as error:
+            warnings.warn(f"'{path}': {error}. The errors of the parameters are used, correlations are lost.", UserWarning, stacklevel=3)
+    return models
+
+
+def read_covariance(filename, n_parameters):
+    """Covariance matrix array[P, P] of a table with one row per parameter and the columns ``Parameters, 0, 1, ...``.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing, is no such table, or is for another number of parameters.
+    """
+    from astropy.table import Table
+
+    path = expand_path(filename)
+    if not path.is_file():
+        raise DataFileError(f"covariance file '{path}' does not exist")
+    try:
+        table = Table.read(path.read_text(encoding="utf-8"), format=TABLE_FORMAT, delimiter=DELIMITER, guess=False)
+        columns = [np.asarray(table[str(i)], dtype=np.float64) for i in range(n_parameters)]
+    except (KeyError, ValueError, UnicodeDecodeError) as error:
+        raise DataFileError(
+            f"covariance file '{path}' is no table for {n_parameters} parameters ({' '.join(str(error).split())})"
+        ) from error
+    if len(table) != n_parameters or len(table.colnames) != n_parameters + 1:
+        raise DataFileError(f"covariance file '{path}' has {len(table)} rows, the models have {n_parameters} parameters")
+    return np.array(columns).T
+
+
+def write_models(models, filename, overwrite=False, full_output=False, write_covariance=True, checksum=False):
+    """Write models as YAML, and their covariance beside it as ``<stem>_covariance.dat``.
+
+    Both files appear whole or not at all; the YAML file is written last.
+
+    Parameters
+    ----------
+    models : Models
+    filename : str or pathlib.Path
+        Environment variables are expanded and missing folders made.
+    overwrite : bool
+        Replace files that exist. Without it nothing is written if one of the two exists.
+    full_output : bool
+        Write every key of every parameter; else defaults are left out.
+    write_covariance : bool
+        Write the covariance.
+    checksum : bool
+        Append a checksum to the YAML file.
+
+    Raises
+    ------
+    OutputError
+        If a file exists and `overwrite` is False, or the place is not writable.
+    """
+    path = check_output(filename, overwrite)
+    data = models.to_dict(full_output=full_output)
+    if write_covariance and len(models.parameters):
+        file = path.with_name(f"{path.stem}_covariance.dat")
+        check_output(file, overwrite)
+        data["covariance"] = file.name
+        text = _covariance_text(models)
+        with atomic_open(file, overwrite=overwrite) as target:
+            target.write(text)
+    write_yaml(data, path, overwrite=overwrite, checksum=checksum)
+
+
+def _covariance_text(models):
+    from astropy.table import Table
+
+    table = Table()
+    table["Parameters"] = [f"{m.name}.{part.type}.{name}" for m in models for part in m._submodels for name in part.parameters.names]
+    for i, column in enumerate(models.covariance.data.T):
+        table[str(i)] = column
+    buffer = io.StringIO()
+    table.write(buffer, format=TABLE_FORMAT, delimiter=DELIMITER)
+    return buffer.getvalue()

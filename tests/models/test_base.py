@@ -1,0 +1,155 @@
+import astropy.units as u
+import numpy as np
+import pytest
+
+from gpudl4.core.errors import ModelError, UnitMismatchError
+from gpudl4.models import (
+    MODEL_REGISTRY,
+    SPECTRAL_MODEL_REGISTRY,
+    Model,
+    Parameter,
+    PointSpatialModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    SpectralModel,
+)
+
+
+def test_parameters_are_copies_of_the_class_defaults():
+    a, b = PowerLawSpectralModel(), PowerLawSpectralModel(index=3)
+    a.index.value = 1.5
+    assert (a.index.value, b.index.value, PowerLawSpectralModel.index.value) == (1.5, 3, 2)
+    assert a.parameters.names == ["index", "amplitude", "reference"]
+    assert a.index.type == "spectral"
+    a.parameters["index"].value = 4
+    assert a.index.value == 4
+
+
+def test_arguments():
+    parameter = Parameter("amplitude", "1e-9 TeV-1")
+    assert PowerLawSpectralModel(amplitude=parameter).amplitude is parameter
+    with pytest.raises(ModelError, match="PowerLawSpectralModel has no parameter 'indx'; it has: index, amplitude, reference"):
+        PowerLawSpectralModel(indx=2)
+    with pytest.raises(ModelError, match="parameter 'norm' was given for 'index'"):
+        PowerLawSpectralModel(index=Parameter("norm", 1))
+    with pytest.raises(UnitMismatchError, match="parameter 'amplitude' needs a unit that converts"):
+        PowerLawSpectralModel(amplitude="1e-12 cm-2 s-1")
+    with pytest.raises(UnitMismatchError, match="got none"):
+        PointSpatialModel(lon_0=83.6)
+
+
+def test_declaration_must_use_one_name():
+    # Python 3.11 wraps what a descriptor raises at class creation
+    with pytest.raises((ModelError, RuntimeError)) as caught:
+
+        class Wrong(SpectralModel):
+            first = Parameter("second", 1)
+
+    text = f"{caught.value} {caught.value.__cause__}"
+    assert "parameter 'second' is declared as class attribute 'first'" in text
+
+
+def test_subclass_inherits_parameters():
+    class Child(PowerLawSpectralModel):
+        tag = "child"
+        extra = Parameter("extra", 1)
+
+    assert Child().parameters.names == ["index", "amplitude", "reference", "extra"]
+
+
+def test_link_by_assignment():
+    a, b = PowerLawSpectralModel(), PowerLawSpectralModel()
+    b.index = a.index
+    a.index.value = 3.3
+    assert b.index.value == 3.3
+    assert b(1 * u.TeV) == a(1 * u.TeV)
+
+
+def test_freeze_and_copy():
+    model = PowerLawSpectralModel()
+    model.freeze()
+    assert model.frozen
+    model.unfreeze()
+    assert [p.frozen for p in model.parameters] == [False, False, True]
+    twin = model.copy(index=5)
+    assert (twin.index.value, model.index.value) == (5, 2)
+    with pytest.raises(ModelError, match="has no parameter 'x'"):
+        model.copy(x=1)
+
+
+def test_dict_leaves_out_defaults():
+    model = PowerLawSpectralModel(index=2.5)
+    data = model.to_dict()["spectral"]
+    assert data["type"] == "PowerLawSpectralModel"
+    assert data["parameters"][0] == {"name": "index", "value": 2.5}
+    assert data["parameters"][2] == {"name": "reference", "value": 1.0, "unit": "TeV"}
+    full = model.to_dict(full_output=True)["spectral"]["parameters"][0]
+    assert set(full) == {"name", "value", "unit", "error", "min", "max", "frozen", "interp", "scale_method", "scale_transform"}
+    model.index.min, model.index.error, model.index.frozen = 0, 0.1, True
+    assert model.to_dict()["spectral"]["parameters"][0] == {"name": "index", "value": 2.5, "error": 0.1, "min": 0.0, "frozen": True}
+
+
+def test_from_dict_uses_defaults_and_checks():
+    model = PowerLawSpectralModel.from_dict({"type": "pl", "parameters": [{"name": "index", "value": 3}]})
+    assert model.amplitude.value == 1e-12
+    assert model.reference.frozen
+
+    def read(*entries):
+        return PowerLawSpectralModel.from_dict({"spectral": {"type": "pl", "parameters": list(entries)}})
+
+    with pytest.raises(ModelError, match="type 'lp' does not belong to PowerLawSpectralModel"):
+        PowerLawSpectralModel.from_dict({"type": "lp"})
+    with pytest.raises(ModelError, match="unknown parameter 'indx' of PowerLawSpectralModel; known: index, amplitude, reference"):
+        read({"name": "indx", "value": 1})
+    with pytest.raises(ModelError, match="parameter 'index' of PowerLawSpectralModel is given twice"):
+        read({"name": "index", "value": 1}, {"name": "index", "value": 1})
+    with pytest.raises(ModelError, match="has the value nan: a finite number was wanted"):
+        read({"name": "index", "value": np.nan})
+    with pytest.raises(ModelError, match="min 3.0 above max 2.0"):
+        read({"name": "index", "value": 1, "min": 3, "max": 2})
+    with pytest.raises(ModelError, match="'furlong per fortnight' did not parse"):
+        read({"name": "reference", "value": 1, "unit": "furlong per fortnight"})
+    with pytest.raises(UnitMismatchError, match="parameter 'reference' of PowerLawSpectralModel has unit 'deg'"):
+        read({"name": "reference", "value": 1, "unit": "deg"})
+    with pytest.raises(ModelError, match="needs a 'name', got 3"):
+        read(3)
+
+
+def test_create_by_tag_and_registries():
+    assert isinstance(Model.create("point", "spatial"), PointSpatialModel)
+    assert isinstance(Model.create("sky-model", spectral_model=PowerLawSpectralModel()), SkyModel)
+    assert Model.from_dict(PowerLawSpectralModel(index=3).to_dict()).index.value == 3
+    with pytest.raises(ModelError, match="unknown spectral model 'nope'; known: .*PowerLawSpectralModel"):
+        Model.create("nope", "spectral")
+    with pytest.raises(ModelError, match="unknown model_type 'spectrall'"):
+        Model.create("pl", "spectrall")
+    with pytest.raises(ModelError, match="no 'type' found"):
+        Model.from_dict({"name": "x"})
+    assert "SkyModel" in str(MODEL_REGISTRY)
+
+
+def test_registered_user_model_is_created_and_read():
+    class FlatSpectralModel(SpectralModel):
+        tag = ["FlatSpectralModel", "flat"]
+        level = Parameter("level", "1e-11 cm-2 s-1 TeV-1")
+
+        @staticmethod
+        def evaluate(energy, level):
+            return level * np.ones(energy.shape)
+
+    SPECTRAL_MODEL_REGISTRY.append(FlatSpectralModel)
+    try:
+        model = SkyModel.create("flat", name="flat")
+        model.spectral_model.level.value = 3e-11
+        again = SkyModel.from_dict(model.to_dict())
+    finally:
+        SPECTRAL_MODEL_REGISTRY.remove(FlatSpectralModel)
+    assert again.spectral_model.level.value == 3e-11
+
+
+def test_text():
+    model = PowerLawSpectralModel()
+    assert "amplitude" in str(model)
+    assert repr(model).startswith("PowerLawSpectralModel(index=2, amplitude=1e-12")
+    assert "<table>" in model._repr_html_()
+    assert "frame='icrs'" in repr(PointSpatialModel())
