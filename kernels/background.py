@@ -64,8 +64,8 @@ def outside_sums(counts, template, static, mask, active, sums, special):
     active : bool array[Y, X]
         Pixels inside the active region; their bins are only checked here.
     sums : float64 array[K, N_SUMS]
-        Output. Template, counts and counts times log template summed over ordinary bins; number and counts of bins with neither template nor
-        static counts; number of masked-in bins; number of bins with bad counts and with bad template values.
+        Output. Template, counts and counts times log template summed over ordinary bins; number and counts of bins with neither
+        template nor static counts; number of masked-in bins; number of bins with bad counts and with bad template values.
     special : int64 array[K]
         Output, number of bins to be evaluated one by one (`special_bins` lists them).
     """
@@ -79,8 +79,8 @@ def outside_sums(counts, template, static, mask, active, sums, special):
                 if not mask[k, y, x]:
                     continue
                 n_bins += 1.0
-                n = float(counts[k, y, x])
-                t = float(template[k, y, x])
+                n = np.float64(counts[k, y, x])
+                t = np.float64(template[k, y, x])
                 if not (n >= 0.0 and n < np.inf):
                     bad_n += 1.0
                     continue
@@ -121,7 +121,7 @@ def special_bins(counts, template, static, mask, active, bins, values):
             for x in range(counts.shape[2]):
                 if not mask[k, y, x] or active[y, x]:
                     continue
-                t = float(template[k, y, x])
+                t = np.float64(template[k, y, x])
                 s = static[k, y, x] if has_static else 0.0
                 if s != 0.0 or (t != 0.0 and t < TEMPLATE_FLOOR):
                     bins[i] = k

@@ -49,7 +49,7 @@ def cash(counts, mask, mu, value, slope):
                 if mask[k, a] == 0:
                     slope[b, k, a] = 0.0
                     continue
-                n = float(counts[k, a])
+                n = np.float64(counts[k, a])
                 m = mu[b, k, a]
                 if n > 0.0:
                     if m <= FLOOR:
@@ -77,7 +77,7 @@ def cash_value(counts, mask, mu, value):
             plane = 0.0
             for a in range(mu.shape[2]):
                 if mask[k, a] != 0:
-                    n = float(counts[k, a])
+                    n = np.float64(counts[k, a])
                     m = max(mu[b, k, a], FLOOR)
                     plane += m
                     if n > 0.0:

@@ -72,7 +72,7 @@ def compare(truth, fitted):
 
 def _digits(value, error):
     """The value with two digits of its error."""
-    if not (error > 0 and value):
+    if not (np.isfinite(value) and error > 0 and value):
         return f"{value:.6g}"
     return f"{value:.{max(2, int(np.floor(np.log10(abs(value))) - np.floor(np.log10(error))) + 2)}g}"
 

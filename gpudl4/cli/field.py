@@ -181,7 +181,7 @@ def simulate_field(seed=42, n_pixels=250):
         psf=_psf(energy_true, geom_irf),
         edisp=EDispKernelMap.from_gauss(energy, energy_true, sigma=resolution, bias=0, geom=geom_irf),
         mask_safe=Map.from_geom(geom, data=np.broadcast_to(offset < FIELD_RADIUS, geom.data_shape).copy()),
-        gti=GTI.create("0 s", LIVETIME, reference_time="2030-06-01"),
+        gti=GTI.create("0 s", LIVETIME, reference_time="2024-06-01"),
         models=true_models(),
     )
     dataset.fake(random_state=seed)

@@ -9,13 +9,14 @@ import numpy as np
 from gpudl4.core.backend import backend_of
 from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
-from .base import Dataset, FieldValue, make_name
+from .base import Dataset, FieldValue
 from .fields import MAP_FIELDS, main_map
 from .geoms import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
 from .mapfiles import MapFiles
 from .mapviews import MapViews
 from .metadata import MapDatasetMetaData
 from .simulate import poisson_counts
+from .transform import MapTransforms
 from .verbs import PlotVerbs
 
 __all__ = ["MapDataset"]
@@ -23,7 +24,7 @@ __all__ = ["MapDataset"]
 STAT_TYPES = ("cash",)
 
 
-class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
+class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
     """Binned counts with everything that is needed to predict them.
 
     Parameters
@@ -367,52 +368,6 @@ class MapDataset(MapViews, MapFiles, PlotVerbs, Dataset):
             Source of random numbers. An int seeds a RandomState and gives the counts that gammapy draws from it.
         """
         self.counts = self._map(poisson_counts(self.npred().data, random_state))
-
-    # ------------------------------------------------------------------------------------------------------------------- new datasets
-
-    def cutout(self, position, width, mode="trim", name=None):
-        """Part of the field of view, without models.
-
-        Parameters
-        ----------
-        position : SkyCoord
-            Centre.
-        width : Angle, float (deg) or pair of them
-            Size along longitude and latitude.
-        mode : {"trim", "partial", "strict"}
-            What to do at the border of the map.
-        name : str, optional
-            A random one if None.
-        """
-        fields = {}
-        for field in MAP_FIELDS:
-            value = self._values[field.name]
-            if value is not None and field.kind in ("gti", "table"):
-                value = value.copy()
-            elif value is not None:
-                value = value.cutout(position=position, width=width, mode=mode)
-            fields[field.name] = value
-        return type(self)(**fields, name=make_name(name), stat_type=self.stat_type)
-
-    def to_masked(self, name=None, nan_to_num=True):
-        """Dataset in which everything outside mask_safe is zero, as stacking needs it; without models.
-
-        Parameters
-        ----------
-        name : str, optional
-            A random one if None.
-        nan_to_num : bool
-            Replace values that are not finite by zero.
-        """
-        dataset = type(self).from_geoms(**self.geoms, name=name)
-        dataset.stack(self, nan_to_num=nan_to_num)
-        return dataset
-
-    def stack(self, other, nan_to_num=True):
-        """Add another dataset to this one in place, weighted by the other's mask_safe; see `gpudl4.datasets.stack`."""
-        from .stack import stack_dataset
-
-        stack_dataset(self, other, nan_to_num)
 
 
 def _is_background(model):

@@ -21,21 +21,22 @@ def predicted_sums(dataset, select):
     from gpudl4.stats import CashCountsStatistic
 
     sums = dict.fromkeys(("excess", "sqrt_ts", "background", "npred", "npred_background", "npred_signal"), np.nan)
-    sums = {"counts": 0 if dataset.counts is None else int(dataset.counts.data[select].sum()), **sums}
+    counts = 0.0 if dataset.counts is None else float(dataset.counts.data[select].sum(dtype=float))
+    sums = {"counts": int(counts) if np.isfinite(counts) else counts, **sums}
     signal = dataset.npred_signal() if _has_sky_model(dataset) else None
     background = dataset.npred_background()
     if background is not None:
-        sums["npred_background"] = float(background.data[select].sum())
+        sums["npred_background"] = float(background.data[select].sum(dtype=float))
+        sums["background"] = float(dataset.background.data[select].sum(dtype=float))
         if dataset.counts is not None:
-            sums["background"] = float(dataset.background.data[select].sum())
-            statistic = CashCountsStatistic(dataset.counts.data[select].sum(dtype=float), background.data[select].sum(dtype=float))
+            statistic = CashCountsStatistic(counts, background.data[select].sum(dtype=float))
             sums["excess"], sums["sqrt_ts"] = float(statistic.n_sig), float(statistic.sqrt_ts)
     if signal is not None:
-        sums["npred_signal"] = float(signal.data[select].sum())
+        sums["npred_signal"] = float(signal.data[select].sum(dtype=float))
     parts = [part.data for part in (signal, background) if part is not None]
     if parts:
         total = sum(parts)
-        sums["npred"] = float(total.clip(0)[select].sum())
+        sums["npred"] = float(total.clip(0)[select].sum(dtype=float))
     return sums
 
 

@@ -7,7 +7,6 @@ metric are right from the first call. Directions held back by a bound or a cell 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import null_space
 
 from .cells import BORDER, moving_points
 
@@ -28,6 +27,8 @@ class Verdict:
 
 def _free_directions(likelihood, minimum, hessian):
     """Columns span the directions in which the minimum is free, whitened by the second derivative: array[P, Q]."""
+    from scipy.linalg import null_space
+
     n = len(minimum.theta)
     blocked = [row for row, at in zip(np.eye(n), minimum.at_bound | ~(np.diag(minimum.metric) > 0), strict=True) if at]
     if minimum.at_border:
@@ -39,6 +40,8 @@ def _free_directions(likelihood, minimum, hessian):
     basis = null_space(np.array(blocked) / scale) if blocked else np.eye(n)
     basis = basis / scale[:, np.newaxis]
     values, vectors = np.linalg.eigh(basis.T @ hessian @ basis / 2.0)
+    if len(values) and values[0] <= 0:  # not convex: let the minimiser's metric, which is, set the scales
+        values, vectors = np.linalg.eigh(basis.T @ minimum.metric @ basis / 2.0)
     keep = values > 1e-10 * values.max() if len(values) else []
     return basis @ (vectors[:, keep] / np.sqrt(values[keep])) if len(values) else basis
 

@@ -177,8 +177,9 @@ class Fit:
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
-            covariance = self._covariance(likelihood, minimum, counter) if with_covariance else None
-            verdict = certify(likelihood, minimum, counter, **self.optimize_opts)
+            hessian = likelihood.hessian(minimum.theta, minimum.cells)
+            verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
+            covariance = self._covariance(likelihood, minimum, hessian, counter) if with_covariance else None
         for parameter, value in zip(likelihood.parameters, minimum.theta, strict=True):
             parameter.value = float(value)
         total = compile(datasets, models).value(minimum.theta)
@@ -191,7 +192,7 @@ class Fit:
         """Approach, descend, explore; compile again at the minimum until the statistic stays."""
         theta = np.clip(likelihood.theta0, *likelihood.bounds.T)
         likelihood, theta, metric = approach(likelihood, theta, counter, watch)
-        minimum = descend(likelihood, theta, likelihood.cells(theta), counter, metric=metric, watch=watch)
+        minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=1e-3, metric=metric, watch=watch)
         minimum = explore(likelihood, minimum, counter, watch)
         settled = False
         while counter.compiles < MAX_COMPILES:
@@ -207,14 +208,14 @@ class Fit:
             minimum = explore(likelihood, minimum, counter, watch)
         return likelihood, minimum, settled
 
-    def _covariance(self, likelihood, minimum, counter):
+    def _covariance(self, likelihood, minimum, hessian, counter):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
         fisher = likelihood.fisher(minimum.theta, minimum.cells)
         counter.metrics += 1
         alive = np.diag(fisher) > 0
         matrix, kind = fisher, "fisher"
         if self.covariance_from == "hessian":
-            hessian = likelihood.hessian(minimum.theta, minimum.cells)
+            hessian = hessian.copy()
             at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
             hessian[at_kink, :] = fisher[at_kink, :]
             hessian[:, at_kink] = fisher[:, at_kink]

@@ -4,7 +4,6 @@ They start from the models as they are, normally just fitted, and leave them as 
 """
 
 import numpy as np
-from scipy.optimize import brentq
 
 from gpudl4.core.errors import FitError
 from gpudl4.likelihood import compile
@@ -94,6 +93,8 @@ class Profiler:
             First guess of the distance.
         reoptimize : bool
         """
+        from scipy.optimize import brentq
+
         best, low_high = self.best.theta[index], self.likelihood.bounds[index]
         room = (low_high[1] - best) if direction > 0 else (best - low_high[0])
         state = {"start": None}
@@ -125,6 +126,8 @@ class Profiler:
         array[numpoints, 2], bool
             Points, and whether all were found.
         """
+        from scipy.optimize import brentq
+
         pair = [first, second]
         inverse = np.linalg.pinv(self.best.metric / 2.0, hermitian=True)
         root = np.linalg.cholesky(inverse[np.ix_(pair, pair)])

@@ -6,8 +6,6 @@ tens of parameters.
 """
 
 import numpy as np
-from scipy.linalg.lapack import dtrtri
-from scipy.optimize import nnls
 
 __all__ = ["constrained_step"]
 
@@ -29,6 +27,9 @@ def constrained_step(gradient, hessian, matrix, limit):
     active : bool array[M]
         Constraints that hold the step back.
     """
+    from scipy.linalg.lapack import dtrtri
+    from scipy.optimize import nnls
+
     inverse, _ = dtrtri(np.linalg.cholesky(hessian), lower=1)
     white_gradient = inverse @ gradient
     free = -inverse.T @ white_gradient

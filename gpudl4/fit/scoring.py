@@ -19,7 +19,7 @@ __all__ = ["Counter", "Minimum", "approach", "descend", "explore"]
 
 MAX_STEPS = 60
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
-FAR = 10.0  # a step that promises more than this leads where the metric has to be made anew
+FAR = 100.0  # a step that promises more than this leads where the metric has to be made anew
 SLACK = 0.2  # a neighbouring cell is tried in full if the source alone comes this close to the best statistic there
 RIDGE = 1e-10  # relative; keeps degenerate Fisher matrices factorisable
 
@@ -181,7 +181,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
     return likelihood, theta, metric
 
 
-def descend(likelihood, theta, cells, counter, tolerance=1e-8, metric=None, give_up_above=np.inf, watch=None, bounds=None):
+def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None):
     """Minimum of the statistic in one cell.
 
     Parameters

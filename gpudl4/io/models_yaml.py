@@ -14,8 +14,7 @@ from .files import atomic_open, check_output, expand_path, read_yaml, write_yaml
 
 __all__ = ["read_covariance", "read_models", "write_models"]
 
-TABLE_FORMAT = "ascii.fixed_width"
-DELIMITER = "|"
+TABLE_STYLE = {"format": "fixed_width", "delimiter": "|"}
 
 
 def read_models(filename, checksum=False, cls=Models):
@@ -70,13 +69,13 @@ def read_covariance(filename, n_parameters):
     DataFileError
         If the file is missing, is no such table, or is for another number of parameters.
     """
-    from astropy.table import Table
+    from astropy.io import ascii
 
     path = expand_path(filename)
     if not path.is_file():
         raise DataFileError(f"covariance file '{path}' does not exist")
     try:
-        table = Table.read(path.read_text(encoding="utf-8"), format=TABLE_FORMAT, delimiter=DELIMITER, guess=False)
+        table = ascii.read(path.read_text(encoding="utf-8").splitlines(), guess=False, **TABLE_STYLE)
         columns = [np.asarray(table[str(i)], dtype=np.float64) for i in range(n_parameters)]
     except (KeyError, ValueError, UnicodeDecodeError) as error:
         raise DataFileError(
@@ -124,6 +123,7 @@ def write_models(models, filename, overwrite=False, full_output=False, write_cov
 
 
 def _covariance_text(models):
+    from astropy.io import ascii
     from astropy.table import Table
 
     table = Table()
@@ -131,5 +131,5 @@ def _covariance_text(models):
     for i, column in enumerate(models.covariance.data.T):
         table[str(i)] = column
     buffer = io.StringIO()
-    table.write(buffer, format=TABLE_FORMAT, delimiter=DELIMITER)
+    ascii.write(table, buffer, **TABLE_STYLE)
     return buffer.getvalue()

@@ -7,14 +7,13 @@ shape, sources with a free shape are evaluated anew each time.
 import logging
 import warnings
 
-import astropy.units as u
 import numpy as np
 
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 
 from .component import ImageComponent, PointComponent, TemplateComponent
 from .region import ActiveRegion
-from .response import make_response
+from .response import make_response, reco_geom
 from .terms import Background, DatasetTerm
 
 __all__ = ["build_term", "check_dataset", "make_component", "models_of", "render"]
@@ -90,7 +89,7 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64):
     if hasattr(model.spatial_model, "bind_point"):
         spatial = model.spatial_model.bind_point(image_geom)
         return PointComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
-    cutout = image_geom if response.width is None else image_geom.cutout(response.position, response.width * u.deg, odd_npix=True)
+    cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     spatial = model.spatial_model.bind_image(cutout)
     return ImageComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
 
@@ -166,9 +165,10 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64):
     background = _background(dataset, [m for m in models if is_background(m)], pack)
     if background.pack is not None:
         contributing.append(background.name)
-    template = counts[:, :0, :0] if dataset.background is None else np.ascontiguousarray(_background_template(dataset, models))
     if dataset.background is None:
         template = np.zeros(counts.shape, dtype=np.float32)
+    else:
+        template = np.ascontiguousarray(_background_template(dataset, models))
     return DatasetTerm(dataset.name, counts, template, mask, static, background, free), contributing
 
 
@@ -180,7 +180,8 @@ def _mask(dataset):
 
 
 def _background(dataset, models, pack):
-    n_energy = dataset.counts.geom.axes["energy"].nbin
+    axis = reco_geom(dataset).axes["energy"]
+    n_energy = axis.nbin
     if len(models) > 1:
         names = ", ".join(f"'{m.name}'" for m in models)
         raise ModelError(f"dataset '{dataset.name}' has {len(models)} background models ({names}); keep one")
@@ -191,7 +192,7 @@ def _background(dataset, models, pack):
             f"dataset '{dataset.name}' has no background map for the model '{models[0].name}' to scale: set dataset.background"
         )
     spectral = models[0].spectral_model
-    energy = dataset.counts.geom.axes["energy"].center.to_value("TeV")
+    energy = axis.center.to_value("TeV")
     background = Background(n_energy, spectral.bind_evaluate(energy), pack.sub(spectral.parameters))
     background.name = models[0].name
     return background

@@ -14,14 +14,15 @@ import os
 from types import SimpleNamespace
 
 import numpy as np
-import scipy.fft
 
 from gpudl4 import kernels
+from gpudl4.core.backend import NUMPY
 
 __all__ = ["Component", "ImageComponent", "PointComponent", "TemplateComponent"]
 
 WORKERS = min(4, os.cpu_count() or 1)
-LARGE_BOX = 150**2  # pixels; from here on `jacobian(exact=False)` leaves the PSF out, which such an extended shape hardly feels
+LARGE_BOX = 150**2  # pixels; from here on `jacobian(exact=False)` thins out and leaves the PSF out, which such a shape hardly feels
+COARSE_STRIDE = 3
 EDGE_FRACTION = 1e-3  # of its peak that a shape may have at the edge of its cutout while a fit moves it; the end of a fit compiles anew
 
 
@@ -142,12 +143,12 @@ class TemplateComponent(Component):
         self._pull_flux(state, by_flux, gradient)
 
     def jacobian(self, theta, cells=None, exact=True):
-        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`."""
+        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride."""
         r = self.response
         _, rows = self._spectral_jacobian(theta)
         out = self._box_buffer(len(rows))
         kernels.cpu("fold").fold(self.templates, rows, r.edisp, r.first, r.last, self._box_start(), out)
-        return out.reshape(len(rows), -1, *self.box.shape)
+        return out.reshape(len(rows), -1, *self.box.shape), 1
 
     def curvature(self, theta, cells, start, slope, steps):
         """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope."""
@@ -246,7 +247,7 @@ class PointComponent(Component):
             self.spatial_pack.scatter(np.einsum("bi,bip->bp", by_xy, state.dxy), gradient)
 
     def jacobian(self, theta, cells=None, exact=True):
-        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`."""
+        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride."""
         state = self.begin(theta[np.newaxis], None if cells is None else np.asarray(cells).reshape(1, 2))
         flux, rows = self._spectral_jacobian(theta)
         n = len(self.indices)
@@ -269,7 +270,7 @@ class PointComponent(Component):
         out = np.zeros((n, *parts.shape[1:]))
         for (i, _), part in zip(weights, parts, strict=True):
             out[i] += part
-        return out.reshape(n, -1, *self.box.shape)
+        return out.reshape(n, -1, *self.box.shape), 1
 
     def curvature(self, theta, cells, start, slope, steps):
         """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope: the four pixels' pulls are fixed, weights and fluxes vary."""
@@ -318,12 +319,13 @@ class ImageComponent(Component):
         super().__init__(*args)
         psf = self.response.psf
         ny, nx = self.box.shape
-        self._shape = tuple(scipy.fft.next_fast_len(n + m - 1, real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
+        fft = NUMPY.fft
+        self._shape = tuple(fft.next_fast_len(n + m - 1, real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
         self._offset = psf.shape[1] // 2, psf.shape[2] // 2
         self._dtype = np.dtype(dtype)
         self._transfer = None
         if psf.shape[1:] != (1, 1):
-            self._transfer = scipy.fft.rfft2(psf.astype(self._dtype), s=self._shape, workers=WORKERS)
+            self._transfer = fft.rfft2(psf.astype(self._dtype), s=self._shape, workers=WORKERS)
 
     @property
     def nbytes(self):
@@ -340,22 +342,22 @@ class ImageComponent(Component):
         image = image[:, np.newaxis] if image.ndim == 3 else image
         if self._transfer is None:
             return np.broadcast_to(image, (image.shape[0], self.response.psf.shape[0], *self.box.shape))
-        (oy, ox), (ny, nx) = self._offset, self.box.shape
-        spectrum = scipy.fft.rfft2(image.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS)
+        fft, (oy, ox), (ny, nx) = NUMPY.fft, self._offset, self.box.shape
+        spectrum = fft.rfft2(image.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS)
         product = np.empty((len(spectrum), *self._transfer.shape), dtype=self._transfer.dtype)
         kernels.cpu("fourier").spread(spectrum, self._transfer, product)
-        full = scipy.fft.irfft2(product, s=self._shape, workers=WORKERS, overwrite_x=True)
+        full = fft.irfft2(product, s=self._shape, workers=WORKERS, overwrite_x=True)
         return full[..., oy : oy + ny, ox : ox + nx]
 
     def _correlate(self, field, keep_planes=False):
         """Adjoint of `_convolve`: array[B, ny, nx] summed over planes, or array[B, planes, ny, nx]."""
         if self._transfer is None:
             return field if keep_planes else field.sum(axis=1)
-        (oy, ox), (ny, nx) = self._offset, self.box.shape
-        spectrum = scipy.fft.rfft2(field.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS)
+        fft, (oy, ox), (ny, nx) = NUMPY.fft, self._offset, self.box.shape
+        spectrum = fft.rfft2(field.astype(self._dtype, copy=False), s=self._shape, workers=WORKERS)
         product = np.empty((len(spectrum), spectrum.shape[1] if keep_planes else 1, *spectrum.shape[2:]), dtype=spectrum.dtype)
         kernels.cpu("fourier").gather(spectrum, self._transfer, product)
-        full = np.roll(scipy.fft.irfft2(product, s=self._shape, workers=WORKERS), (oy, ox), axis=(-2, -1))[..., :ny, :nx]
+        full = np.roll(fft.irfft2(product, s=self._shape, workers=WORKERS), (oy, ox), axis=(-2, -1))[..., :ny, :nx]
         return full if keep_planes else full[:, 0]
 
     def begin(self, thetas, cells=None):
@@ -404,31 +406,35 @@ class ImageComponent(Component):
             self.spatial_pack.scatter(self.spatial.pullback(state.values, np.ascontiguousarray(by_image, dtype=np.float64)), gradient)
 
     def jacobian(self, theta, cells=None, exact=True):
-        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`."""
+        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride."""
         state = self.begin(theta[np.newaxis])
         flux, rows = self._spectral_jacobian(theta)
-        blur = exact or self.box.ny * self.box.nx < LARGE_BOX
-        out = self._box_buffer(len(self.indices)).reshape(len(self.indices), -1, *self.box.shape)
+        coarse = not exact and self.box.ny * self.box.nx > LARGE_BOX
+        stride = COARSE_STRIDE if coarse else 1
+        shape = self.box.every(stride).shape
+        out = np.zeros((len(self.indices), self.response.edisp.shape[1], *shape))
         spectral = [i for i, index in enumerate(self.indices) if index in self.spectral_pack.indices]
         if spectral:
-            out[spectral] += self._fold_images(state.image, rows[spectral], blur)
+            out[spectral] += self._fold_image(state.image, rows[spectral], stride)
         if self.spatial_pack.is_free:
             images = self.spatial.gradient(state.values)[0]
             for slot, index in zip(self.spatial_pack.slots, self.spatial_pack.indices, strict=True):
-                out[self.indices.index(index)] += self._fold_images(images[slot][np.newaxis], flux[np.newaxis], blur)[0]
-        return out
+                out[self.indices.index(index)] += self._fold_image(images[slot][np.newaxis], flux[np.newaxis], stride)[0]
+        return out, stride
 
-    def _fold_images(self, image, flux, blur):
-        """Counts[B, K, ny, nx] of one ``image[1, ny, nx]`` with several spectra ``flux[B, L]``, with or without the PSF."""
+    def _fold_image(self, image, flux, stride):
+        """Counts[B, K, ny, nx] of ``image[1, ny, nx]`` with several spectra ``flux[B, L]``; a stride > 1 thins out and skips the PSF."""
         r = self.response
+        rows, columns = self.box.sampled(stride)
+        image, exposure = image[:, rows, columns], r.exposure[:, rows, columns]
         if r.psf_last:
-            seen = image[:, np.newaxis] * self._seen(flux)
-            return self._convolve(seen) if blur else seen
-        seen = self._convolve(image) if blur else image[:, np.newaxis]
-        templates = np.ascontiguousarray(seen * r.exposure, dtype=np.float64)
-        out = self._box_buffer(len(flux))
-        kernels.cpu("fold").fold(templates, flux, r.edisp, r.first, r.last, self._box_start(), out)
-        return out.reshape(len(flux), -1, *self.box.shape)
+            seen = image[:, np.newaxis] * np.einsum("lk,bl,lyx->bkyx", r.edisp, flux, exposure, optimize=True)
+            return self._convolve(seen) if stride == 1 else seen
+        templates = np.ascontiguousarray((self._convolve(image) if stride == 1 else image[:, np.newaxis]) * exposure, dtype=np.float64)
+        ny, nx = image.shape[1:]
+        out = np.zeros((len(flux), r.edisp.shape[1], ny * nx))
+        kernels.cpu("fold").fold(templates, flux, r.edisp, r.first, r.last, np.arange(ny) * nx, out)
+        return out.reshape(len(flux), -1, ny, nx)
 
     def curvature(self, theta, cells, start, slope, steps):
         """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope.

@@ -5,19 +5,11 @@ Everything is compiled for the call and dropped afterwards, so the answer depend
 
 import numpy as np
 
-from gpudl4.core.errors import DatasetError
-
 from .build import _background, _background_template, is_background, make_component, models_of, render
 from .pack import Pack
+from .response import reco_geom
 
 __all__ = ["background", "npred_by_model", "npred_signal"]
-
-
-def _shape(dataset):
-    for name in ("counts", "background", "mask_safe"):
-        if getattr(dataset, name, None) is not None:
-            return getattr(dataset, name).data.shape
-    raise DatasetError(f"dataset '{dataset.name}' has neither counts nor background nor mask_safe: its energy axis is unknown")
 
 
 def npred_by_model(dataset, models=None):
@@ -34,7 +26,7 @@ def npred_by_model(dataset, models=None):
     dict
         Model name -> float64 array[K, ny, nx]; models that cannot reach the dataset are left out.
     """
-    shape = _shape(dataset)
+    shape = reco_geom(dataset).data_shape
     sources = [m for m in models_of(dataset, models) if not is_background(m)]
     pack = Pack(sources)
     out = {}
@@ -47,7 +39,7 @@ def npred_by_model(dataset, models=None):
 
 def npred_signal(dataset, models=None):
     """Predicted counts of all sources together, float64 array[K, ny, nx]."""
-    out = np.zeros(_shape(dataset))
+    out = np.zeros(reco_geom(dataset).data_shape)
     for counts in npred_by_model(dataset, models).values():
         out += counts
     return out

@@ -30,6 +30,15 @@ class Box:
         """Slices of the last two axes of a map array."""
         return slice(self.y0, self.y0 + self.ny), slice(self.x0, self.x0 + self.nx)
 
+    def sampled(self, stride):
+        """Slices, in the box, of the rows and columns whose map index is a multiple of `stride`."""
+        return slice(-self.y0 % stride, None, stride), slice(-self.x0 % stride, None, stride)
+
+    def every(self, stride):
+        """The box in the coarser grid that `sampled` picks."""
+        y0, x0 = -(-self.y0 // stride), -(-self.x0 // stride)
+        return Box(y0, x0, -(-(self.y0 + self.ny) // stride) - y0, -(-(self.x0 + self.nx) // stride) - x0)
+
     def intersection(self, other):
         """Common box, or None."""
         y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)

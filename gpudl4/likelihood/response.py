@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
@@ -40,7 +39,7 @@ class Response:
         Kernel with odd sizes; a single 1 where there is no PSF.
     psf_last : bool
         True if the PSF is in reconstructed energy and acts after the energy dispersion.
-    position : SkyCoord
+    position : `~astropy.coordinates.SkyCoord`
         Where PSF and energy dispersion were taken.
     width : float or None
         Width of the cutout in degrees; None for the whole map.
@@ -54,7 +53,7 @@ class Response:
     last: np.ndarray
     psf: np.ndarray
     psf_last: bool
-    position: SkyCoord
+    position: object
     width: float | None
 
     @property
@@ -84,16 +83,14 @@ def make_response(dataset, model, position=None):
     apply = model.apply_irf
     position = model.position if position is None else position
     geom = exposure_map.geom
-    energy_axis = _reco_geom(dataset).axes["energy"]
+    energy_axis = reco_geom(dataset).axes["energy"]
     energy_axis_true = geom.axes["energy_true"]
 
     psf, psf_last, width = np.ones((1, 1, 1)), False, 0.0
     if dataset.psf is not None:
         psf_last = dataset.psf.energy_name == "energy"
-        kernel = dataset.psf.get_psf_kernel(
-            geom=_reco_geom(dataset) if psf_last else geom, position=position, containment=PSF_CONTAINMENT
-        ).psf_kernel_map
-        width = float(np.max(u.Quantity(kernel.geom.width).to_value("deg")))
+        kernel = dataset.psf.get_psf_kernel(geom=reco_geom(dataset) if psf_last else geom, position=position, containment=PSF_CONTAINMENT)
+        width = float(np.max(kernel.width.to_value("deg")))
         if apply["psf"]:
             psf = np.ascontiguousarray(kernel.data, dtype=np.float64)
     n_planes = energy_axis.nbin if psf_last else energy_axis_true.nbin
@@ -128,7 +125,8 @@ def cutout_box(geom, position, width_deg, odd_npix=True):
     return Box(int(rows.start), int(columns.start), int(rows.stop - rows.start), int(columns.stop - columns.start))
 
 
-def _reco_geom(dataset):
+def reco_geom(dataset):
+    """Geometry in reconstructed energy: that of counts, background or mask_safe, whichever is there."""
     for name in ("counts", "background", "mask_safe"):
         field = getattr(dataset, name, None)
         if field is not None:

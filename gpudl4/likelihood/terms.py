@@ -124,11 +124,20 @@ class DatasetTerm:
         """Buffers for `batch` parameter vectors."""
         shape = (batch, self.shape[0], self.region.size)
         return SimpleNamespace(
-            mu=np.empty(shape), slope=np.empty(shape), value=np.zeros(batch), parts=tuple(c.workspace(batch) for c in self.components)
+            mu=np.empty(shape),
+            slope=np.empty(shape),
+            value=np.zeros(batch),
+            parts=tuple(c.workspace(batch) for c in self.components),
+            at=None,  # thetas and cells that `mu` holds, so that value, gradient and metric at one place predict once
+            predicted=None,
         )
 
     def predict(self, thetas, workspace, cells=None):
         """Fill ``workspace.mu`` with the predicted counts in the active region; returns what the gradient needs later."""
+        at = thetas.tobytes(), None if cells is None else tuple(None if c is None else c.tobytes() for c in cells)
+        if workspace.at == at:
+            return workspace.predicted
+        workspace.at = None
         norm, norm_gradient = self.background.norm(thetas)
         kernels.cpu("background").fill(self.template, norm, self.static, workspace.mu)
         states = []
@@ -136,7 +145,8 @@ class DatasetTerm:
             state = component.begin(thetas, None if cells is None else cells[i])
             component.add(state, workspace.parts[i], self.starts[i], workspace.mu)
             states.append(state)
-        return SimpleNamespace(norm=norm, norm_gradient=norm_gradient, states=states)
+        workspace.at, workspace.predicted = at, SimpleNamespace(norm=norm, norm_gradient=norm_gradient, states=states)
+        return workspace.predicted
 
     def evaluate(self, thetas, workspace, stat, gradient=None, cells=None):
         """Add the statistic to ``stat[B]`` and, if given, the gradient to ``gradient[B, P]``.
@@ -190,7 +200,7 @@ class DatasetTerm:
     def second_order(self, theta, workspace, cells=None, exact=True):
         """What Fisher matrix and Hessian are made of at one theta: predicted counts, norms, Jacobian images.
 
-        ``exact=False`` allows cheaper Jacobian images, good enough to steer a minimiser.
+        ``exact=False`` allows cheaper Jacobian images, good enough to steer a minimiser; each comes with the stride of its pixels.
         """
         predicted = self.predict(theta[np.newaxis], workspace, cells)
         jacobians = [c.jacobian(theta, None if cells is None else cells[i], exact) for i, c in enumerate(self.components)]
@@ -239,27 +249,26 @@ class DatasetTerm:
 
     def _add_products(self, parts, weight, outside, matrix):
         """Add sum weight (d mu/d i)(d mu/d j); ``outside[K]`` is that sum for the background norm beyond the active region."""
-        weighted = []
-        for component, start, jacobian in zip(self.components, self.starts, parts.jacobians, strict=True):
-            pixel = start[:, np.newaxis] + np.arange(component.box.nx)
-            weighted.append(jacobian * weight[:, pixel])
-        for i, first in enumerate(self.components):
+        weighted, jacobians = [], []
+        for component, start, (jacobian, stride) in zip(self.components, self.starts, parts.jacobians, strict=True):
+            jacobians.append(jacobian)
+            weighted.append(jacobian * weight[:, _pixels(component.box, start, stride)])
+        for i, (first, (_, stride)) in enumerate(zip(self.components, parts.jacobians, strict=True)):
             for j in range(i, len(self.components)):
                 second = self.components[j]
-                common = first.box.intersection(second.box)
-                if common is None:
+                common = first.box.every(stride).intersection(second.box.every(stride))
+                if common is None or parts.jacobians[j][1] != stride:
                     continue
-                a = weighted[i][(..., *common.within(first.box))].reshape(len(first.indices), -1)
-                b = parts.jacobians[j][(..., *common.within(second.box))].reshape(len(second.indices), -1)
-                _add_block(matrix, first.indices, second.indices, a @ b.T, symmetric=i != j)
+                a = weighted[i][(..., *common.within(first.box.every(stride)))].reshape(len(first.indices), -1)
+                b = jacobians[j][(..., *common.within(second.box.every(stride)))].reshape(len(second.indices), -1)
+                _add_block(matrix, first.indices, second.indices, stride**2 * (a @ b.T), symmetric=i != j)
         if not len(parts.rows):
             return
         indices = self.background.indices
         own = (self.template.astype(np.float64) ** 2 * weight).sum(axis=1) + outside
         _add_block(matrix, indices, indices, (parts.rows * own) @ parts.rows.T, symmetric=False)
-        for component, start, w in zip(self.components, self.starts, weighted, strict=True):
-            pixel = start[:, np.newaxis] + np.arange(component.box.nx)
-            cross = np.einsum("pkyx,kyx->pk", w, self.template[:, pixel])
+        for component, start, w, (_, stride) in zip(self.components, self.starts, weighted, parts.jacobians, strict=True):
+            cross = stride**2 * np.einsum("pkyx,kyx->pk", w, self.template[:, _pixels(component.box, start, stride)])
             _add_block(matrix, component.indices, indices, cross @ parts.rows.T, symmetric=True)
 
     def local(self, theta, part, workspace):
@@ -295,6 +304,12 @@ class DatasetTerm:
         workspace = self.workspace(1)
         self.predict(theta[np.newaxis], workspace, cells)
         return workspace.mu[0]
+
+
+def _pixels(box, start, stride):
+    """Columns of the active region that hold every `stride`-th row and column of a box, int array[ny, nx]."""
+    rows, columns = box.sampled(stride)
+    return start[rows, np.newaxis] + np.arange(box.nx)[columns]
 
 
 def _add_block(matrix, rows, columns, block, symmetric):

@@ -57,7 +57,7 @@ class MapAxis(AxisConstruction):
         if not isinstance(name, str):
             raise TypeError(f"the name of an axis must be a string, got: {name!r}")
         if isinstance(nodes, u.Quantity) or (len(nodes) and isinstance(nodes[0], (u.Quantity, str))):
-            nodes = u.Quantity(nodes)
+            nodes = nodes if isinstance(nodes, u.Quantity) else u.Quantity([u.Quantity(node) for node in nodes])
             unit, nodes = nodes.unit, nodes.value
         nodes = np.array(nodes, dtype=float, ndmin=1)
         label = f"axis '{name}'"
@@ -122,7 +122,7 @@ class MapAxis(AxisConstruction):
     @property
     def edges(self):
         """Bin edges, a quantity of shape (nbin + 1,)."""
-        return u.Quantity(self._edges, self._unit, copy=False)
+        return u.Quantity(self._edges, self._unit, copy=None)
 
     @property
     def edges_min(self):
@@ -137,17 +137,17 @@ class MapAxis(AxisConstruction):
     @property
     def center(self):
         """Bin centres, a quantity of shape (nbin,)."""
-        return u.Quantity(self._center, self._unit, copy=False)
+        return u.Quantity(self._center, self._unit, copy=None)
 
     @property
     def bin_width(self):
         """Widths of the bins, a quantity of shape (nbin,)."""
-        return u.Quantity(np.diff(self._edges), self._unit, copy=False)
+        return u.Quantity(np.diff(self._edges), self._unit, copy=None)
 
     @property
     def bounds(self):
         """First and last node, a quantity of shape (2,)."""
-        return u.Quantity(self._nodes[[0, -1]], self._unit, copy=False)
+        return u.Quantity(self._nodes[[0, -1]], self._unit, copy=None)
 
     @property
     def iter_by_edges(self):
@@ -251,7 +251,7 @@ class MapAxis(AxisConstruction):
         coord : `~astropy.units.Quantity`
             Coordinates.
         """
-        return u.Quantity(self._pix_to_value(pix), self._unit, copy=False)
+        return u.Quantity(self._pix_to_value(pix), self._unit, copy=None)
 
     def coord_to_idx(self, coord, clip=False):
         """Bin number; bins include their lower edge.

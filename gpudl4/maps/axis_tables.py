@@ -87,7 +87,7 @@ def axes_to_table_hdu(axes, format="gadf", hdu_bands=None):
     format : {"gadf", "fgst-ccube", "fgst-template"}
         Format.
     hdu_bands : str, optional
-        Name of the HDU, "BANDS" by default. The Fermi formats have fixed names.
+        Name of the HDU, "BANDS" by default. The Fermi formats have fixed names; "fgst-template" holds the centres in MeV.
 
     Returns
     -------
@@ -98,6 +98,9 @@ def axes_to_table_hdu(axes, format="gadf", hdu_bands=None):
     name = {"fgst-ccube": "EBOUNDS", "fgst-template": "ENERGIES"}.get(format, hdu_bands or "BANDS")
     shape = axes.shape[::-1]
     columns = [fits.Column("CHANNEL", "K", array=np.arange(int(np.prod(shape))))]
+    if format == "fgst-template":
+        energy = axes[0].center.to_value("MeV")
+        return fits.BinTableHDU.from_columns([fits.Column("Energy", "D", array=energy, unit="MeV")], name=name)
     for idx, axis in enumerate(axes):
         along = [1] * len(axes)
         along[-idx - 1] = -1

@@ -34,7 +34,7 @@ class MapCoord:
     def __init__(self, data, frame=None, match_by_name=True):
         if "lon" not in data or "lat" not in data:
             raise GeometryError(f"coordinates need 'lon' and 'lat', got: {list(data)}")
-        self._data = {name: np.atleast_1d(values) for name, values in data.items()}
+        self._data = {name: np.atleast_1d(u.Quantity(v) if isinstance(v, str) else v) for name, v in data.items()}
         self._frame = frame
         self._match_by_name = match_by_name
 
@@ -187,7 +187,7 @@ class MapCoord:
             return self.copy()
         lon, lat = rotate_lonlat(degrees(self.lon), degrees(self.lat), self.frame or frame, frame)
         if isinstance(self.lon, u.Quantity):
-            lon, lat = u.Quantity(lon, "deg", copy=False), u.Quantity(lat, "deg", copy=False)
+            lon, lat = u.Quantity(lon, "deg", copy=None), u.Quantity(lat, "deg", copy=None)
         return MapCoord(self._data | {"lon": lon, "lat": lat}, frame, self.match_by_name)
 
     def apply_mask(self, mask):

@@ -207,7 +207,7 @@ def map_to_hdulist(map_, hdu=None, hdu_bands=None, sparse=False, format="gadf"):
         raise GeometryError("a sparse map is a table and cannot be the PRIMARY HDU: give another name")
     if format not in ("gadf", "fgst-ccube", "fgst-template"):
         raise GeometryError(f"maps cannot be written in format {format!r}: choose 'gadf', 'fgst-ccube' or 'fgst-template'")
-    if format != "gadf" and map_.geom.axes.names not in (["energy"], ["energy_true"]):
+    if format != "gadf" and map_.geom.axes.names not in (["energy"], ["energy_true"] if format == "fgst-template" else ["energy"]):
         raise GeometryError(f"format {format!r} needs one energy axis, got: {map_.geom.axes.names}")
     header, bands = map_.geom.to_header(), []
     if map_.geom.axes:

@@ -5,7 +5,7 @@ The package `regions` is loaded only when there is a region.
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import SkyCoord
 
 from ..core.errors import GeometryError
 from .coord import MapCoord
@@ -278,7 +278,7 @@ class RegionGeom(Geom):
         width = self.width.value
         if width_min is not None:
             width = np.maximum(width, width_in_degrees(width_min))
-        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist())).to_cube(self.axes)
+        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode="partial").to_cube(self.axes)
 
     def to_binsz_wcs(self, binsz):
         """Geometry evaluated in a projection with another pixel size."""
@@ -327,23 +327,25 @@ class RegionGeom(Geom):
 
 
 def _region_center(region):
-    """Centre of a region; of a compound region, the point with the smallest sum of distances to the centres of its parts."""
+    """Centre of a region; of a polygon, the mean of its vertices; of a union, the geometric median of the centres of its parts."""
     if getattr(region, "center", None) is not None:
         return region.center
-    centers = [_region_center(part) for part in as_regions(region)] if hasattr(region, "region1") else None
-    if centers is None:
-        vertices = region.vertices.cartesian.mean().represent_as("unitspherical")
-        return SkyCoord(vertices.lon, vertices.lat, frame=region.vertices.frame.name)
-    points = np.array([center.icrs.cartesian.xyz.value for center in centers])
+    if hasattr(region, "vertices"):
+        return _direction(region.vertices.cartesian.xyz.value.mean(axis=1), region.vertices.frame.name)
+    points = np.array([_region_center(part).icrs.cartesian.xyz.value for part in as_regions(region)])
     point = points.mean(axis=0)
-    for _ in range(200):  # Weiszfeld's iteration for the geometric median
+    for _ in range(200):  # Weiszfeld's iteration for the point with the smallest sum of distances
         distance = np.maximum(np.linalg.norm(points - point, axis=1), 1e-12)
-        moved = (points / distance[:, None]).sum(axis=0) / (1 / distance).sum()
+        moved = (points / distance[:, np.newaxis]).sum(axis=0) / (1 / distance).sum()
         if np.linalg.norm(moved - point) < 1e-12:
             break
         point = moved
+    return _direction(point, "icrs")
+
+
+def _direction(point, frame):
     lon, lat = np.arctan2(point[1], point[0]), np.arctan2(point[2], np.hypot(point[0], point[1]))
-    return SkyCoord(Angle(lon, "rad").wrap_at("360d"), Angle(lat, "rad"), frame="icrs")
+    return SkyCoord(lon % (2 * np.pi), lat, unit="rad", frame=frame)
 
 
 def _tangential_wcs(region, binsz):

@@ -314,7 +314,7 @@ class WcsGeom(WcsDerived):
             Longitude, latitude and axis coordinates.
         """
         lon, lat = self.pix_to_lonlat(pix[0], pix[1])
-        return (u.Quantity(lon, "deg", copy=False), u.Quantity(lat, "deg", copy=False), *self.axes.pix_to_coord(pix[2:]))
+        return (u.Quantity(lon, "deg", copy=None), u.Quantity(lat, "deg", copy=None), *self.axes.pix_to_coord(pix[2:]))
 
     def pix_to_idx(self, pix, clip=False):
         """Pixel numbers of pixel coordinates, rounded; outside the map -1, or the nearest pixel if `clip`."""
@@ -358,7 +358,7 @@ class WcsGeom(WcsDerived):
         vectors = self._pix_vectors(idx, mode, axis_name)
         lon, lat = self.pix_to_lonlat(vectors[0], vectors[1][:, np.newaxis], frame=frame)
         lead = (1,) * len(self.axes)
-        data = {name: u.Quantity(v.reshape(lead + v.shape), "deg", copy=False) for name, v in (("lon", lon), ("lat", lat))}
+        data = {name: u.Quantity(v.reshape(lead + v.shape), "deg", copy=None) for name, v in (("lon", lon), ("lat", lat))}
         for (shape, axis), vector in zip(self.axes.iter_with_reshape, vectors[2:], strict=True):
             data[axis.name] = axis.pix_to_coord(vector).reshape(shape)
         coords = MapCoord(data, frame=frame or self.frame)
@@ -387,7 +387,7 @@ class WcsGeom(WcsDerived):
         It is computed at every call: keep the result when it is needed again.
         """
         corners = self.pix_to_lonlat(np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis])
-        return u.Quantity(pixel_solid_angle(*corners).reshape(self.data_shape_image), "sr", copy=False)
+        return u.Quantity(pixel_solid_angle(*corners).reshape(self.data_shape_image), "sr", copy=None)
 
     def bin_volume(self):
         """Solid angle times the widths of all bins, a quantity of the shape of the data (or broadcasting to it)."""

@@ -5,9 +5,9 @@ from .base import Model, ModelBase
 from .collection import DatasetModels, Models
 from .covariance import Covariance
 from .naming import make_name
-from .parameter import Parameter, PriorParameter
+from .parameter import Parameter
 from .parameters import Parameters, PriorParameters
-from .prior import GaussianPrior, Prior, UniformPrior
+from .prior import GaussianPrior, Prior, PriorParameter, UniformPrior
 from .registries import MODEL_REGISTRY, PRIOR_REGISTRY, SPATIAL_MODEL_REGISTRY, SPECTRAL_MODEL_REGISTRY, TEMPORAL_MODEL_REGISTRY
 from .sky import SkyModel
 from .spatial import GaussianSpatialModel, PointSpatialModel, SpatialModel

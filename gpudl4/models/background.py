@@ -1,9 +1,9 @@
 """Correction of the instrumental background of one dataset: a norm that may depend on energy."""
 
 from ..core.errors import ModelError, UnitMismatchError
+from .composite import CompositeModel, check_keys, part_from_dict
 from .naming import make_name
 from .registries import MODEL_REGISTRY, SPATIAL_MODEL_REGISTRY, SPECTRAL_MODEL_REGISTRY
-from .sky import CompositeModel, check_keys, part_from_dict
 from .spectral import PowerLawNormSpectralModel
 
 __all__ = ["FoVBackgroundModel"]

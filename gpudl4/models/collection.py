@@ -8,10 +8,10 @@ import numpy as np
 
 from ..core.errors import ModelError
 from .background import FoVBackgroundModel
+from .composite import CompositeModel
 from .covariance import HasCovariance
 from .parameters import Parameters, html_table, link_labels, parameters_table
 from .registries import MODEL_REGISTRY
-from .sky import CompositeModel
 
 __all__ = ["DatasetModels", "Models"]
 

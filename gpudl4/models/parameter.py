@@ -14,8 +14,9 @@ import astropy.units as u
 import numpy as np
 
 from ..core.errors import ModelError, UnitMismatchError
+from .units import parse_number, parse_quantity, plain_number
 
-__all__ = ["Parameter", "PriorParameter"]
+__all__ = ["Parameter"]
 
 SCALE_METHODS = ("scale10", "factor1", None)
 
@@ -32,41 +33,6 @@ def _checked(value, allowed, what):
         names = ", ".join(repr(name) for name in allowed)
         raise ModelError(f"unknown {what} {value!r}: choose one of {names}")
     return value
-
-
-def _number(value, unit, what):
-    """Float in `unit` from a number, a quantity or text such as "1 TeV"; None and masked entries of a table are NaN."""
-    if value is None or value is np.ma.masked:
-        return np.nan
-    if isinstance(value, str):
-        value = _plain(value)
-    if isinstance(value, (u.Quantity, str)):
-        quantity = _quantity(value, what)
-        if not quantity.unit.is_equivalent(unit):
-            raise UnitMismatchError(f"{what} has unit '{quantity.unit}', which does not convert to '{unit}'")
-        return float(quantity.to_value(unit))
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error
-
-
-def _plain(text):
-    """Float from text without a unit (YAML reads 1e-12 as text); other text as it is."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _quantity(value, what):
-    try:
-        quantity = u.Quantity(value)
-        if quantity.shape != ():
-            raise ModelError(f"{what} must be a single number, got an array of shape {quantity.shape}")
-        return quantity
-    except TypeError as error:
-        raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error
 
 
 class Parameter:
@@ -140,13 +106,13 @@ class Parameter:
         self._scale_transform = _checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
         self.interp = interp
         if isinstance(value, str):
-            value = _plain(value)
+            value = plain_number(value)
         if isinstance(value, (u.Quantity, str)):
-            quantity = _quantity(value, f"value of parameter '{name}'")
+            quantity = parse_quantity(value, f"value of parameter '{name}'")
             self._value, self._unit = float(quantity.value), quantity.unit
         else:
             self._unit = u.Unit(unit)
-            self._value = _number(value, self._unit, f"value of parameter '{name}'")
+            self._value = parse_number(value, self._unit, f"value of parameter '{name}'")
         self.frozen = frozen
         self.error = error
         self.min = min
@@ -196,7 +162,7 @@ class Parameter:
 
     @value.setter
     def value(self, value):
-        self._value = _number(value, self._unit, f"value of parameter '{self._name}'")
+        self._value = parse_number(value, self._unit, f"value of parameter '{self._name}'")
 
     @property
     def unit(self):
@@ -220,7 +186,7 @@ class Parameter:
 
     @quantity.setter
     def quantity(self, value):
-        quantity = _quantity(value, f"value of parameter '{self._name}'")
+        quantity = parse_quantity(value, f"value of parameter '{self._name}'")
         if not quantity.unit.is_equivalent(self._unit):
             given = f"'{quantity.unit}'" if str(quantity.unit) else "none"
             raise UnitMismatchError(
@@ -239,7 +205,7 @@ class Parameter:
 
     @error.setter
     def error(self, value):
-        self._error = _number(value, self._unit, f"error of parameter '{self._name}'")
+        self._error = parse_number(value, self._unit, f"error of parameter '{self._name}'")
 
     @property
     def min(self):
@@ -248,7 +214,7 @@ class Parameter:
 
     @min.setter
     def min(self, value):
-        self._min = _number(value, self._unit, f"min of parameter '{self._name}'")
+        self._min = parse_number(value, self._unit, f"min of parameter '{self._name}'")
 
     @property
     def max(self):
@@ -257,7 +223,7 @@ class Parameter:
 
     @max.setter
     def max(self, value):
-        self._max = _number(value, self._unit, f"max of parameter '{self._name}'")
+        self._max = parse_number(value, self._unit, f"max of parameter '{self._name}'")
 
     @property
     def frozen(self):
@@ -476,44 +442,3 @@ class Parameter:
             f"{type(self).__name__}(name={self._name!r}, value={self._value!r}, unit='{self._unit}', error={self._error!r}, "
             f"min={self.min!r}, max={self.max!r}, frozen={self._frozen!r})"
         )
-
-
-class PriorParameter(Parameter):
-    """Parameter of a prior, e.g. the mean of a Gaussian. It is never fitted and carries no prior of its own.
-
-    Parameters
-    ----------
-    name, value, unit, scale, min, max, error, scale_method, scale_transform
-        As for `Parameter`.
-    """
-
-    def __init__(
-        self,
-        name,
-        value,
-        unit="",
-        scale=1,
-        min=np.nan,
-        max=np.nan,
-        error=0,
-        scale_method="scale10",
-        scale_transform="lin",
-    ):
-        super().__init__(
-            name,
-            value,
-            unit=unit,
-            scale=scale,
-            min=min,
-            max=max,
-            error=error,
-            frozen=True,
-            scale_method=scale_method,
-            scale_transform=scale_transform,
-        )
-        self._type = "prior"
-
-    def to_dict(self):
-        """Dict as models files hold it."""
-        data = super().to_dict()
-        return {key: data[key] for key in ("name", "value", "unit", "error", "min", "max")}

@@ -9,11 +9,52 @@ import numpy as np
 
 from ..core.errors import ModelError
 from .base import ModelBase
-from .parameter import PriorParameter
+from .parameter import Parameter
 from .parameters import PriorParameters, parameter_from_dict
 from .registries import PRIOR_REGISTRY
 
-__all__ = ["GaussianPrior", "Prior", "UniformPrior"]
+__all__ = ["GaussianPrior", "Prior", "PriorParameter", "UniformPrior"]
+
+
+class PriorParameter(Parameter):
+    """Parameter of a prior, e.g. the mean of a Gaussian. It is never fitted and carries no prior of its own.
+
+    Parameters
+    ----------
+    name, value, unit, scale, min, max, error, scale_method, scale_transform
+        As for `Parameter`.
+    """
+
+    def __init__(
+        self,
+        name,
+        value,
+        unit="",
+        scale=1,
+        min=np.nan,
+        max=np.nan,
+        error=0,
+        scale_method="scale10",
+        scale_transform="lin",
+    ):
+        super().__init__(
+            name,
+            value,
+            unit=unit,
+            scale=scale,
+            min=min,
+            max=max,
+            error=error,
+            frozen=True,
+            scale_method=scale_method,
+            scale_transform=scale_transform,
+        )
+        self._type = "prior"
+
+    def to_dict(self):
+        """Dict as models files hold it."""
+        data = super().to_dict()
+        return {key: data[key] for key in ("name", "value", "unit", "error", "min", "max")}
 
 
 class Prior(ModelBase):

@@ -1,4 +1,4 @@
-"""From the units people write to the engine's: TeV, cm-2 s-1, cm-2 s-1 TeV-1, rad.
+"""From the numbers and units people write to the engine's: TeV, cm-2 s-1, cm-2 s-1 TeV-1, rad.
 
 A bound model works in these units; only the factors it needs are kept, one per parameter.
 """
@@ -8,10 +8,10 @@ import functools
 import astropy.units as u
 import numpy as np
 
-from ..core.errors import UnitMismatchError
+from ..core.errors import ModelError, UnitMismatchError
 from ..core.units import ENERGY, conversion_factor
 
-__all__ = ["as_tev", "engine_factor", "engine_unit"]
+__all__ = ["as_tev", "dimensionless", "engine_factor", "engine_unit", "parse_number", "parse_quantity", "plain_number"]
 
 _ENGINE_UNITS = ("", "TeV", "TeV-1", "cm-2 s-1 TeV-1", "cm-2 s-1", "TeV cm-2 s-1", "rad", "sr-1", "s")
 
@@ -70,3 +70,45 @@ def dimensionless(value):
             raise UnitMismatchError(f"a number without unit was wanted, got '{value.unit}': check the units of the model's parameters")
         return value.to_value("")
     return value
+
+
+def parse_number(value, unit, what):
+    """Float in `unit` from a number, a quantity or text such as "1 TeV"; None and masked entries of a table are NaN."""
+    if value is None or value is np.ma.masked:
+        return np.nan
+    if isinstance(value, str):
+        value = plain_number(value)
+    if isinstance(value, (u.Quantity, str)):
+        quantity = parse_quantity(value, what)
+        if not quantity.unit.is_equivalent(unit):
+            raise UnitMismatchError(f"{what} has unit '{quantity.unit}', which does not convert to '{unit}'")
+        return float(quantity.to_value(unit))
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error
+
+
+def plain_number(text):
+    """Float from text without a unit (YAML reads 1e-12 as text); other text as it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def parse_quantity(value, what):
+    """Scalar quantity from a quantity, number or text.
+
+    Raises
+    ------
+    ModelError
+        If there is no number in it, or more than one; `what` says in the message what it should have been.
+    """
+    try:
+        quantity = u.Quantity(value)
+        if quantity.shape != ():
+            raise ModelError(f"{what} must be a single number, got an array of shape {quantity.shape}")
+        return quantity
+    except TypeError as error:
+        raise ModelError(f"{what} must be a number, a quantity or text like '1 TeV', got {value!r}") from error

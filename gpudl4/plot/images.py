@@ -9,7 +9,9 @@ from ..core.errors import DatasetError
 from ..maps import Map
 
 __all__ = [
+    "bins_in_mask",
     "cash_significance",
+    "check_counts",
     "correlation_radius",
     "display_energy",
     "mask_image",
@@ -21,6 +23,12 @@ __all__ = [
 DISK_COUNTS = 10.0
 SMALLEST_DISK = 0.1  # deg
 LARGEST_DISK = 0.1  # of the width of the map
+
+
+def check_counts(dataset):
+    """Raise a `DatasetError` if the dataset has no counts."""
+    if dataset.counts is None:
+        raise DatasetError(f"dataset {dataset.name!r} has no counts to plot")
 
 
 def display_energy(energy):
@@ -51,6 +59,12 @@ def masked_cube(map_, mask=None):
     if mask is None:
         return values
     return np.where(to_host(mask.data), values, 0.0)
+
+
+def bins_in_mask(dataset):
+    """Energy bins with at least one pixel inside the mask; bool, shape (energy,)."""
+    inside = masked_cube(dataset.mask) > 0 if dataset.mask is not None else np.ones(dataset.counts.geom.data_shape, dtype=bool)
+    return inside.any(axis=(-2, -1)).reshape(-1)
 
 
 def mask_image(dataset):
@@ -129,8 +143,7 @@ def residual_significance(dataset, radius=None, npred=None):
     DatasetError
         If the dataset has no counts.
     """
-    if dataset.counts is None:
-        raise DatasetError(f"dataset {dataset.name!r} has no counts; residuals need them")
+    check_counts(dataset)
     npred = dataset.npred() if npred is None else npred
     pixels = correlation_radius(dataset, radius) / _pixel_scale(dataset.counts.geom)
     inside = mask_image(dataset)

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from .images import display_energy
-from .style import SOURCE_COLORS, figure_style
+from .style import SOURCE_COLORS, figure_style, plain_numbers
 
 __all__ = ["plot_containment_radius", "plot_edisp_kernel"]
 
@@ -43,6 +43,8 @@ def plot_containment_radius(psf, ax=None, fraction=(0.68, 0.95), position=None):
         ax.set_xlabel(f"{'True energy' if name == 'energy_true' else 'Energy'} [{energy.unit}]")
         ax.set_ylabel("Containment radius [deg]")
         ax.set_title("Point spread function")
+        plain_numbers(ax.xaxis)
+        plain_numbers(ax.yaxis)
         ax.legend()
     return ax
 
@@ -72,6 +74,8 @@ def plot_edisp_kernel(edisp_kernel, ax=None):
         ax.set_yscale("log")
         ax.set_xlim(true.edges[0].value, true.edges[-1].value)
         ax.set_ylim(reco.edges[0].value, reco.edges[-1].value)
+        plain_numbers(ax.xaxis)
+        plain_numbers(ax.yaxis)
         ax.set_xlabel(f"True energy [{true.unit}]")
         ax.set_ylabel(f"Energy [{reco.unit}]")
         ax.figure.colorbar(mesh, cax=ax.inset_axes([1.02, 0, 0.045, 1]), label="Probability per bin")

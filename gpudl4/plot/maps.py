@@ -12,7 +12,7 @@ from astropy.visualization.wcsaxes import WCSAxes
 from ..core.backend import to_host
 from ..core.errors import GeometryError
 from .images import display_energy
-from .style import TOTAL_COLOR, figure_style
+from .style import TOTAL_COLOR, figure_style, plain_numbers
 
 __all__ = ["plot_map", "plot_map_grid", "plot_map_mask", "plot_region_map"]
 
@@ -238,7 +238,9 @@ def plot_region_map(map_, ax=None, axis_name=None, **kwargs):
         ax = plt.figure(figsize=(6.4, 4.4)).add_subplot() if ax is None else ax
         style = {"fmt": "o", "markersize": 4, "color": TOTAL_COLOR, "elinewidth": 1, **kwargs}
         ax.errorbar(centers, values, xerr=[centers - edges[:-1], edges[1:] - centers], **style)
-        ax.set_xscale("log" if axis.interp == "log" else "linear")
+        if axis.interp == "log":
+            ax.set_xscale("log")
+            plain_numbers(ax.xaxis)
         if (values > 0).any():
             ax.set_yscale("log", nonpositive="clip")
         ax.set_xlabel(f"{axis_name.replace('_', ' ').capitalize()} [{unit}]")

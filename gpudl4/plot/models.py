@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.errors import ModelError
 from ..models import SkyModel
-from .style import figure_style, outlined, source_colors
+from .style import figure_style, outlined, plain_numbers, source_colors
 
 __all__ = ["plot_source_positions", "plot_source_spectra", "plot_spectral_model"]
 
@@ -129,6 +129,7 @@ def plot_spectral_model(
             ax.fill_between(energy.value, *band, color=line.get_color(), alpha=0.25, linewidth=0)
         ax.set_xscale("log")
         ax.set_yscale("log")
+        plain_numbers(ax.xaxis)
         ax.set_xlabel("Energy [TeV]")
         quantity = {0: "dN/dE", 1: "E dN/dE"}.get(power, f"E$^{{{power}}}$ dN/dE")
         ax.set_ylabel(f"{quantity} [{unit.to_string('unicode')}]")

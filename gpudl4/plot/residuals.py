@@ -13,9 +13,9 @@ from ..core.backend import to_host
 from ..core.errors import DatasetError
 from ..maps import Map
 from ..stats import CashCountsStatistic
-from .images import display_energy, mask_image, masked_cube, summed_image
+from .images import check_counts, display_energy, mask_image, masked_cube, summed_image
 from .maps import plot_map
-from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style
+from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style, plain_numbers
 
 __all__ = ["plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"]
 
@@ -33,11 +33,6 @@ def _scale(model, method):
 def _divided(difference, model, method):
     scale = _scale(model, method)
     return np.divide(difference, scale, out=np.full_like(model, np.nan), where=scale > 0)
-
-
-def _check_counts(dataset):
-    if dataset.counts is None:
-        raise DatasetError(f"dataset {dataset.name!r} has no counts; residuals need them")
 
 
 def plot_residuals_spatial(dataset, ax=None, method="diff", smooth_kernel="gauss", smooth_radius="0.1 deg", **kwargs):
@@ -68,7 +63,7 @@ def plot_residuals_spatial(dataset, ax=None, method="diff", smooth_kernel="gauss
     DatasetError
         If the dataset has no counts, or the method or the kernel is unknown.
     """
-    _check_counts(dataset)
+    check_counts(dataset)
     if smooth_kernel not in SMOOTHING:
         raise DatasetError(f"unknown smooth_kernel {smooth_kernel!r}; known: {', '.join(SMOOTHING)}")
     geom = dataset.counts.geom.to_image()
@@ -126,7 +121,7 @@ def plot_residuals_spectral(dataset, ax=None, method="diff", region=None, kwargs
     DatasetError
         If the dataset has no counts or the method is unknown.
     """
-    _check_counts(dataset)
+    check_counts(dataset)
     geom = dataset.counts.geom
     edges = display_energy(geom.axes["energy"].edges)
     inside = _region_image(geom, region)
@@ -145,6 +140,7 @@ def plot_residuals_spectral(dataset, ax=None, method="diff", region=None, kwargs
         ax.errorbar(x, y, yerr=y_error, xerr=[x - low, high - x], **style)
         ax.set_xscale("log")
         ax.set_xlim(low[0], high[-1])
+        plain_numbers(ax.xaxis)
         ax.set_xlabel(f"Energy [{edges.unit}]")
         ax.set_ylabel(f"Residual, {LABELS[method]}")
         limit = np.nanmax(np.abs(y) + y_error, initial=0.0) * 1.15 or 1.0
@@ -171,7 +167,7 @@ def plot_residuals(dataset, ax_spatial=None, ax_spectral=None, kwargs_spatial=No
     ax_spatial, ax_spectral
         The axes.
     """
-    _check_counts(dataset)
+    check_counts(dataset)
     kwargs_spectral = kwargs_spectral or {}
     wcs = dataset.counts.geom.to_image().wcs
     with figure_style():

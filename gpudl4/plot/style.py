@@ -8,7 +8,7 @@ import contextlib
 import matplotlib.pyplot as plt
 from matplotlib import patheffects, ticker
 
-__all__ = ["COUNTS_CMAP", "SIGNIFICANCE_CMAP", "SIGNIFICANCE_RANGE", "figure_style", "logarithmic", "outlined", "save", "source_colors"]
+__all__ = ["COUNTS_CMAP", "SIGNIFICANCE_CMAP", "SIGNIFICANCE_RANGE", "figure_style", "outlined", "plain_numbers", "save", "source_colors"]
 
 SOURCE_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BACKGROUND_COLOR = "#B9B9B9"
@@ -55,15 +55,14 @@ def source_colors(names):
     return {name: SOURCE_COLORS[index % len(SOURCE_COLORS)] for index, name in enumerate(names)}
 
 
-def logarithmic(axis):
-    """Make an axis logarithmic, with plain numbers along it: 0.1, 1, 10, and also 2 and 5 where it spans less than two decades.
+def plain_numbers(axis):
+    """Write plain numbers along a logarithmic axis: 0.1, 1, 10, and also 2 and 5 where it spans less than two decades.
 
     Parameters
     ----------
     axis : `matplotlib.axis.Axis`
-        ``ax.xaxis`` or ``ax.yaxis``, with its limits set.
+        ``ax.xaxis`` or ``ax.yaxis``, logarithmic and with its limits set.
     """
-    axis._set_axes_scale("log")
     low, high = sorted(axis.get_view_interval())
     short = high < 100 * low
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if short else (1,), numticks=20))

@@ -268,7 +268,7 @@ def test_all_false_mask_is_legal(dataset):
     assert "Number of fit bins              : 0" in str(dataset)
 
 
-@pytest.mark.filterwarnings("ignore:model 'point' lies outside")
+@pytest.mark.filterwarnings("ignore:model 'point' lies outside", "ignore:PSFMap has no values")
 def test_models_outside_of_the_map_predict_nothing():
     dataset, empty = make_dataset(), make_dataset(models=None)
     dataset.models = dataset.models["point"]
@@ -371,6 +371,12 @@ def test_info_dict_of_little():
     assert info["counts"] > 0
     for name in ("excess", "background", "npred", "npred_signal", "stat_sum", "exposure_min", "livetime", "ontime"):
         assert np.isnan(info[name]), name
+
+
+def test_info_dict_with_nan_counts(dataset):
+    dataset.counts.data[0, 0, 0] = np.nan
+    assert dataset.info_dict()["counts"] > 0
+    assert np.isnan(dataset.info_dict(in_safe_data_range=False)["counts"])
 
 
 def test_text(dataset):

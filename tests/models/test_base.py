@@ -105,7 +105,7 @@ def test_from_dict_uses_defaults_and_checks():
         read({"name": "index", "value": 1}, {"name": "index", "value": 1})
     with pytest.raises(ModelError, match="has the value nan: a finite number was wanted"):
         read({"name": "index", "value": np.nan})
-    with pytest.raises(ModelError, match="min 3.0 above max 2.0"):
+    with pytest.raises(ModelError, match=r"min 3.0 above max 2.0"):
         read({"name": "index", "value": 1, "min": 3, "max": 2})
     with pytest.raises(ModelError, match="'furlong per fortnight' did not parse"):
         read({"name": "reference", "value": 1, "unit": "furlong per fortnight"})
@@ -119,7 +119,7 @@ def test_create_by_tag_and_registries():
     assert isinstance(Model.create("point", "spatial"), PointSpatialModel)
     assert isinstance(Model.create("sky-model", spectral_model=PowerLawSpectralModel()), SkyModel)
     assert Model.from_dict(PowerLawSpectralModel(index=3).to_dict()).index.value == 3
-    with pytest.raises(ModelError, match="unknown spectral model 'nope'; known: .*PowerLawSpectralModel"):
+    with pytest.raises(ModelError, match=r"unknown spectral model 'nope'; known: .*PowerLawSpectralModel"):
         Model.create("nope", "spectral")
     with pytest.raises(ModelError, match="unknown model_type 'spectrall'"):
         Model.create("pl", "spectrall")

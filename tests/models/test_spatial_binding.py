@@ -110,7 +110,9 @@ GAUSSIANS = [
 
 
 @pytest.mark.parametrize(("sigma", "e", "phi", "factor"), GAUSSIANS)
-@pytest.mark.parametrize(("frame", "proj", "model_frame"), [("icrs", "TAN", "galactic"), ("galactic", "CAR", "icrs"), ("icrs", "CAR", "icrs")])
+@pytest.mark.parametrize(
+    ("frame", "proj", "model_frame"), [("icrs", "TAN", "galactic"), ("galactic", "CAR", "icrs"), ("icrs", "CAR", "icrs")]
+)
 def test_gauss(sigma, e, phi, factor, frame, proj, model_frame):
     geom = make_geom(frame, proj)
     model = GaussianSpatialModel.from_position(offset_position(model_frame), sigma=sigma * u.deg, e=e, phi=phi * u.deg)
@@ -248,7 +250,7 @@ def test_users_model_with_its_own_integration():
     geom = make_geom()
     values = DiskLikeSpatialModel().parameters.value[np.newaxis]
     np.testing.assert_allclose(Rounded().bind_image(geom).image(values), 2 * DiskLikeSpatialModel().bind_image(geom).image(values))
-    arguments = dict(lon_0="83.6 deg", lat_0="22 deg", sigma="0.1 deg")
+    arguments = {"lon_0": "83.6 deg", "lat_0": "22 deg", "sigma": "0.1 deg"}
     values = GaussianSpatialModel(**arguments).parameters.value[np.newaxis]
     bound = OwnGauss(**arguments).bind_image(geom)
     np.testing.assert_allclose(bound.image(values), 3 * GaussianSpatialModel(**arguments).bind_image(geom).image(values), rtol=1e-9)

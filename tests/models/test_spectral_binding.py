@@ -66,9 +66,7 @@ def test_evaluate(model):
     energy = np.geomspace(0.06, 90, 7)
     bound = model.bind_evaluate(energy)
     values = values_of(model)
-    np.testing.assert_allclose(
-        bound.value(values[:1])[0], u.Quantity(model(energy * u.TeV)).to_value(model._flux_unit), rtol=1e-12
-    )
+    np.testing.assert_allclose(bound.value(values[:1])[0], u.Quantity(model(energy * u.TeV)).to_value(model._flux_unit), rtol=1e-12)
     assert_derivatives(bound, values)
 
 
@@ -78,9 +76,7 @@ def test_integral(model, quadrature):
     bound = model.bind_integral(EDGES[:-1], EDGES[1:], quadrature=quadrature)
     values = values_of(model)
     if quadrature == "gammapy":
-        np.testing.assert_allclose(
-            bound.value(values[:1])[0], model.integral(EDGES[:-1] * u.TeV, EDGES[1:] * u.TeV).value, rtol=1e-12
-        )
+        np.testing.assert_allclose(bound.value(values[:1])[0], model.integral(EDGES[:-1] * u.TeV, EDGES[1:] * u.TeV).value, rtol=1e-12)
     assert_derivatives(bound, values)
 
 
@@ -198,7 +194,7 @@ class BumpSpectralModel(SpectralModel):
 
     def evaluate(self, energy, amplitude, index, height, energy_0):
         x = (energy / energy_0).to_value("")
-        return amplitude * x ** (-index.value) * (1 + height * np.exp(-np.log(x) ** 2))
+        return amplitude * x ** (-index.value) * (1 + height * np.exp(-(np.log(x) ** 2)))
 
 
 def test_users_model_with_evaluate_only():

@@ -23,8 +23,8 @@ def write(datasets, models, folder):
 @pytest.mark.parametrize("name", ["cta-extended", "hawc", "fermi-gc", "fermi-crab"])
 @pytest.mark.parametrize(("writer", "reader"), [("gpudl4", "gammapy"), ("gammapy", "gpudl4")])
 def test_statistic_survives(name, writer, reader, tmp_path):
-    datasets, models = fresh(writer, name)
     with gammapy_radii():
+        datasets, models = fresh(writer, name)
         expected = datasets.stat_sum()
         files = write(datasets, models, tmp_path)
         found = library(reader).Datasets.read(files[0], filename_models=files[1])

@@ -53,7 +53,7 @@ def test_from_both_sides_of_a_kink(name):
     likelihood = likelihood_of(name)
     theta, moves = to_corner(likelihood, likelihood.theta0)
     weights = np.array([-25 / 12, 4, -3, 4 / 3, -1 / 4])  # one-sided difference of fourth order
-    step = 0.02
+    step = 0.005  # pixels
     slopes = {}
     for along in (0, 1):
         for sign in (1, -1):

@@ -5,8 +5,8 @@ import pytest
 
 from gpudl4 import plot
 from gpudl4.core.errors import DatasetError
-from gpudl4.plot.datasets import MAX_SOURCES, _components
 from gpudl4.plot.images import residual_significance
+from gpudl4.plot.spectra import MAX_SOURCES, _components
 from tests.factory import make_dataset
 
 
