@@ -20,6 +20,7 @@ import math
 import numba as nb
 
 LOWEST_EXPONENT = -745.0  # exp() is 0 below
+SERIES_BELOW = 0.3  # square of the angle below which seven terms of a series are exact to rounding
 N_PARAMETERS = 5
 
 
@@ -45,23 +46,40 @@ def _norm(sigma):
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _elongated(x, y, z, centre, sigma, q, sin_phi, cos_phi):
-    """Exponent of an elongated Gaussian at one direction, with what its derivatives need: D, u, v, a, sigma_eff, c, s, rho^2."""
+def _one_minus_cos_of_square(x):
+    """1 - cos(sqrt(x)); a series without root and sine where it has all digits."""
+    if x < SERIES_BELOW:
+        return 0.5 * x * (1 - x / 12 * (1 - x / 30 * (1 - x / 56 * (1 - x / 90 * (1 - x / 132 * (1 - x / 182))))))
+    return _one_minus_cos(math.sqrt(x))
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _angle_times_sine(x):
+    """sqrt(x) sin(sqrt(x)); a series where it has all digits."""
+    if x < SERIES_BELOW:
+        return x * (1 - x / 6 * (1 - x / 20 * (1 - x / 42 * (1 - x / 72 * (1 - x / 110 * (1 - x / 156))))))
+    root = math.sqrt(x)
+    return root * math.sin(root)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _elongated(x, y, z, centre, minor2, e2, sin_phi, cos_phi):
+    """What an elongated Gaussian needs at one direction.
+
+    Returns D, u, v, the components w and t along and across the major axis, rho^2 = u^2 + v^2, rho^2 - e^2 w^2, and sigma_eff^2, which is
+    ``minor2 * rho^2 / (rho^2 - e^2 w^2)`` with minor2 = sigma^2 (1 - e^2).
+    """
     x0, y0, z0, ex, ey, nx, ny, nz = centre
     dx, dy, dz = x - x0, y - y0, z - z0
     d = 0.5 * (dx * dx + dy * dy + dz * dz)
     u = dx * ex + dy * ey
     v = dx * nx + dy * ny + dz * nz
+    w, t = cos_phi * v + sin_phi * u, cos_phi * u - sin_phi * v
     rho2 = u * u + v * v
-    if rho2 < 1e-40:
-        c, s = 1.0, 0.0
-    else:
-        rho = math.sqrt(rho2)
-        c = (cos_phi * v + sin_phi * u) / rho
-        s = (sin_phi * v - cos_phi * u) / rho
-    sigma_eff = sigma * math.sqrt(q / (1.0 - (1.0 - q) * c * c))
-    a = _one_minus_cos(sigma_eff)
-    return d, u, v, a, sigma_eff, c, s, rho2
+    if rho2 < 1e-40:  # the centre, where D = 0 and the direction does not matter
+        rho2 = 1.0
+    below = rho2 - e2 * w * w
+    return d, u, v, w, t, rho2, below, minor2 * rho2 / below
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -98,14 +116,17 @@ def gauss_image(vectors, weight, parameters, image):
                         total += math.exp(exponent)
                 image[b, p] = norm * weight[p] * total
         else:
-            q = 1.0 - e * e
+            e2 = e * e
+            minor2 = sigma * sigma * (1.0 - e2)
             sin_phi, cos_phi = math.sin(phi), math.cos(phi)
-            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(q))
+            norm = 1.0 / (2.0 * math.pi * sigma * math.sqrt(minor2))
             for p in range(vectors.shape[0]):
                 total = 0.0
                 for i in range(n_sub):
-                    g = _elongated(vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma, q, sin_phi, cos_phi)
-                    total += math.exp(-0.5 * g[0] / g[3])
+                    g = _elongated(vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, minor2, e2, sin_phi, cos_phi)
+                    exponent = -0.5 * g[0] / _one_minus_cos_of_square(g[7])
+                    if exponent > LOWEST_EXPONENT:
+                        total += math.exp(exponent)
                 image[b, p] = norm * weight[p] * total
 
 
@@ -128,34 +149,31 @@ def _circular_sums(vectors, p, centre, factor):
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _elongated_sums(vectors, p, centre, sigma, q, sin_phi, cos_phi, sin_lat, cos_lat):
+def _elongated_sums(vectors, p, centre, sigma, e, sin_phi, cos_phi, sin_lat, cos_lat):
     """Sums over the subpixels of a pixel of the derivatives, without the norm."""
-    e2 = 1.0 - q
-    e = math.sqrt(e2)
+    e2 = e * e
+    q = 1.0 - e2
     g0 = g1 = g2 = g3 = g4 = 0.0
     for i in range(vectors.shape[1]):
-        d, u, v, a, sigma_eff, c, s, rho2 = _elongated(
-            vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma, q, sin_phi, cos_phi
+        d, u, v, w, t, rho2, below, sigma2 = _elongated(
+            vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma * sigma * q, e2, sin_phi, cos_phi
         )
-        exponent = -0.5 * d / a
+        a = _one_minus_cos_of_square(sigma2)
+        half = 0.5 / a
+        exponent = -d * half
         if exponent < LOWEST_EXPONENT:
             continue
         f = math.exp(exponent)
-        # d(exponent) / d ln(sigma_eff)
-        stretch = 0.5 * d / (a * a) * math.sin(sigma_eff) * sigma_eff
-        below = 1.0 - e2 * c * c
-        turn = stretch * e2 * c * s / below  # d(exponent) / d(position angle of the direction); minus that for phi
-        if rho2 < 1e-40:
-            angle_lon = angle_lat = 0.0
-        else:
-            cos_sep = 1.0 - d
-            angle_lon = sin_lat - cos_lat * cos_sep * v / rho2
-            angle_lat = u * cos_sep / rho2
-        g0 += f * (0.5 / a * cos_lat * u + turn * angle_lon)
-        g1 += f * (0.5 / a * v + turn * angle_lat)
+        stretch = d * half / a * _angle_times_sine(sigma2)  # d(exponent) / d ln(sigma_eff)
+        along = w / below
+        # d(exponent) / d(position angle of the direction), minus that for phi, is -turn
+        turn = stretch * e2 * along * t
+        cos_sep = 1.0 - d
+        g0 += f * (half * cos_lat * u - turn * (sin_lat - cos_lat * cos_sep * v / rho2))
+        g1 += f * (half * v - turn * u * cos_sep / rho2)
         g2 += f * (stretch - 2.0) / sigma
-        g3 += f * (stretch * e * (c * c / below - 1.0 / q) + e / q)
-        g4 -= f * turn
+        g3 += f * (stretch * e * (along * w - 1.0 / q) + e / q)
+        g4 += f * turn
     return g0, g1, g2, g3, g4
 
 
@@ -192,11 +210,10 @@ def gauss_gradient(vectors, weight, parameters, gradient):
                 gradient[b, 3, p] = 0.0
                 gradient[b, 4, p] = 0.0
         else:
-            q = 1.0 - e * e
             sin_phi, cos_phi = math.sin(phi), math.cos(phi)
-            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(q))
+            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(1.0 - e * e))
             for p in range(vectors.shape[0]):
-                g = _elongated_sums(vectors, p, centre, sigma, q, sin_phi, cos_phi, sin_lat, cos_lat)
+                g = _elongated_sums(vectors, p, centre, sigma, e, sin_phi, cos_phi, sin_lat, cos_lat)
                 scale = norm * weight[p]
                 for k in range(N_PARAMETERS):
                     gradient[b, k, p] = scale * g[k]
@@ -239,14 +256,13 @@ def gauss_pullback(vectors, weight, parameters, slope, result):
             result[b, 1] = norm * 0.5 / a * t2
             result[b, 2] = norm * math.sin(sigma) * (slope_norm * t0 + 0.5 / (a * a) * t3)
         else:
-            q = 1.0 - e * e
             sin_phi, cos_phi = math.sin(phi), math.cos(phi)
-            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(q))
+            norm = 1.0 / (2.0 * math.pi * sigma * sigma * math.sqrt(1.0 - e * e))
             for p in range(vectors.shape[0]):
                 scale = slope[b, p] * weight[p]
                 if scale == 0.0:
                     continue
-                g0, g1, g2, g3, g4 = _elongated_sums(vectors, p, centre, sigma, q, sin_phi, cos_phi, sin_lat, cos_lat)
+                g0, g1, g2, g3, g4 = _elongated_sums(vectors, p, centre, sigma, e, sin_phi, cos_phi, sin_lat, cos_lat)
                 result[b, 0] += norm * scale * g0
                 result[b, 1] += norm * scale * g1
                 result[b, 2] += norm * scale * g2

@@ -98,8 +98,8 @@ def _run_fit(folder, overwrite):
 def demo(output, overwrite, seed):
     """Simulate two sources near the Galactic centre and fit them.
 
-    An invented Cherenkov telescope array looks at a point source and an extended one for 50 hours: 250 x 250 pixels, 10 energies, half a
-    million events. The observation is written as DL4 FITS and YAML, fitted by `gpudl4 fit` from start values well off the truth, and the
+    An invented Cherenkov telescope array looks at a point source and an extended one for 50 hours: 250 x 250 pixels, 10 energies,
+    700 000 events. The observation is written as DL4 FITS and YAML, fitted by `gpudl4 fit` from start values well off the truth, and the
     result is compared with what was simulated. Exit code 0 means that every parameter lies within three standard deviations.
     """
     begun = time.perf_counter()

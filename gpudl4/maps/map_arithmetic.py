@@ -32,7 +32,8 @@ class MapArithmetic:
         if backend_of(other).name != "numpy":
             return other, u.dimensionless_unscaled
         other = np.asarray(other)
-        return (other if other.dtype.kind == "f" else other.astype(float)), u.dimensionless_unscaled
+        other = other if other.dtype.kind == "f" else other.astype(float)
+        return (other if other.ndim else other[()]), u.dimensionless_unscaled
 
     def _converted(self, other):
         data, unit = self._other(other)
@@ -45,8 +46,10 @@ class MapArithmetic:
 
     def _apply(self, function, data, in_place, unit=None):
         array_namespace(self.data, data)  # refuses to mix backends
-        data = float(data) if getattr(data, "ndim", 1) == 0 and backend_of(self.data).name != "numpy" else data
-        result = function(self.data, data)
+        own = self.data
+        if isinstance(data, np.generic) and backend_of(own).name != "numpy":  # CuPy would not let a number decide on the type
+            own, data = own.astype(np.result_type(own.dtype, data.dtype)), data.item()
+        result = function(own, data)
         if not in_place:
             return self._with(data=result, unit=unit)
         self.data = result

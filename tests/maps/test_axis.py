@@ -137,7 +137,7 @@ def test_plot_properties(energy):
     np.testing.assert_allclose((low + high).value, energy.bin_width.value)
     assert energy.as_plot_scale == "log"
     assert len(energy.as_plot_labels) == 4
-    assert list(energy.iter_by_edges)[0][1] == energy.edges[1]
+    assert next(energy.iter_by_edges)[1] == energy.edges[1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,229 @@
+"""Whole fits on a small synthetic field: the same answer from everywhere, errors that mean something, results that say why."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gpudl4 import Datasets, Fit
+from gpudl4.core.errors import FitError
+from gpudl4.likelihood import compile
+from tests.factory import make_dataset, make_models
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    dataset = make_dataset()
+    dataset.models["gauss"].spatial_model.freeze()
+    result = Fit(store_trace=True).run(dataset)
+    return dataset, result
+
+
+def _start(dataset, rng):
+    """Move the free parameters away from where they are."""
+    for model in dataset.models:
+        for p in model.parameters:
+            if p.frozen:
+                continue
+            if p.name in ("lon_0", "lat_0"):
+                p.value += rng.uniform(-0.15, 0.15)
+            elif p.name == "index":
+                p.value += rng.uniform(-0.3, 0.3)
+            else:
+                p.value *= rng.uniform(0.6, 1.5)
+
+
+def test_result_is_what_the_datasets_say(fitted):
+    dataset, result = fitted
+    assert result.success
+    assert result.message == "converged"
+    assert result.total_stat == Datasets([dataset]).stat_sum()
+    assert result.edm < 1e-4
+    for name, value, error in zip(result.names, result.values, result.errors, strict=True):
+        model, parameter = name.split(".")
+        p = dataset.models[model].parameters[parameter]
+        assert p.value == value
+        assert p.error == pytest.approx(error)
+    assert len(result.trace) > 1
+    assert result.nfev >= result.ngrad > 3
+
+
+def test_no_neighbouring_point_is_better(fitted):
+    dataset, result = fitted
+    likelihood = compile(dataset)
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        theta = result.values + 0.3 * result.errors * rng.normal(size=len(result.values))
+        assert likelihood.value(theta) > result.total_stat - 1e-6
+
+
+@pytest.mark.parametrize("kind", [{}, {"reco_psf": True}], ids=["true-psf", "reco-psf"])
+def test_random_starts_end_at_one_minimum(kind):
+    dataset = make_dataset(**kind)
+    dataset.models["gauss"].spatial_model.freeze()
+    reference = Fit().run(dataset)
+    best = reference.values
+    rng = np.random.default_rng(5)
+    for _ in range(6):
+        for p, v in zip(reference.parameters, best, strict=True):
+            p.value = v
+        _start(dataset, rng)
+        result = Fit(covariance="fisher").run(dataset)
+        assert result.success
+        assert result.total_stat == pytest.approx(reference.total_stat, abs=1e-3)
+        assert np.abs((result.values - best) / reference.errors).max() < 0.01
+
+
+def test_extended_source_with_free_shape():
+    dataset = make_dataset()
+    for p in ("e", "phi"):
+        dataset.models["gauss"].spatial_model.parameters[p].frozen = False
+    dataset.models["gauss"].spatial_model.sigma.value = 0.12
+    result = Fit().run(dataset)
+    assert result.success
+    theta = compile(dataset).theta0
+    gradient = compile(dataset).value_and_gradient(theta)[1]
+    free = [n not in result.at_kinks and n not in result.at_bounds for n in result.names]
+    assert np.abs(gradient * result.errors)[free].max() < 2e-3
+
+
+def test_errors_are_those_of_a_numerical_hessian(fitted):
+    dataset, result = fitted
+    likelihood = compile(dataset)
+    cells, n = likelihood.cells(result.values), len(result.values)
+    step = 0.05 * result.errors
+    matrix = np.empty((n, n))
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+                theta = result.values.copy()
+                theta[i] += a * step[i]
+                theta[j] += b * step[j]
+                total += a * b * likelihood.value(theta, cells)
+            matrix[i, j] = total / (4 * step[i] * step[j])
+    errors = np.sqrt(np.diag(2 * np.linalg.inv(matrix)))
+    at_kink = [name in result.at_kinks for name in result.names]
+    np.testing.assert_allclose(result.errors[~np.array(at_kink)], errors[~np.array(at_kink)], rtol=0.01)
+    assert result.covariance_kind == "hessian"
+
+
+def test_joint_fit_of_two_datasets():
+    first, second = make_dataset(name="one"), make_dataset(name="two", random_state=7, reco_psf=True)
+    shared = first.models["point"]
+    datasets = Datasets([first, second])
+    backgrounds = [next(m for m in d.models if "fov-bkg" in m.tag) for d in datasets]
+    datasets.models = [shared, *backgrounds]
+    result = Fit().run(datasets)
+    assert result.success
+    assert len(result.names) == 6
+    assert result.total_stat == datasets.stat_sum()
+    alone = Fit().run(Datasets([first]))
+    assert result.errors[0] < alone.errors[0]
+
+
+def test_profiles_and_confidence(fitted):
+    dataset, result = fitted
+    i = result.names.index("point.index")
+    interval = Fit().confidence(dataset, "point.index")
+    assert interval["success"]
+    assert interval["errp"] == pytest.approx(result.errors[i], rel=0.15)
+    assert interval["errn"] == pytest.approx(result.errors[i], rel=0.15)
+    assert result.parameters[i].value == result.values[i]
+
+    parameter = result.parameters[i]
+    parameter.scan_values = result.values[i] + result.errors[i] * np.array([-1.0, 0.0, 1.0])
+    profile = Fit().stat_profile(dataset, parameter, reoptimize=True)
+    np.testing.assert_allclose(profile["stat_scan"] - result.total_stat, [1, 0, 1], atol=0.15)
+    fixed = Fit().stat_profile(dataset, parameter)
+    assert fixed["stat_scan"][2] > profile["stat_scan"][2]
+    assert list(fixed) == ["index_scan", "stat_scan"]
+
+    amplitude = next(p for p, n in zip(result.parameters, result.names, strict=True) if n == "point.amplitude")
+    amplitude.scan_values = [0.9 * amplitude.value, amplitude.value]
+    surface = Fit().stat_surface(dataset, parameter, amplitude)
+    assert surface["stat_scan"].shape == (3, 2)
+    assert surface["stat_scan"].min() == pytest.approx(result.total_stat, abs=1e-6)
+
+    contour = Fit().stat_contour(dataset, parameter, amplitude, numpoints=4)
+    assert contour["success"]
+    likelihood = compile(dataset)
+    assert np.all(np.abs(contour["index"] - parameter.value) < 2 * result.errors[i])
+    assert likelihood.names == result.names
+    with pytest.raises(FitError, match="'norms' is not a free parameter; free parameters: point.index"):
+        Fit().confidence(dataset, "norms")
+    with pytest.raises(FitError, match="'amplitude' belongs to several models"):
+        Fit().confidence(dataset, "amplitude")
+
+
+def test_parameter_at_its_bound():
+    dataset = make_dataset()
+    dataset.models["gauss"].spatial_model.freeze()
+    index = dataset.models["point"].spectral_model.index
+    index.min = index.value + 0.5
+    index.value = index.min + 0.2
+    result = Fit().run(dataset)
+    assert result.success
+    assert result.at_bounds == ("point.index",)
+    assert any("at its bound" in hint for hint in result.hints)
+    assert index.value == index.min
+
+
+def test_unconstrained_parameter_is_named():
+    dataset = make_dataset()
+    dataset.models["gauss"].spatial_model.freeze()
+    far = make_models()[0].copy(name="far")
+    far.spatial_model.lat_0.value += 30
+    for p in far.parameters:
+        p.frozen = p.name != "amplitude"
+    dataset.models = list(dataset.models) + [far]
+    with pytest.warns(UserWarning, match=r"no data constrain the free parameter\(s\) far.amplitude"):
+        result = Fit().run(dataset)
+    assert result.unconstrained == ("far.amplitude",)
+    assert np.isnan(result.errors[result.names.index("far.amplitude")])
+
+
+def test_wrong_options():
+    with pytest.raises(FitError, match="fit backend 'sherpa' is not known"):
+        Fit(backend="sherpa")
+    with pytest.raises(FitError, match=r"unknown optimize_opts \['tolerance'\]: known are tol, strategy, print_level"):
+        Fit(optimize_opts={"tolerance": 1})
+    with pytest.raises(FitError, match="covariance 'minos' is not known"):
+        Fit(covariance="minos")
+    dataset = make_dataset()
+    dataset.models.freeze()
+    with pytest.raises(FitError, match="no parameter is free"):
+        Fit().run(dataset)
+
+
+def test_optimize_only():
+    dataset = make_dataset()
+    dataset.models["gauss"].spatial_model.freeze()
+    result = Fit().optimize(dataset)
+    assert result.success
+    assert result.covariance_matrix is None
+    assert result.covariance_kind == "none"
+    assert "not computed" in str(result)
+
+
+def test_result_prints_itself(fitted):
+    _, result = fitted
+    text = str(result)
+    for piece in ("success", "converged", "total stat", "point.amplitude", "observed Hessian"):
+        assert piece in text
+    html = result._repr_html_()
+    assert html.count("<tr") == 9 + len(result.names)
+    assert "<table>" in html
+    data = json.loads(json.dumps(result.to_dict()))
+    assert data["total_stat"] == result.total_stat
+    assert [p["name"] for p in data["parameters"]] == list(result.names)
+
+
+def test_two_runs_are_bit_identical():
+    results = []
+    for _ in range(2):
+        dataset = make_dataset()
+        dataset.models["gauss"].spatial_model.freeze()
+        results.append(Fit().run(dataset))
+    np.testing.assert_array_equal(results[0].values, results[1].values)
+    np.testing.assert_array_equal(results[0].covariance_matrix, results[1].covariance_matrix)

@@ -1,0 +1,35 @@
+"""What the README shows runs as it stands, and the files it names exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_example_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    from gpudl4.cli.demo import write_field
+
+    (tmp_path / "demo-output").mkdir()
+    write_field(tmp_path / "demo-output", seed=5, n_pixels=130)
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["result"].success
+    assert "extended-source.sigma" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_links_and_file_names_exist(page):
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert link.startswith("http") or (path.parent / link).exists(), link
+    for name in re.findall(r"`((?:gpudl4|kernels|tests|docs|benchmarks)/[\w/.]+\.\w+)`", text):
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"`((?:core|maps|irf|models|io|likelihood|datasets|fit|plot|cli)/[\w/]+\.py)\b", text):
+        assert (ROOT / "gpudl4" / name).exists(), name
