@@ -21,6 +21,7 @@ import numba as nb
 
 LOWEST_EXPONENT = -745.0  # exp() is 0 below
 SERIES_BELOW = 0.3  # square of the angle below which seven terms of a series are exact to rounding
+C2, C3, C4, C5, C6, C7 = (1.0 / math.factorial(2 * k) for k in range(2, 8))  # of the series of the cosine; no division per pixel
 N_PARAMETERS = 5
 
 
@@ -49,7 +50,8 @@ def _norm(sigma):
 def _one_minus_cos_of_square(x):
     """1 - cos(sqrt(x)); a series without root and sine where it has all digits."""
     if x < SERIES_BELOW:
-        return 0.5 * x * (1 - x / 12 * (1 - x / 30 * (1 - x / 56 * (1 - x / 90 * (1 - x / 132 * (1 - x / 182))))))
+        s = C3 - x * (C4 - x * (C5 - x * (C6 - x * C7)))
+        return x * (0.5 - x * (C2 - x * s))
     return _one_minus_cos(math.sqrt(x))
 
 
@@ -57,7 +59,8 @@ def _one_minus_cos_of_square(x):
 def _angle_times_sine(x):
     """sqrt(x) sin(sqrt(x)); a series where it has all digits."""
     if x < SERIES_BELOW:
-        return x * (1 - x / 6 * (1 - x / 20 * (1 - x / 42 * (1 - x / 72 * (1 - x / 110 * (1 - x / 156))))))
+        s = 6 * C3 - x * (8 * C4 - x * (10 * C5 - x * (12 * C6 - x * (14 * C7))))
+        return x * (1.0 - x * (4 * C2 - x * s))
     root = math.sqrt(x)
     return root * math.sin(root)
 

@@ -30,6 +30,6 @@ def conversion_factor(given, wanted, what="value"):
         If the units do not convert; the message names `what`.
     """
     try:
-        return _factor(str(u.Unit(given)), str(u.Unit(wanted)))
+        return _factor(given, wanted)
     except u.UnitConversionError as error:
         raise UnitMismatchError(f"{what} has unit '{given}', which does not convert to '{wanted}'") from error

@@ -180,9 +180,7 @@ class Fit:
             hessian = likelihood.hessian(minimum.theta, minimum.cells)
             verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
             covariance = self._covariance(likelihood, minimum, hessian, counter) if with_covariance else None
-        for parameter, value in zip(likelihood.parameters, minimum.theta, strict=True):
-            parameter.value = float(value)
-        total = compile(datasets, models).value(minimum.theta)
+        total = likelihood.recompile(minimum.theta).value(minimum.theta)
         counter.compiles += 1
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
         _set_errors(result, likelihood)

@@ -319,13 +319,13 @@ class ImageComponent(Component):
         super().__init__(*args)
         psf = self.response.psf
         ny, nx = self.box.shape
-        fft = NUMPY.fft
-        self._shape = tuple(fft.next_fast_len(n + m - 1, real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
+        # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
+        self._shape = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
         self._offset = psf.shape[1] // 2, psf.shape[2] // 2
         self._dtype = np.dtype(dtype)
         self._transfer = None
         if psf.shape[1:] != (1, 1):
-            self._transfer = fft.rfft2(psf.astype(self._dtype), s=self._shape, workers=WORKERS)
+            self._transfer = NUMPY.fft.rfft2(psf.astype(self._dtype), s=self._shape, workers=WORKERS)
 
     @property
     def nbytes(self):

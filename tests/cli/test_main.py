@@ -1,8 +1,10 @@
 """The frame of the command line: help, version, exit codes, one line per mistake."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -52,3 +54,17 @@ def test_unforeseen_errors_keep_their_traceback(command, monkeypatch):
     monkeypatch.setattr("gpudl4.cli.info.expand_path", broken)
     with pytest.raises(RuntimeError, match="a mistake of the program"):
         command("info", "x")
+
+
+def test_termination_removes_the_half_made_output(tmp_path):
+    """What a batch system does to a job that takes too long."""
+    words = [sys.executable, "-m", "gpudl4", "demo", "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.*.part")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err == ""
+    assert list(tmp_path.iterdir()) == []

@@ -161,7 +161,7 @@ POINTS = (
     ),
     Point("start", "hawc"),
     Point("moved", "hawc", {"crab.lon_0": 83.587, "crab.lat_0": 22.041, "crab.alpha": 2.4, "crab.beta": 0.2}),
-    Point("with a gaussian", "hawc", {}, _gauss("gauss", 84.3, 21.4, 0.2, e=0.6, phi=10.0, frame="icrs")),
+    Point("with a gaussian", "hawc", {}, _gauss("gauss", 84.3, 21.4, 0.12, e=0.6, phi=10.0, frame="icrs")),
     Point("start", "fermi-gc"),
     Point("moved", "fermi-gc", {"gc.lon_0": 359.983, "w30.lat_0": -0.1123, "j1809.index": 3.1, "fermi-gc-bkg.norm": 1.12}),
     Point("with a gaussian", "fermi-gc", {}, _gauss("gauss", 2.0, 1.0, 0.13, amplitude="1e-12 cm-2 s-1 TeV-1")),

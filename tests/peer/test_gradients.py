@@ -27,7 +27,7 @@ def test_inside_a_cell(point):
     assert not likelihood.unconstrained(likelihood.theta0)
     step = errors(likelihood, likelihood.theta0)
     rng = np.random.default_rng(1)
-    for size in (0.0, 0.5, 2.0):
+    for size in (0.0, 2.0) if point.name == "start" else (1.0,):
         theta = likelihood.theta0 + size * step * rng.uniform(-1, 1, len(step))
         assert_gradient(likelihood, np.clip(theta, *likelihood.bounds.T), rtol=1e-6)
 

@@ -27,18 +27,7 @@ def test_counts_and_statistic(point):
         for part, cube in parts.items():
             peak = np.abs(cube).max(axis=(1, 2))
             deviation = np.abs(found[dataset][part] - cube).max(axis=(1, 2))
+            assert peak.max() > 0 or part == "far outside", f"{dataset}: '{part}' is seen nowhere, which compares nothing"
             assert np.all(deviation <= PLANE_TOLERANCE * peak), f"{dataset}, {part}: deviation/peak {deviation / peak}"
     stat = ours.stat_sum()
     assert abs(stat - expected_stat) <= STAT_TOLERANCE * cash_terms(ours)
-
-
-def test_every_source_is_seen_somewhere():
-    """Guards the comparison itself: a source that both packages leave out would agree as well."""
-    silent = {"far outside"}
-    for point in POINTS:
-        ours, _ = fresh("gpudl4", point)
-        total = {}
-        for parts in predictions(ours).values():
-            for name, cube in parts.items():
-                total[name] = total.get(name, 0.0) + cube.sum()
-        assert {name for name, counts in total.items() if not counts > 0} <= silent, point.name
