@@ -69,8 +69,8 @@ def _angle_times_sine(x):
 def _elongated(x, y, z, centre, minor2, e2, sin_phi, cos_phi):
     """What an elongated Gaussian needs at one direction.
 
-    Returns D, u, v, the components w and t along and across the major axis, rho^2 = u^2 + v^2, rho^2 - e^2 w^2, and sigma_eff^2, which is
-    ``minor2 * rho^2 / (rho^2 - e^2 w^2)`` with minor2 = sigma^2 (1 - e^2).
+    Returns D, u, v, the components w and t along and across the major axis, rho^2 = u^2 + v^2, 1 / (rho^2 - e^2 w^2), and sigma_eff^2,
+    which is ``minor2 * rho^2 / (rho^2 - e^2 w^2)`` with minor2 = sigma^2 (1 - e^2).
     """
     x0, y0, z0, ex, ey, nx, ny, nz = centre
     dx, dy, dz = x - x0, y - y0, z - z0
@@ -82,7 +82,8 @@ def _elongated(x, y, z, centre, minor2, e2, sin_phi, cos_phi):
     if rho2 < 1e-40:  # the centre, where D = 0 and the direction does not matter
         rho2 = 1.0
     below = rho2 - e2 * w * w
-    return d, u, v, w, t, rho2, below, minor2 * rho2 / below
+    inverse = 1.0 / below
+    return d, u, v, w, t, rho2, inverse, minor2 * rho2 * inverse
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -156,10 +157,11 @@ def _elongated_sums(vectors, p, centre, sigma, e, sin_phi, cos_phi, sin_lat, cos
     """Sums over the subpixels of a pixel of the derivatives, without the norm."""
     e2 = e * e
     q = 1.0 - e2
+    minor2, inverse_sigma, inverse_q = sigma * sigma * q, 1.0 / sigma, 1.0 / q
     g0 = g1 = g2 = g3 = g4 = 0.0
     for i in range(vectors.shape[1]):
-        d, u, v, w, t, rho2, below, sigma2 = _elongated(
-            vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, sigma * sigma * q, e2, sin_phi, cos_phi
+        d, u, v, w, t, rho2, inverse, sigma2 = _elongated(
+            vectors[p, i, 0], vectors[p, i, 1], vectors[p, i, 2], centre, minor2, e2, sin_phi, cos_phi
         )
         a = _one_minus_cos_of_square(sigma2)
         half = 0.5 / a
@@ -167,15 +169,15 @@ def _elongated_sums(vectors, p, centre, sigma, e, sin_phi, cos_phi, sin_lat, cos
         if exponent < LOWEST_EXPONENT:
             continue
         f = math.exp(exponent)
-        stretch = d * half / a * _angle_times_sine(sigma2)  # d(exponent) / d ln(sigma_eff)
-        along = w / below
+        stretch = 2.0 * d * half * half * _angle_times_sine(sigma2)  # d(exponent) / d ln(sigma_eff)
+        along = w * inverse
         # d(exponent) / d(position angle of the direction), minus that for phi, is -turn
         turn = stretch * e2 * along * t
-        cos_sep = 1.0 - d
-        g0 += f * (half * cos_lat * u - turn * (sin_lat - cos_lat * cos_sep * v / rho2))
-        g1 += f * (half * v - turn * u * cos_sep / rho2)
-        g2 += f * (stretch - 2.0) / sigma
-        g3 += f * (stretch * e * (along * w - 1.0 / q) + e / q)
+        tangent = (1.0 - d) / rho2
+        g0 += f * (half * cos_lat * u - turn * (sin_lat - cos_lat * tangent * v))
+        g1 += f * (half * v - turn * tangent * u)
+        g2 += f * (stretch - 2.0) * inverse_sigma
+        g3 += f * e * (stretch * (along * w - inverse_q) + inverse_q)
         g4 += f * turn
     return g0, g1, g2, g3, g4
 

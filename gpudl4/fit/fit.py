@@ -177,9 +177,10 @@ class Fit:
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
-            hessian = likelihood.hessian(minimum.theta, minimum.cells)
+            fisher, hessian = likelihood.second_derivatives(minimum.theta, minimum.cells)
+            counter.metrics += 1
             verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
-            covariance = self._covariance(likelihood, minimum, hessian, counter) if with_covariance else None
+            covariance = self._covariance(likelihood, minimum, fisher, hessian) if with_covariance else None
         total = likelihood.recompile(minimum.theta).value(minimum.theta)
         counter.compiles += 1
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
@@ -206,10 +207,8 @@ class Fit:
             minimum = explore(likelihood, minimum, counter, watch)
         return likelihood, minimum, settled
 
-    def _covariance(self, likelihood, minimum, hessian, counter):
+    def _covariance(self, likelihood, minimum, fisher, hessian):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
-        fisher = likelihood.fisher(minimum.theta, minimum.cells)
-        counter.metrics += 1
         alive = np.diag(fisher) > 0
         matrix, kind = fisher, "fisher"
         if self.covariance_from == "hessian":

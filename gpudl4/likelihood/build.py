@@ -11,7 +11,9 @@ import numpy as np
 
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 
-from .component import ImageComponent, PointComponent, TemplateComponent
+from .component import TemplateComponent
+from .image import ImageComponent
+from .point import PointComponent
 from .region import ActiveRegion
 from .response import make_response, reco_geom
 from .terms import Background, DatasetTerm

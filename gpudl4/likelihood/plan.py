@@ -235,16 +235,20 @@ class Likelihood:
         cells : list, optional
             Cells to hold; by default those of theta.
         """
+        return self.second_derivatives(theta, cells)[1]
+
+    def second_derivatives(self, theta, cells=None):
+        """`fisher` and `hessian` together, which costs little more than either: two arrays[P, P]."""
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
         fisher, parts = self._second(theta, cells, exact=True)
         diagonal = np.diag(fisher)
         steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
-        matrix = np.zeros(fisher.shape)
+        hessian = np.zeros(fisher.shape)
         for i, term in enumerate(self.plan.terms):
-            term.hessian(theta, parts[i], matrix, steps, self._workspace[i], cells[i])
-        self.plan.priors.fisher(theta, matrix)
-        return matrix
+            term.hessian(theta, parts[i], hessian, steps, self._workspace[i], cells[i])
+        self.plan.priors.fisher(theta, hessian)
+        return fisher, hessian
 
     def local(self, theta, source):
         """The likelihood of one source with everything else held at theta, up to a constant; cheap to evaluate.

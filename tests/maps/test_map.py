@@ -1,5 +1,8 @@
 """Map: data, units, copies, values at positions, interpolation."""
 
+import copy
+import pickle
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -183,3 +186,11 @@ def test_no_property_changes_anything(cube):
         for name in ("geom", "data", "unit", "quantity", "is_mask", "backend"):
             getattr(cube, name)
     assert {key: id(value) for key, value in vars(cube).items()} == before
+
+
+def test_pickle_and_deep_copy(cube):
+    for again in (pickle.loads(pickle.dumps(cube)), copy.deepcopy(cube)):
+        assert again.is_allclose(cube)
+        assert again.geom == cube.geom
+        assert not np.shares_memory(again.data, cube.data)
+        assert again.meta == cube.meta

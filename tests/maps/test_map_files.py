@@ -176,6 +176,7 @@ def broken(cube, change):
         (lambda hdus: hdus["COUNTS_BANDS"].header.set("INTERP1", "cubic"), "unknown interp 'cubic'"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
 def test_parts_that_do_not_fit(cube, change, message):
     with pytest.raises(DataFileError, match=message):
         Map.from_hdulist(broken(cube, change), hdu="COUNTS")
