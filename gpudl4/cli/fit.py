@@ -98,7 +98,8 @@ def fit(datasets, models, output, backend, overwrite, plots):
         command = ["gpudl4", "fit", datasets, models, "--output", output, "--backend", backend]
         record = _record(result, inputs, seconds, command)
         files = _write(stage, result, loaded, fitted, record, can_plot() if plots is None else plots)
-    click.echo(f"Wrote {_plural(len(files), 'file')} to {output}: {', '.join(files)}")
+    numbers = [name for name in files if not name.endswith(".png")]
+    click.echo(f"Wrote {', '.join(numbers)} and {_plural(len(files) - len(numbers), 'picture')} to {output}")
     if plots is None and not can_plot():
         click.echo("No pictures: matplotlib is not installed (pip install 'gpudl4[plot]').")
     if not result.success:

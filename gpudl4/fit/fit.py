@@ -173,7 +173,7 @@ class Fit:
                 if self.store_trace:
                     counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
 
-            likelihood = compile(datasets, models)
+            likelihood = compile(datasets, models, draft=True)
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
@@ -191,12 +191,15 @@ class Fit:
         """Approach, descend, explore; compile again at the minimum until the statistic stays."""
         theta = np.clip(likelihood.theta0, *likelihood.bounds.T)
         likelihood, theta, metric = approach(likelihood, theta, counter, watch)
+        if likelihood.is_draft:
+            likelihood = likelihood.recompile(theta, draft=False)
+            counter.compiles += 1
         minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=1e-3, metric=metric, watch=watch)
         minimum = explore(likelihood, minimum, counter, watch)
         settled = False
         while counter.compiles < MAX_COMPILES:
             before = minimum.stat
-            likelihood = likelihood.recompile(minimum.theta)
+            likelihood = likelihood.recompile(minimum.theta, draft=False)
             counter.compiles += 1
             after = likelihood.value(minimum.theta, minimum.cells)
             counter.values += 1

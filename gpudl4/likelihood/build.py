@@ -63,7 +63,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_component(dataset, model, pack, position=None, dtype=np.float64):
+def make_component(dataset, model, pack, position=None, dtype=np.float64, draft=False):
     """Component of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -75,6 +75,8 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64):
         Where to take the IRFs, if not at the model's position.
     dtype : dtype
         Precision of the FFTs.
+    draft : bool
+        See `ImageComponent`.
     """
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
@@ -83,7 +85,7 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64):
         return None
     if not np.all(np.isfinite(response.exposure)) or response.exposure.min() < 0:
         response = _mend_exposure(dataset, model, response)
-    energy = dataset.exposure.geom.axes["energy_true"].edges.to_value("TeV")
+    energy = dataset.exposure.geom.axes["energy_true"].edges
     spectral = model.spectral_model.bind_integral(energy[:-1], energy[1:])
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
     image_geom = dataset.exposure.geom.to_image()
@@ -93,7 +95,7 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64):
         return PointComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
     cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     spatial = model.spatial_model.bind_image(cutout)
-    return ImageComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
+    return ImageComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype, draft=draft)
 
 
 def _mend_exposure(dataset, model, response):
@@ -120,7 +122,7 @@ def render(component, thetas, map_shape, n_energy, into=None):
     return out
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False):
     """Compile one dataset.
 
     Parameters
@@ -133,6 +135,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64):
         Model name -> SkyCoord at which PSF and energy dispersion are taken.
     dtype : dtype
         Precision of the FFTs.
+    draft : bool
+        See `ImageComponent`.
 
     Returns
     -------
@@ -150,7 +154,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64):
     n_energy, map_shape = counts.shape[0], counts.shape[-2:]
     free, static, contributing = [], None, []
     for model in sources:
-        component = make_component(dataset, model, pack, positions.get(model.name), dtype)
+        component = make_component(dataset, model, pack, positions.get(model.name), dtype, draft)
         if component is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4

@@ -19,18 +19,22 @@ EDGE_FRACTION = 1e-3  # of its peak that a shape may have at the edge of its cut
 
 
 class ImageComponent(Component):
-    """A shape with extent: pixel image, convolved with the PSF by FFT, times exposure."""
+    """A shape with extent: pixel image, convolved with the PSF by FFT, times exposure.
 
-    def __init__(self, *args, dtype=np.float64):
+    As a draft, a large one leaves the PSF out: cheap, and near enough for the first steps of a fit.
+    """
+
+    def __init__(self, *args, dtype=np.float64, draft=False):
         super().__init__(*args)
         psf = self.response.psf
+        self.is_draft = draft and psf.shape[1:] != (1, 1) and self.box.ny * self.box.nx > LARGE_BOX
         ny, nx = self.box.shape
         # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
         self._shape = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
         self._offset = psf.shape[1] // 2, psf.shape[2] // 2
         self._dtype = np.dtype(dtype)
         self._transfer = None
-        if psf.shape[1:] != (1, 1):
+        if psf.shape[1:] != (1, 1) and not self.is_draft:
             self._transfer = NUMPY.fft.rfft2(psf.astype(self._dtype), s=self._shape, workers=WORKERS)
 
     @property

@@ -51,7 +51,7 @@ class Plan:
         self.terms, self.priors, self.options = tuple(terms), priors, options
 
 
-def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True):
+def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False):
     """Compile datasets with their models.
 
     Parameters
@@ -67,6 +67,8 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         Model name -> `~astropy.coordinates.SkyCoord` where its PSF and energy dispersion are taken, instead of its own position.
     priors : bool
         Whether the priors of the parameters are part of the statistic.
+    draft : bool
+        Leave the PSF out of shapes that span a large part of the map. Much cheaper and not exact: for the first steps of a fit only.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     pack = Pack(unique)
     terms, contributing = [], set()
     for dataset, own in zip(datasets, per_dataset, strict=True):
-        term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype))
+        term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft)
         if term is not None:
             terms.append(term)
             contributing.update(names)
@@ -99,7 +101,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
     if unique and not contributing and pack.names:
         raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-    options = {"backend": backend, "dtype": dtype, "priors": priors}
+    options = {"backend": backend, "dtype": dtype, "priors": priors, "draft": draft}
     plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), options)
     return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
 
@@ -286,14 +288,23 @@ class Likelihood:
         theta = self._thetas(theta)[0]
         return [(term.npred(theta), term.region.pixels) for term in self.plan.terms]
 
-    def recompile(self, theta):
-        """The same datasets and models compiled at another theta: the parameters are set to it, and left there."""
+    @property
+    def is_draft(self):
+        """Whether a component was simplified because ``draft=True`` was asked for."""
+        return any(getattr(c, "is_draft", False) for term in self.plan.terms for c in term.components)
+
+    def recompile(self, theta, draft=None):
+        """The same datasets and models compiled at another theta: the parameters are set to it, and left there.
+
+        ``draft`` changes that option of `compile`.
+        """
         for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):
             parameter.value = float(value)
         plan = self.plan
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there was to say was said by the first compile
-            return compile(list(plan.datasets), plan.models, **plan.options)
+            options = plan.options if draft is None else {**plan.options, "draft": draft}
+            return compile(list(plan.datasets), plan.models, **options)
 
     def unconstrained(self, theta):
         """Names of free parameters that no bin of any dataset depends on at this theta."""

@@ -17,7 +17,7 @@ from .datasets import (
 from .images import residual_significance
 from .irf import plot_containment_radius, plot_edisp_kernel
 from .maps import plot_map, plot_map_grid, plot_map_mask, plot_region_map
-from .models import plot_source_positions, plot_source_spectra, plot_spectral_model
+from .models import plot_source_positions, plot_source_spectra, plot_spatial_model, plot_spectral_model
 from .style import figure_style, save
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "plot_residuals_spectral",
     "plot_source_positions",
     "plot_source_spectra",
+    "plot_spatial_model",
     "plot_spectral_model",
     "plot_spectrum",
     "residual_significance",

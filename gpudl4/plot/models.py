@@ -1,14 +1,16 @@
-"""Models in pictures: where the sources are on the sky, and spectra with error bands."""
+"""Models in pictures: where the sources are on the sky, their shapes, and spectra with error bands."""
 
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
 
 from ..core.errors import ModelError
+from ..maps import WcsGeom
 from ..models import SkyModel
+from .maps import plot_map
 from .style import figure_style, outlined, plain_numbers, source_colors
 
-__all__ = ["plot_source_positions", "plot_source_spectra", "plot_spectral_model"]
+__all__ = ["plot_source_positions", "plot_source_spectra", "plot_spatial_model", "plot_spectral_model"]
 
 MAX_NAMES = 15
 SIZE_PARAMETERS = ("sigma", "r_0", "radius")
@@ -165,3 +167,36 @@ def plot_source_spectra(models, energy_bounds, ax=None):
             ax.set_ylim(max(low, peak * 1e-4), high)
             ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, borderaxespad=0, handlelength=1.6)
     return ax
+
+
+def plot_spatial_model(spatial_model, ax=None, geom=None, **kwargs):
+    """Image of a spatial model: its share of the flux per pixel.
+
+    Parameters
+    ----------
+    spatial_model : SpatialModel
+        The model.
+    ax : `~astropy.visualization.wcsaxes.WCSAxes`, optional
+        Axes with the projection of `geom`; a new figure is made without them.
+    geom : WcsGeom, optional
+        Pixels; by default 200 x 200 around the model, four evaluation radii wide.
+    **kwargs
+        Arguments of `gpudl4.plot.plot_map`.
+
+    Returns
+    -------
+    `~astropy.visualization.wcsaxes.WCSAxes`
+        The axes.
+
+    Raises
+    ------
+    ModelError
+        If the model has no evaluation radius and no geometry is given.
+    """
+    if geom is None:
+        if spatial_model.evaluation_radius is None:
+            raise ModelError(f"{type(spatial_model).__name__} has no evaluation radius: pass geom to plot it")
+        width = 4 * max(0.1, spatial_model.evaluation_radius.to_value("deg"))
+        geom = WcsGeom.create(skydir=spatial_model.position, npix=200, binsz=width / 200, proj="TAN", frame=spatial_model.frame)
+    image = spatial_model.integrate_geom(geom.to_image())
+    return plot_map(image, ax=ax, **{"add_cbar": True, "label": "Share of the flux per pixel", **kwargs})

@@ -7,7 +7,7 @@ import pytest
 
 from gpudl4.core.errors import ModelError
 from gpudl4.models import PowerLawSpectralModel
-from gpudl4.plot import plot_counts, plot_source_spectra, plot_spectral_model
+from gpudl4.plot import plot_counts, plot_source_spectra, plot_spatial_model, plot_spectral_model
 from gpudl4.plot.models import _outline
 from tests.factory import make_dataset, make_models
 
@@ -68,3 +68,12 @@ def test_source_spectra_have_one_line_each():
     assert [line.get_label() for line in ax.lines] == ["point", "gauss"]
     assert len({line.get_color() for line in ax.lines}) == 2
     assert ax.get_ylabel().startswith("E$^{2}$ dN/dE [erg")
+
+
+def test_spatial_model_image():
+    model = make_models()["gauss"].spatial_model
+    ax = plot_spatial_model(model)
+    assert float(ax.images[0].get_array().sum()) == pytest.approx(1, abs=1e-3)
+    geom = make_dataset().counts.geom
+    ax = model.plot(geom=geom, add_cbar=False)
+    assert np.allclose(ax.images[0].get_array(), model.integrate_geom(geom.to_image()).data)
