@@ -90,7 +90,7 @@ class FitResult:
                 notes.append("at pixel border")
             if name in self.unconstrained:
                 notes.append("not constrained")
-            yield name, _number(self.values[i]), _number(self.errors[i], 3), self.units[i] if self.units else "", ", ".join(notes)
+            yield name, _value(self.values[i], self.errors[i]), _number(self.errors[i], 3), self.units[i] if self.units else "", ", ".join(notes)
 
     def _summary(self):
         yield "success", str(self.success)
@@ -168,6 +168,14 @@ class FitResult:
 
 def _number(value, digits=6):
     return "nan" if not np.isfinite(value) else f"{value:.{digits}g}"
+
+
+def _value(value, error):
+    """The value with two digits of its error, so that nothing the data say is cut off."""
+    if not (np.isfinite(value) and np.isfinite(error) and error > 0 and value != 0):
+        return _number(value)
+    digits = int(np.ceil(np.log10(abs(value) / error))) + 2
+    return _number(value, min(max(digits, 3), 12))
 
 
 def strong_correlations(names, covariance):

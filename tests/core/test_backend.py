@@ -18,7 +18,7 @@ def _fake_cupy(monkeypatch, works):
     """A CuPy that imports; it allocates only if `works`."""
     module = types.ModuleType("cupy")
 
-    class ndarray:  # noqa: N801 - CuPy's own name
+    class ndarray:
         def __init__(self, host):
             self.host = host
 

@@ -150,7 +150,7 @@ def test_profiles_and_confidence(fitted):
     likelihood = compile(dataset)
     assert np.all(np.abs(contour["index"] - parameter.value) < 2 * result.errors[i])
     assert likelihood.names == result.names
-    with pytest.raises(FitError, match="'norms' is not a free parameter; free parameters: point.index"):
+    with pytest.raises(FitError, match=r"'norms' is not a free parameter; free parameters: point\.index"):
         Fit().confidence(dataset, "norms")
     with pytest.raises(FitError, match="'amplitude' belongs to several models"):
         Fit().confidence(dataset, "amplitude")
