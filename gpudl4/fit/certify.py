@@ -1,7 +1,8 @@
 """MIGRAD as an independent judge of a minimum, with the exact gradient.
 
-MIGRAD (James & Roos 1975, via iminuit) runs in coordinates in which the Fisher matrix is the unit matrix, so its own step sizes and
-metric are right from the first call. Directions held back by a bound or a cell border are left out.
+MIGRAD (James & Roos 1975, via iminuit) runs in coordinates in which the second derivative is the unit matrix, so its own step sizes and
+metric are right from the first call. It starts a tenth of an error away from the minimum and has to find it again. Directions held back
+by a bound or a cell border are left out.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 from .cells import BORDER, moving_points
 
 __all__ = ["Verdict", "certify"]
+
+OFFSET = 0.1  # start, in standard deviations from the minimum
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,18 @@ def certify(likelihood, minimum, counter, hessian=None, tol=0.1, strategy=0, pri
     directions = _free_directions(likelihood, minimum, minimum.metric if hessian is None else hessian)
     if directions.shape[1] == 0:
         return Verdict(True, 0.0, minimum.theta, minimum.stat, 0, "no free direction is left")
-    last = {}  # MIGRAD asks value and gradient of the same point one after the other
-
-    def at(y):
-        key = y.tobytes()
-        if key not in last:
-            last.clear()
-            counter.gradients += 1
-            theta = minimum.theta + directions @ y
-            stat, gradient = likelihood.value_and_gradient(theta, minimum.cells)
-            last[key] = stat - minimum.stat, directions.T @ gradient  # the difference keeps digits
-        return last[key]
-
     size = directions.shape[1]
-    unit = 2.0 * np.eye(size)
-    minuit = Minuit(lambda y: at(y)[0], np.zeros(size), grad=lambda y: at(y)[1], hessian=lambda _: unit)
+    start, unit = np.full(size, OFFSET / np.sqrt(size)), 2.0 * np.eye(size)
+
+    def value(y):
+        counter.values += 1
+        return likelihood.value(minimum.theta + directions @ y, minimum.cells) - minimum.stat  # the difference keeps digits
+
+    def gradient(y):
+        counter.gradients += 1
+        return directions.T @ likelihood.value_and_gradient(minimum.theta + directions @ y, minimum.cells)[1]
+
+    minuit = Minuit(value, start, grad=gradient, hessian=lambda _: unit)
     minuit.errordef, minuit.strategy, minuit.tol, minuit.print_level = 1.0, strategy, tol, print_level
     minuit.errors = np.ones(size)
     minuit.migrad()

@@ -19,7 +19,7 @@ from gpudl4.core.progress import Progress
 from gpudl4.likelihood import compile
 
 from .cells import kinks, moving_points
-from .certify import certify
+from .certify import Verdict, certify
 from .profile import Profiler
 from .result import FitResult, strong_correlations
 from .scoring import Counter, approach, descend, explore
@@ -28,6 +28,7 @@ __all__ = ["Fit"]
 
 RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
 MAX_COMPILES = 12
+LOOSE = 3.0  # an error of that many times the value is called loose when a fit fails
 COVARIANCES = ("hessian", "fisher")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
 
@@ -177,9 +178,16 @@ class Fit:
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
-            fisher, hessian = likelihood.second_derivatives(minimum.theta, minimum.cells)
+            with np.errstate(all="ignore"):  # a failed fit may end where models overflow; what is not finite is not used
+                fisher, hessian = likelihood.second_derivatives(minimum.theta, minimum.cells)
             counter.metrics += 1
-            verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
+            if minimum.converged and np.all(np.isfinite(hessian)):
+                verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
+            else:
+                verdict = Verdict(
+                    False, minimum.edm, minimum.theta, minimum.stat, 0, "not asked, as the second derivatives are not finite here"
+                )
+                fisher = fisher if np.all(np.isfinite(fisher)) else minimum.metric
             covariance = self._covariance(likelihood, minimum, fisher, hessian) if with_covariance else None
         total = likelihood.recompile(minimum.theta).value(minimum.theta)
         counter.compiles += 1
@@ -205,7 +213,7 @@ class Fit:
             counter.values += 1
             minimum = descend(likelihood, minimum.theta, minimum.cells, counter, metric=minimum.metric, watch=watch)
             settled = max(abs(after - before), abs(minimum.stat - after)) < RECOMPILE_TOLERANCE
-            if settled:
+            if settled or not minimum.converged:
                 break
             minimum = explore(likelihood, minimum, counter, watch)
         return likelihood, minimum, settled
@@ -219,7 +227,7 @@ class Fit:
             at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
             hessian[at_kink, :] = fisher[at_kink, :]
             hessian[:, at_kink] = fisher[:, at_kink]
-            if _positive(hessian[np.ix_(alive, alive)]):
+            if np.all(np.isfinite(hessian)) and _positive(hessian[np.ix_(alive, alive)]):
                 matrix, kind = hessian, "hessian"
         covariance = np.full(matrix.shape, np.nan)
         covariance[np.ix_(alive, alive)] = 2.0 * _inverse(matrix[np.ix_(alive, alive)])
@@ -240,7 +248,7 @@ class Fit:
             reasons.append("the minimiser stopped before it converged")
         if not settled:
             reasons.append(f"the statistic still moved by more than {RECOMPILE_TOLERANCE} when the IRFs were taken at the minimum")
-        if not verdict.valid:
+        if minimum.converged and not verdict.valid:
             reasons.append(f"MIGRAD: {verdict.message or 'no valid minimum'}")
         if verdict.stat < minimum.stat - 0.01:
             reasons.append(f"MIGRAD found a statistic lower by {minimum.stat - verdict.stat:.3g}")
@@ -270,7 +278,7 @@ class Fit:
             bounds=likelihood.bounds.copy(),
             backend=likelihood.backend,
             wall_time=wall_time,
-            hints=_hints(names, minimum, at_bounds, likelihood.parameters),
+            hints=_hints(names, minimum, at_bounds, likelihood.parameters, success),
             units=tuple(str(p.unit) for p in likelihood.parameters),
             trace=counter.trace,
         )
@@ -306,7 +314,7 @@ def _inverse(matrix):
     return np.linalg.pinv(matrix * np.outer(scale, scale), hermitian=True, rcond=1e-14) * np.outer(scale, scale)
 
 
-def _hints(names, minimum, at_bounds, parameters):
+def _hints(names, minimum, at_bounds, parameters, success):
     """Advice: strong correlations, parameters at their bounds."""
     hints = []
     covariance = _inverse_alive(minimum.metric)
@@ -316,6 +324,11 @@ def _hints(names, minimum, at_bounds, parameters):
         if {kinds[first], kinds[second]} & {"amplitude", "norm"} and first.rsplit(".", 1)[0] == second.rsplit(".", 1)[0]:
             text += ": set the reference energy near the pivot energy (spectral_model.pivot_energy) and fit again"
         hints.append(text)
+    if not success:
+        with np.errstate(invalid="ignore"):
+            sigma = np.sqrt(2.0 * np.diag(covariance))
+        loose = [n for n, value, error in zip(names, minimum.theta, sigma, strict=True) if error > LOOSE * max(abs(value), 1e-300)]
+        hints += [f"the data hardly constrain {name}: freeze it, or give it bounds or a prior" for name in loose]
     hints += [f"{name} is at its bound: widen the bound or freeze the parameter" for name in at_bounds]
     return tuple(hints)
 

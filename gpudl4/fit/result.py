@@ -90,7 +90,13 @@ class FitResult:
                 notes.append("at pixel border")
             if name in self.unconstrained:
                 notes.append("not constrained")
-            yield name, _value(self.values[i], self.errors[i]), _number(self.errors[i], 3), self.units[i] if self.units else "", ", ".join(notes)
+            yield (
+                name,
+                _value(self.values[i], self.errors[i]),
+                _number(self.errors[i], 3),
+                self.units[i] if self.units else "",
+                ", ".join(notes),
+            )
 
     def _summary(self):
         yield "success", str(self.success)

@@ -18,6 +18,7 @@ from .qp import constrained_step
 __all__ = ["Counter", "Minimum", "approach", "descend", "explore"]
 
 MAX_STEPS = 60
+LONGEST_STEP = 2.0  # times the parameter's size
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
 FAR = 100.0  # a step that promises more than this leads where the metric has to be made anew
 SLACK = 0.2  # a neighbouring cell is tried in full if the source alone comes this close to the best statistic there
@@ -73,9 +74,16 @@ def _evaluate(likelihood, theta, cells, counter):
     return stat, gradient
 
 
-def _metric(likelihood, theta, cells, counter):
+def _finite(stat, gradient):
+    return bool(np.isfinite(stat) and np.all(np.isfinite(gradient)))
+
+
+def _metric(likelihood, theta, cells, counter, otherwise=None):
+    """The likelihood's metric; `otherwise` where it overflows."""
     counter.metrics += 1
-    return likelihood.metric(theta, cells)
+    with np.errstate(all="ignore"):
+        metric = likelihood.metric(theta, cells)
+    return metric if np.all(np.isfinite(metric)) or otherwise is None else otherwise
 
 
 def _learn(metric, step, change):
@@ -89,13 +97,23 @@ def _learn(metric, step, change):
 
 
 def _bound_constraints(theta, bounds):
-    """Rows ``matrix @ d <= limit`` for the finite bounds."""
+    """Rows ``matrix @ d <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
+
+    A parameter may move by twice its size in one step (by one unit if it is zero), so that a direction the data hardly constrain cannot
+    run to values where models overflow.
+    """
     n = len(theta)
-    low, high = np.isfinite(bounds[:, 0]), np.isfinite(bounds[:, 1])
-    matrix = np.vstack([-np.eye(n)[low], np.eye(n)[high]])
-    limit = np.concatenate([theta[low] - bounds[low, 0], bounds[high, 1] - theta[high]])
-    owner = np.concatenate([np.flatnonzero(low), np.flatnonzero(high)])
-    return matrix, np.maximum(limit, 0.0), owner
+    reach = np.where(theta != 0, LONGEST_STEP * np.abs(theta), 1.0)
+    low, high = np.maximum(bounds[:, 0], theta - reach), np.minimum(bounds[:, 1], theta + reach)
+    matrix = np.vstack([-np.eye(n), np.eye(n)])
+    limit = np.maximum(np.concatenate([theta - low, high - theta]), 0.0)
+    is_bound = np.concatenate([low == bounds[:, 0], high == bounds[:, 1]])
+
+    def at(active):
+        held = active[: 2 * n] & is_bound
+        return held[:n] | held[n:]
+
+    return matrix, limit, at
 
 
 def _step(gradient, metric, damping, constraints):
@@ -158,7 +176,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
         trial = np.clip(theta + step, *likelihood.bounds.T)
         new_cells = likelihood.cells(trial)
         new_stat, new_gradient = _evaluate(likelihood, trial, new_cells, counter)
-        if np.isfinite(new_stat) and stat - new_stat > 1e-3 * promised:
+        if _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised:
             good = stat - new_stat > 0.5 * promised
             same = _key(cells) == _key(new_cells)
             if same:
@@ -171,7 +189,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
                 cells = likelihood.cells(theta)
                 stat, gradient = _evaluate(likelihood, theta, cells, counter)
             if promised > FAR or not good or not same:
-                metric = _metric(likelihood, theta, cells, counter)
+                metric = _metric(likelihood, theta, cells, counter, metric)
             if watch is not None:
                 watch(theta, stat)
         else:
@@ -216,7 +234,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
         metric = _metric(likelihood, theta, cells, counter)
     converged = False
     for _ in range(MAX_STEPS):
-        matrix, limit, owner = _bound_constraints(theta, bounds)
+        matrix, limit, at = _bound_constraints(theta, bounds)
         borders, border_limit = border_constraints(points, theta, cells)
         constraints = np.vstack([matrix, borders]), np.concatenate([limit, border_limit])
         step, promised, active = _step(gradient, metric, damping, constraints)
@@ -229,13 +247,13 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
         new_stat, new_gradient = _evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat)
         decrease = stat - new_stat
-        if np.isfinite(new_stat) and decrease > 0.1 * promised - rounding:
+        if _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding:
             metric = _learn(metric, trial - theta, new_gradient - gradient)
             theta, stat, gradient = trial, new_stat, new_gradient
             damping = max(0.1 * damping, DAMPING_MIN)
             poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0
             if poor >= 2 and promised > 1e-3:
-                metric, poor = _metric(likelihood, theta, cells, counter), 0
+                metric, poor = _metric(likelihood, theta, cells, counter, metric), 0
             if watch is not None:
                 watch(theta, stat)
         elif promised < 100 * tolerance + rounding:
@@ -245,9 +263,8 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             damping = max(10.0 * damping, 1e-2)
             if damping > DAMPING_MAX:
                 break
-    at_bound = np.zeros(len(theta), dtype=bool)
-    at_bound[owner[active[: len(owner)]]] = True
-    return Minimum(theta, stat, gradient, metric, cells, promised, converged, at_bound, bool(active[len(owner) :].any()))
+    at_border = bool(active[2 * len(theta) :].any())
+    return Minimum(theta, stat, gradient, metric, cells, promised, converged, at(active), at_border)
 
 
 def explore(likelihood, minimum, counter, watch=None, bounds=None):

@@ -183,6 +183,22 @@ def test_unconstrained_parameter_is_named():
     assert np.isnan(result.errors[result.names.index("far.amplitude")])
 
 
+def test_a_source_the_data_hardly_see_fails_in_good_time():
+    """This used to run to an index of -491: the PSF's tail of a source outside the mask has a flux and no spectrum."""
+    dataset = make_dataset()
+    dataset.models["gauss"].freeze()
+    dim = make_models()[0].copy(name="dim")
+    dim.spatial_model.freeze()
+    lon, lat = dataset.counts.geom.pix_to_lonlat(np.array([-1.5]), np.array([10.0]), "galactic")
+    dim.spatial_model.lon_0.value, dim.spatial_model.lat_0.value = float(lon[0]), float(lat[0])
+    dim.spectral_model.amplitude.value = 1e-16
+    dataset.models = [*dataset.models, dim]
+    with pytest.warns(UserWarning, match="no data constrain"):
+        result = Fit().run(dataset)
+    assert np.all(np.isfinite(result.values))
+    assert result.nfev < 400
+
+
 def test_wrong_options():
     with pytest.raises(FitError, match="fit backend 'sherpa' is not known"):
         Fit(backend="sherpa")
