@@ -110,8 +110,8 @@ def test_migrad_agrees(problem):
     found = descend(problem, theta, [], counter)
     verdict = certify(problem, found, counter)
     assert verdict.valid
-    assert verdict.stat == pytest.approx(found.stat, abs=1e-6)
-    assert verdict.n_calls < 40
+    assert found.stat - 1e-6 < verdict.stat < found.stat + 2e-4  # MIGRAD stops at an edm of 2e-4
+    assert verdict.n_calls < 10
 
 
 def test_parameter_without_data_stays(problem):
