@@ -12,6 +12,8 @@ import math
 import numba as nb
 import numpy as np
 
+from ._sized import sized
+
 TEMPLATE_FLOOR = (
     1e-12  # background values below this (or negative) are evaluated bin by bin, so that the closed sums hold for any norm > 1e-13
 )
@@ -51,7 +53,7 @@ def pull(template, slope, gradient):
             gradient[b, k] += (s0 + s1) + (s2 + s3)
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda counts, *_: counts.size)
 def outside_sums(counts, template, static, mask, active, sums, special):
     """Sort the bins outside the active region into closed sums and special bins.
 

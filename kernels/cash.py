@@ -13,6 +13,8 @@ import math
 import numba as nb
 import numpy as np
 
+from ._sized import sized
+
 FLOOR = 1e-25  # smallest prediction; keeps the logarithm finite, same number as gammapy's cash
 
 
@@ -26,7 +28,7 @@ def _total(planes, value):
         value[b] = 2.0 * total
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda counts, mask, mu, *_: mu.size)
 def cash(counts, mask, mu, value, slope):
     """Statistic and slope.
 
@@ -68,7 +70,7 @@ def cash(counts, mask, mu, value, slope):
     _total(planes, value)
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda counts, mask, mu, *_: mu.size)
 def cash_value(counts, mask, mu, value):
     """Statistic only; same arguments and order of summation as `cash`."""
     planes = np.empty((mu.shape[0], mu.shape[1]))

@@ -15,8 +15,10 @@ reconstructed bins that true bin l can reach, so that a narrow energy dispersion
 import numba as nb
 import numpy as np
 
+from ._sized import sized
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+
+@sized(lambda templates, flux, *_: templates[0].size * len(flux))
 def fold(templates, flux, edisp, first, last, start, mu):
     """Add the folded templates to `mu`.
 
@@ -45,7 +47,7 @@ def fold(templates, flux, edisp, first, last, start, mu):
                         out[x] += c * row[x]
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda templates, edisp, first, last, start, slope, gradient: templates[0].size * len(slope))
 def fold_pull(templates, edisp, first, last, start, slope, gradient):
     """Adjoint of `fold` in the flux: adds d stat / d F to ``gradient[b, l]``."""
     nx = templates.shape[3]
@@ -72,7 +74,7 @@ def fold_pull(templates, edisp, first, last, start, slope, gradient):
             gradient[b, l] += total
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda templates, exposure, flux, *_: templates[0].size * len(flux))
 def fold_pull_field(templates, exposure, flux, edisp, first, last, start, slope, gradient, field):
     """Adjoint of `fold` in the flux and in the image before exposure.
 

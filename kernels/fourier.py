@@ -5,8 +5,10 @@ The FFTs around them are SciPy's; these two kernels touch each complex number on
 
 import numba as nb
 
+from ._sized import sized
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+
+@sized(lambda spectrum, transfer, out: out.size)
 def spread(spectrum, transfer, out):
     """``out[b, l, y, x] = spectrum[b, 0 or l, y, x] transfer[l, y, x]``."""
     batch, planes, ny, nx = out.shape
@@ -18,7 +20,7 @@ def spread(spectrum, transfer, out):
                 out[b, l, y, x] = image[y, x] * transfer[l, y, x]
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda field, transfer, out: field.size)
 def gather(field, transfer, out):
     """``out[b, 0, y, x] = sum_l conj(transfer[l, y, x]) field[b, l, y, x]``, or plane by plane if `out` has all planes."""
     batch, planes, ny, nx = field.shape

@@ -11,8 +11,10 @@ pixel; rows and columns of the support that fall outside the box (the map ends t
 import numba as nb
 import numpy as np
 
+from ._sized import sized
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+
+@sized(lambda psf, exposure, corner, *_: psf.size * len(corner))
 def place(psf, exposure, corner, weight, flux, edisp, first, last, start, mu):
     """Add a point source seen through a true-energy PSF.
 
@@ -53,7 +55,7 @@ def place(psf, exposure, corner, weight, flux, edisp, first, last, start, mu):
                         out[s + j] += c * t[j]
 
 
-@nb.njit(cache=True, nogil=True, parallel=True)
+@sized(lambda psf, exposure, corner, *_: psf.size * len(corner))
 def place_pull(psf, exposure, corner, edisp, first, last, start, slope, gradient):
     """Adjoint of `place`: adds ``sum_p exposure[l, p] q[l, p] psf_c[l, p]`` to ``gradient[b, c, l]`` for each of the four copies c."""
     ny, nx = exposure.shape[1], exposure.shape[2]

@@ -43,7 +43,8 @@ class Buffer:
         free = settings.memory_bytes - _ledger.used
         if nbytes > free:
             raise OutOfMemoryError(
-                f"Out of memory allocating {nbytes:,} bytes (allocated so far: {_ledger.used:,} bytes, limit: {settings.memory_bytes:,} bytes)."
+                f"Out of memory allocating {nbytes:,} bytes (allocated so far: {_ledger.used:,} bytes, "
+                f"limit: {settings.memory_bytes:,} bytes)."
             )
         spend("allocations", why, nbytes)
         self.nbytes = nbytes
