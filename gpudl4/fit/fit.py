@@ -22,7 +22,7 @@ from .cells import kinks, moving_points
 from .certify import Verdict, certify
 from .profile import Profiler
 from .result import FitResult, strong_correlations
-from .scoring import Counter, approach, descend, explore
+from .scoring import Counter, approach, descend, explore, leave_saddles
 
 __all__ = ["Fit"]
 
@@ -203,6 +203,7 @@ class Fit:
             likelihood = likelihood.recompile(theta, draft=False)
             counter.compiles += 1
         minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=1e-3, metric=metric, watch=watch)
+        minimum = leave_saddles(likelihood, minimum, counter, watch)
         minimum = explore(likelihood, minimum, counter, watch)
         settled = False
         while counter.compiles < MAX_COMPILES:

@@ -5,7 +5,7 @@ statistic is smooth. `explore` looks into the neighbouring cells of every point 
 
 The metric of the steps begins as the Fisher matrix, which is positive definite and close to the second derivative, and learns the rest
 from the gradients of the steps taken (BFGS). So most steps cost one gradient, and real data, where model and counts disagree, do not
-slow it down.
+slow it down. Steps are taken in the coordinates of `Stretch`, in which the valley of an amplitude and an index is straight.
 """
 
 from dataclasses import dataclass, field
@@ -14,11 +14,13 @@ import numpy as np
 
 from .cells import border_constraints, moving_points, neighbours
 from .qp import constrained_step
+from .stretch import Stretch
 
-__all__ = ["Counter", "Minimum", "approach", "descend", "explore"]
+__all__ = ["Counter", "Minimum", "approach", "descend", "explore", "leave_saddles"]
 
 MAX_STEPS = 60
 LONGEST_STEP = 2.0  # times the parameter's size
+SHORT_OF_BOUND = 0.9  # of the way to a bound that one step of the approach may go
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
 FAR = 100.0  # a step that promises more than this leads where the metric has to be made anew
 SLACK = 0.2  # a neighbouring cell is tried in full if the source alone comes this close to the best statistic there
@@ -96,8 +98,8 @@ def _learn(metric, step, change):
     return metric + np.outer(change, change) / curvature - np.outer(image, image) / expected
 
 
-def _bound_constraints(theta, bounds):
-    """Rows ``matrix @ d <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
+def _bound_constraints(theta, bounds, stretch):
+    """Rows ``matrix @ du <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
 
     A parameter may move by twice its size in one step (by one unit if it is zero), so that a direction the data hardly constrain cannot
     run to values where models overflow.
@@ -106,7 +108,8 @@ def _bound_constraints(theta, bounds):
     reach = np.where(theta != 0, LONGEST_STEP * np.abs(theta), 1.0)
     low, high = np.maximum(bounds[:, 0], theta - reach), np.minimum(bounds[:, 1], theta + reach)
     matrix = np.vstack([-np.eye(n), np.eye(n)])
-    limit = np.maximum(np.concatenate([theta - low, high - theta]), 0.0)
+    u = stretch.to_u(theta)
+    limit = np.maximum(np.concatenate([u - stretch.to_u(low), stretch.to_u(high) - u]), 0.0)
     is_bound = np.concatenate([low == bounds[:, 0], high == bounds[:, 1]])
 
     def at(active):
@@ -114,6 +117,14 @@ def _bound_constraints(theta, bounds):
         return held[:n] | held[n:]
 
     return matrix, limit, at
+
+
+def _snapped(theta, held, bounds):
+    """theta with the parameters held by a bound exactly on it."""
+    low, high = bounds.T
+    with np.errstate(invalid="ignore"):
+        nearest = np.where(np.abs(theta - low) <= np.abs(high - theta), low, high)
+    return np.where(held, nearest, theta)
 
 
 def _step(gradient, metric, damping, constraints):
@@ -164,24 +175,30 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
     cells = likelihood.cells(theta)
     stat, gradient = _evaluate(likelihood, theta, cells, counter)
     metric = _metric(likelihood, theta, cells, counter)
+    stretch = Stretch(likelihood.names, metric)
+    slope = stretch.slope(theta)
+    metric = metric * np.outer(slope, slope)  # by u, up to the last line
     for _ in range(MAX_STEPS):
         points = moving_points(likelihood)
-        matrix, limit, _ = _bound_constraints(theta, likelihood.bounds)
+        matrix, limit, _ = _bound_constraints(theta, likelihood.bounds, stretch)
         jacobians = [point.pixel(theta)[1] for point in points]
         matrix = np.vstack([matrix, *jacobians, *(-j for j in jacobians)])
         limit = np.concatenate([limit, np.full(4 * len(points), largest_move)])
-        step, promised, _ = _step(gradient, metric, damping, (matrix, limit))
+        # A bound may be a saddle (an ellipse that becomes a circle), so the approach stops short of it.
+        limit[: 2 * len(theta)] *= SHORT_OF_BOUND
+        step, promised, _ = _step(gradient * slope, metric, damping, (matrix, limit))
         if promised < 0.1:
             break
-        trial = np.clip(theta + step, *likelihood.bounds.T)
+        trial = np.clip(stretch.to_theta(stretch.to_u(theta) + step), *likelihood.bounds.T)
         new_cells = likelihood.cells(trial)
         new_stat, new_gradient = _evaluate(likelihood, trial, new_cells, counter)
         if _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised:
             good = stat - new_stat > 0.5 * promised
             same = _key(cells) == _key(new_cells)
+            new_slope = stretch.slope(trial)
             if same:
-                metric = _learn(metric, trial - theta, new_gradient - gradient)
-            theta, stat, gradient, cells = trial, new_stat, new_gradient, new_cells
+                metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
+            theta, stat, gradient, cells, slope = trial, new_stat, new_gradient, new_cells, new_slope
             damping = max(damping * (0.1 if good else 1.0), DAMPING_MIN)
             if not likelihood.is_valid(theta):
                 likelihood = likelihood.recompile(theta)
@@ -189,14 +206,15 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
                 cells = likelihood.cells(theta)
                 stat, gradient = _evaluate(likelihood, theta, cells, counter)
             if promised > FAR or not good or not same:
-                metric = _metric(likelihood, theta, cells, counter, metric)
+                by_theta = _metric(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
+                metric = by_theta * np.outer(slope, slope)
             if watch is not None:
                 watch(theta, stat)
         else:
             damping = max(10.0 * damping, 1e-2)
             if damping > DAMPING_MAX:
                 break
-    return likelihood, theta, metric
+    return likelihood, theta, metric / np.outer(slope, slope)
 
 
 def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None):
@@ -232,28 +250,33 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     stat, gradient = _evaluate(likelihood, theta, cells, counter)
     if metric is None:
         metric = _metric(likelihood, theta, cells, counter)
+    stretch = Stretch(likelihood.names, metric)
+    slope = stretch.slope(theta)
+    metric = metric * np.outer(slope, slope)  # by u, up to the last lines
     converged = False
     for _ in range(MAX_STEPS):
-        matrix, limit, at = _bound_constraints(theta, bounds)
+        matrix, limit, at = _bound_constraints(theta, bounds, stretch)
         borders, border_limit = border_constraints(points, theta, cells)
         constraints = np.vstack([matrix, borders]), np.concatenate([limit, border_limit])
-        step, promised, active = _step(gradient, metric, damping, constraints)
+        step, promised, active = _step(gradient * slope, metric, damping, constraints)
         if stat - 2.0 * promised > give_up_above:
             return None
         if promised < tolerance:
             converged = damping <= 1.0
             break
-        trial = np.clip(theta + step, *bounds.T)
+        trial = _snapped(np.clip(stretch.to_theta(stretch.to_u(theta) + step), *bounds.T), at(active), bounds)
         new_stat, new_gradient = _evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat)
         decrease = stat - new_stat
         if _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding:
-            metric = _learn(metric, trial - theta, new_gradient - gradient)
-            theta, stat, gradient = trial, new_stat, new_gradient
+            new_slope = stretch.slope(trial)
+            metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
+            theta, stat, gradient, slope = trial, new_stat, new_gradient, new_slope
             damping = max(0.1 * damping, DAMPING_MIN)
             poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0
             if poor >= 2 and promised > 1e-3:
-                metric, poor = _metric(likelihood, theta, cells, counter, metric), 0
+                by_theta = _metric(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
+                metric, poor = by_theta * np.outer(slope, slope), 0
             if watch is not None:
                 watch(theta, stat)
         elif promised < 100 * tolerance + rounding:
@@ -264,7 +287,42 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             if damping > DAMPING_MAX:
                 break
     at_border = bool(active[2 * len(theta) :].any())
+    metric = metric / np.outer(slope, slope)
     return Minimum(theta, stat, gradient, metric, cells, promised, converged, at(active), at_border)
+
+
+def leave_saddles(likelihood, minimum, counter, watch=None):
+    """Push parameters off bounds where the statistic does not depend on them, and keep what is better.
+
+    At zero eccentricity the derivative by the eccentricity vanishes whatever the data say; a minimiser that lands there stays.
+    """
+    for i, (low, high) in enumerate(likelihood.bounds):
+        at = minimum.theta[i]
+        room = (high - low) if np.isfinite(high - low) else max(abs(at), 1.0)
+        on_bound = min(at - low, high - at) < 1e-6 * room
+        if not on_bound or abs(minimum.gradient[i]) * room > 1e-3:
+            continue
+        curvature = np.diag(_metric(likelihood, minimum.theta, minimum.cells, counter))
+        start = minimum.theta.copy()
+        start[i] = at + (0.3 if at - low < high - at else -0.3) * room
+        others = [descend(likelihood, theta, minimum.cells, counter) for theta in _turned(likelihood, start, curvature)]
+        best = min(others, key=lambda other: other.stat)
+        if best.stat < minimum.stat - 1e-6:
+            minimum = best
+            if watch is not None:
+                watch(minimum.theta, minimum.stat)
+    return minimum
+
+
+def _turned(likelihood, theta, curvature):
+    """theta as it is, and with the parameters that had no meaning so far (the orientation of a circle) spread over their range."""
+    low, high = likelihood.bounds.T
+    span = np.where(np.isfinite(high - low), high - low, 0.0)
+    loose = (span > 0) & (theta > low) & (theta < high) & (curvature * span**2 < 1e-6)
+    for part in (0.0, 0.125, 0.25, 0.375) if loose.any() else (0.0,):
+        other = theta.copy()
+        other[loose] = low[loose] + (theta[loose] - low[loose] + part * span[loose]) % span[loose]
+        yield other
 
 
 def explore(likelihood, minimum, counter, watch=None, bounds=None):

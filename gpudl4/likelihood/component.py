@@ -135,7 +135,7 @@ class TemplateComponent(Component):
         kernels.cpu("fold").fold_pull(self.templates, r.edisp, r.first, r.last, start, slope, by_flux)
         self._pull_flux(state, by_flux, gradient)
 
-    def jacobian(self, theta, cells=None, exact=True):
+    def jacobian(self, theta, cells=None, exact=True, workspace=None):
         """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride."""
         r = self.response
         _, rows = self._spectral_jacobian(theta)

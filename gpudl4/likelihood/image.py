@@ -115,8 +115,11 @@ class ImageComponent(Component):
         if self.spatial_pack.is_free:
             self.spatial_pack.scatter(self.spatial.pullback(state.values, np.ascontiguousarray(by_image, dtype=np.float64)), gradient)
 
-    def jacobian(self, theta, cells=None, exact=True):
-        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride."""
+    def jacobian(self, theta, cells=None, exact=True, workspace=None):
+        """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride.
+
+        `workspace` may hold the templates of this theta, as `add` leaves them.
+        """
         state = self.begin(theta[np.newaxis])
         flux, rows = self._spectral_jacobian(theta)
         coarse = not exact and self.box.ny * self.box.nx > LARGE_BOX
@@ -125,14 +128,15 @@ class ImageComponent(Component):
         out = np.zeros((len(self.indices), self.response.edisp.shape[1], *shape))
         spectral = [i for i, index in enumerate(self.indices) if index in self.spectral_pack.indices]
         if spectral:
-            out[spectral] += self._fold_image(state.image, rows[spectral], stride)
+            templates = None if stride > 1 or self.response.psf_last or workspace is None else workspace.templates
+            out[spectral] += self._fold_image(state.image, rows[spectral], stride, templates)
         if self.spatial_pack.is_free:
             images = self.spatial.gradient(state.values)[0]
             for slot, index in zip(self.spatial_pack.slots, self.spatial_pack.indices, strict=True):
                 out[self.indices.index(index)] += self._fold_image(images[slot][np.newaxis], flux[np.newaxis], stride)[0]
         return out, stride
 
-    def _fold_image(self, image, flux, stride):
+    def _fold_image(self, image, flux, stride, templates=None):
         """Counts[B, K, ny, nx] of ``image[1, ny, nx]`` with several spectra ``flux[B, L]``; a stride > 1 thins out and skips the PSF."""
         r = self.response
         rows, columns = self.box.sampled(stride)
@@ -140,7 +144,8 @@ class ImageComponent(Component):
         if r.psf_last:
             seen = image[:, np.newaxis] * np.einsum("lk,bl,lyx->bkyx", r.edisp, flux, exposure, optimize=True)
             return self._convolve(seen) if stride == 1 else seen
-        templates = np.ascontiguousarray((self._convolve(image) if stride == 1 else image[:, np.newaxis]) * exposure, dtype=np.float64)
+        if templates is None:
+            templates = np.ascontiguousarray((self._convolve(image) if stride == 1 else image[:, np.newaxis]) * exposure, dtype=np.float64)
         ny, nx = image.shape[1:]
         out = np.zeros((len(flux), r.edisp.shape[1], ny * nx))
         kernels.cpu("fold").fold(templates, flux, r.edisp, r.first, r.last, np.arange(ny) * nx, out)

@@ -246,6 +246,7 @@ class Likelihood:
         fisher, parts = self._second(theta, cells, exact=True)
         diagonal = np.diag(fisher)
         steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+        steps = np.minimum(steps, np.maximum(0.1 * np.abs(theta), 1e-6))  # an error may be far larger than the range of a parameter
         hessian = np.zeros(fisher.shape)
         for i, term in enumerate(self.plan.terms):
             term.hessian(theta, parts[i], hessian, steps, self._workspace[i], cells[i])

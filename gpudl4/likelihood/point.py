@@ -99,7 +99,7 @@ class PointComponent(Component):
             by_xy = np.stack([(state.by_x * by_weight).sum(axis=1), (state.by_y * by_weight).sum(axis=1)], axis=1)
             self.spatial_pack.scatter(np.einsum("bi,bip->bp", by_xy, state.dxy), gradient)
 
-    def jacobian(self, theta, cells=None, exact=True):
+    def jacobian(self, theta, cells=None, exact=True, workspace=None):
         """Derivative images array[P_free, K, ny, nx], rows in the order of `indices`, and their stride."""
         state = self.begin(theta[np.newaxis], None if cells is None else np.asarray(cells).reshape(1, 2))
         flux, rows = self._spectral_jacobian(theta)

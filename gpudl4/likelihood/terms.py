@@ -203,7 +203,9 @@ class DatasetTerm:
         ``exact=False`` allows cheaper Jacobian images, good enough to steer a minimiser; each comes with the stride of its pixels.
         """
         predicted = self.predict(theta[np.newaxis], workspace, cells)
-        jacobians = [c.jacobian(theta, None if cells is None else cells[i], exact) for i, c in enumerate(self.components)]
+        jacobians = [
+            c.jacobian(theta, None if cells is None else cells[i], exact, workspace.parts[i]) for i, c in enumerate(self.components)
+        ]
         return SimpleNamespace(mu=workspace.mu[0], norm=predicted.norm[0], jacobians=jacobians, rows=self.background.jacobian(theta))
 
     def fisher(self, parts, matrix):

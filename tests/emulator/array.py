@@ -146,6 +146,12 @@ class ndarray(DeviceHandle):
     def __format__(self, spec):
         return format(self._scalar("format(x)"), spec) if self.size == 1 else str(self)
 
+    def __copy__(self):
+        return self.copy()  # on the device, as CuPy does
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
     def __reduce__(self):
         return asarray, (self.get(),)
 
@@ -334,7 +340,8 @@ _VIEWS = ["astype", "reshape", "ravel", "transpose", "squeeze", "view", "swapaxe
 for _name, _ufunc in _ARITHMETIC.items():
     setattr(ndarray, f"__{_name}__", _binary(_ufunc, is_reflected=False))
     setattr(ndarray, f"__r{_name}__", _binary(_ufunc, is_reflected=True))
-    setattr(ndarray, f"__i{_name}__", _in_place(_ufunc))
+    if _name != "matmul":  # CuPy has no @=
+        setattr(ndarray, f"__i{_name}__", _in_place(_ufunc))
 for _name, _ufunc in _COMPARISONS.items():
     setattr(ndarray, f"__{_name}__", _binary(_ufunc, is_reflected=False))
 for _name, _ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}.items():

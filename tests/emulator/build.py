@@ -23,7 +23,7 @@ _COMMON = ("-std=c++17", "-g1", "-fPIC", "-fvisibility=hidden", "-ffp-contract=o
 _FAST = ("-O2",)
 # The thread sanitizer's pass only puts hooks around loads and stores (our own, see runtime/checks.cc). -O1: more would drop dead code
 # together with the overflow in it.
-_CHECK = ("-O1", "-fsanitize=thread", "-fsanitize=signed-integer-overflow,shift,integer-divide-by-zero,bounds")
+_CHECK = ("-O1", "-fsanitize=thread", "-fsanitize=signed-integer-overflow,shift,integer-divide-by-zero,bounds,alignment")
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _KERNEL = re.compile(
@@ -200,13 +200,24 @@ def build(code, options=(), exports=(), check=False):
     header = _RUNTIME / "emu.h"
     runtime = _runtime_objects(compiler, folder)
     mode = _CHECK if check else _FAST
-    key = _hash(code, header.read_bytes(), *_headers(flags), [path.name for path in runtime], flags, list(exports), mode, _COMMON, compiler)
+    key = _hash(
+        "format 2",
+        code,
+        header.read_bytes(),
+        *_headers(flags),
+        [path.name for path in runtime],
+        flags,
+        list(exports),
+        mode,
+        _COMMON,
+        compiler,
+    )
     target = folder / f"module-{key}.so"
     if not target.exists():
         everything = [*exports, *((name, name) for name in kernels_in(code)[0])]
         glue = "\n".join(f"EMU_EXPORT({identifier}, ({expression}))" for identifier, expression in everything)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            source, object_file, made = (Path(scratch) / name for name in ("kernel.cc", "kernel.o", "kernel.so"))
+            source, object_file, made = (Path(scratch) / name for name in ("kernel.cu", "kernel.o", "kernel.so"))
             source.write_text(f'#line 1 "kernel.cu"\n{_translated(code)}\n{glue}\n')
             _run([compiler, *_COMMON, *mode, *flags, "-include", str(header), "-c", "-x", "c++", str(source), "-o", str(object_file)])
             _run([compiler, "-shared", "-Wl,-Bsymbolic", "-o", str(made), str(object_file), *map(str, runtime), "-lm"])

@@ -118,7 +118,7 @@ def deliver_downloads():
 
 
 class MemoryPointer:
-    """``array.data``: the address, and copies between it and host memory."""
+    """``array.data``: the address in ``ptr``."""
 
     def __init__(self, array):
         self._array = array

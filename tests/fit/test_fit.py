@@ -87,6 +87,21 @@ def test_extended_source_with_free_shape():
     assert np.abs(gradient * result.errors)[free].max() < 2e-3
 
 
+def test_a_circle_is_not_the_end_of_an_ellipse():
+    """This used to stop at eccentricity 0, a bound and a saddle, 1.6 above the minimum."""
+    stats = []
+    for e in (0.0, 0.3, 0.9):
+        dataset = make_dataset()
+        spatial = dataset.models["gauss"].spatial_model
+        spatial.e.frozen = spatial.phi.frozen = False
+        spatial.e.value, spatial.sigma.value = e, 0.12
+        result = Fit().run(dataset)
+        assert result.success
+        stats.append(result.total_stat)
+        assert spatial.e.value == pytest.approx(0.56, abs=0.05)
+    assert np.ptp(stats) < 1e-3
+
+
 def test_errors_are_those_of_a_numerical_hessian(fitted):
     dataset, result = fitted
     likelihood = compile(dataset)

@@ -13,9 +13,9 @@
 namespace emu {
 namespace {
 
-const unsigned SHARED_CELL = 4;  // bytes of shared memory that are remembered together
+const unsigned SHARED_SHIFT = 2;  // log2 of the bytes of shared memory that are remembered together
 std::vector<std::vector<Cell>> global_cells;
-std::vector<unsigned> cell_size;  // per array argument
+std::vector<unsigned> cell_shift;  // log2 of the bytes of a cell, per array argument
 std::vector<Cell> static_cells, dynamic_cells;
 std::vector<Sample> samples;
 std::unordered_map<uint64_t, uint32_t> occurrences;
@@ -73,14 +73,15 @@ void touch_cell(Cell& cell, const Access& now, bool writes, uint64_t address, co
     }
 }
 
-void touch(std::vector<Cell>& cells, uint64_t offset, unsigned size, unsigned cell, bool writes, bool atomic, uint64_t address,
+void touch(std::vector<Cell>& cells, uint64_t offset, unsigned size, unsigned shift, bool writes, bool atomic, uint64_t address,
            uint64_t pc, const char* space) {
     const int thread = launch.current->thread;
     Access now = {launch.block, (int16_t)thread, 1, (uint8_t)atomic, 0, launch.barrier_epoch, launch.warps[thread >> 5].epoch,
                   launch.fences[launch.block], pc};
     const uint64_t end = offset + size;
-    for (uint64_t i = offset / cell; i * cell < end && !launch.failed; i++) {
-        const uint64_t first = std::max(offset, i * cell) - i * cell, last = std::min(end, (i + 1) * cell) - i * cell;
+    for (uint64_t i = offset >> shift; i << shift < end && !launch.failed; i++) {
+        const uint64_t begin = i << shift;
+        const uint64_t first = std::max(offset, begin) - begin, last = std::min(end, begin + (1u << shift)) - begin;
         now.bytes = (uint8_t)(((1u << last) - 1) & ~((1u << first) - 1));
         touch_cell(cells[i], now, writes, address, space);
     }
@@ -122,24 +123,20 @@ void report_out_of_bounds(uint64_t address, unsigned size, bool writes, uint64_t
 void access(uint64_t address, unsigned size, bool writes, bool atomic, uint64_t pc) {
     if (!launch.current || launch.failed) return;
     if (address - (uint64_t)launch.current->stack < STACK) return;  // a thread's own variables
-    if (size <= 16 && (size & (size - 1)) == 0 && (address & (size - 1))) {
-        fail("MISALIGNED %s of %u bytes [pc %llx] at 0x%llx", writes ? "write" : "read", size, (unsigned long long)pc,
-             (unsigned long long)address);
-        return;
-    }
     const uint64_t in_static = address - (uint64_t)__start_emu_shared;
     if (in_static < static_size()) {
         launch.result->shared_accesses++;
         if (in_static + size > static_size()) return fail("SHARED MEMORY overrun [pc %llx]", (unsigned long long)pc);
-        return touch(static_cells, in_static, size, SHARED_CELL, writes, atomic, address, pc, "shared");
+        return touch(static_cells, in_static, size, SHARED_SHIFT, writes, atomic, address, pc, "shared");
     }
+    if (address >= image_begin && address < image_end) return;  // threadIdx and its like, constants
     const uint64_t in_dynamic = address - (uint64_t)launch.dynamic_shared.data();
     if (in_dynamic < launch.dynamic_shared.size()) {
         launch.result->shared_accesses++;
         if (in_dynamic + size > launch.dynamic_size)
             return fail("DYNAMIC SHARED MEMORY overrun [pc %llx]: byte offset %d of %d", (unsigned long long)pc, (int)in_dynamic,
                         (int)launch.dynamic_size);
-        return touch(dynamic_cells, in_dynamic, size, SHARED_CELL, writes, atomic, address, pc, "dynamic shared");
+        return touch(dynamic_cells, in_dynamic, size, SHARED_SHIFT, writes, atomic, address, pc, "dynamic shared");
     }
     for (size_t i = 0; i < launch.ranges.size(); i++) {
         const Range& range = launch.ranges[i];
@@ -152,9 +149,8 @@ void access(uint64_t address, unsigned size, bool writes, bool atomic, uint64_t 
             const uint32_t occurrence = occurrences[pc * 1315423911ull + thread]++;
             samples.push_back({pc, address >> 5, (uint32_t)thread >> 5, occurrence, size});
         }
-        return touch(global_cells[i], offset, size, cell_size[i], writes, atomic, address, pc, "global");
+        return touch(global_cells[i], offset, size, cell_shift[i], writes, atomic, address, pc, "global");
     }
-    if (address >= image_begin && address < image_end) return;  // threadIdx and its like, constants
     report_out_of_bounds(address, size, writes, pc);
 }
 
@@ -170,14 +166,14 @@ bool sample_before(const Sample& a, const Sample& b) {
 void begin_checks() {
     if (!image_end) dl_iterate_phdr(find_image, nullptr);
     global_cells.assign(launch.ranges.size(), {});
-    cell_size.clear();
+    cell_shift.clear();
     for (size_t i = 0; i < launch.ranges.size(); i++) {
-        const unsigned item = (unsigned)launch.ranges[i].item_size;
-        cell_size.push_back(item < 8 ? item : 8);
-        global_cells[i].resize(launch.ranges[i].size / cell_size[i] + 1);
+        const uint64_t item = launch.ranges[i].item_size;
+        cell_shift.push_back(item >= 8 ? 3 : item >= 4 ? 2 : item >= 2 ? 1 : 0);
+        global_cells[i].resize((launch.ranges[i].size >> cell_shift[i]) + 1);
     }
-    static_cells.resize(static_size() / SHARED_CELL + 1);
-    dynamic_cells.resize(launch.dynamic_size / SHARED_CELL + 1);
+    static_cells.resize((static_size() >> SHARED_SHIFT) + 1);
+    dynamic_cells.resize((launch.dynamic_size >> SHARED_SHIFT) + 1);
 }
 
 void begin_block_checks(bool sampled) {
@@ -256,4 +252,5 @@ UNDEFINED(mul_overflow, "signed overflow in *")
 UNDEFINED(negate_overflow, "signed overflow in negation")
 UNDEFINED(shift_out_of_bounds, "shift by a negative or too large number of bits")
 UNDEFINED(divrem_overflow, "integer division by zero or overflow")
+UNDEFINED(type_mismatch_v1, "MISALIGNED access: the address is no multiple of the type's alignment")
 UNDEFINED(out_of_bounds, "index outside an array of fixed size")
