@@ -27,7 +27,7 @@ from .scoring import Counter, approach, descend, explore, leave_saddles
 __all__ = ["Fit"]
 
 RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
-MAX_COMPILES = 12
+MAX_ROUNDS = 8  # of compiling at the minimum and descending again
 LOOSE = 3.0  # an error of that many times the value is called loose when a fit fails
 COVARIANCES = ("hessian", "fisher")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
@@ -206,7 +206,7 @@ class Fit:
         minimum = leave_saddles(likelihood, minimum, counter, watch)
         minimum = explore(likelihood, minimum, counter, watch)
         settled = False
-        while counter.compiles < MAX_COMPILES:
+        for _ in range(MAX_ROUNDS):
             before = minimum.stat
             likelihood = likelihood.recompile(minimum.theta, draft=False)
             counter.compiles += 1
@@ -256,6 +256,7 @@ class Fit:
         at_kinks = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
         success = not reasons
         at_bounds = tuple(n for n, at in zip(names, minimum.at_bound, strict=True) if at)
+        models = _models(likelihood.plan)
         return FitResult(
             success=success,
             message="converged" if success else "; ".join(reasons),
@@ -265,8 +266,8 @@ class Fit:
             errors=errors,
             covariance_matrix=matrix,
             covariance_kind=kind,
-            models=likelihood.plan.models if likelihood.plan.models is not None else _models(likelihood.plan.datasets),
-            parameters=likelihood.parameters,
+            models=models,
+            parameters=models.parameters,
             nfev=counter.values + counter.gradients,
             ngrad=counter.gradients,
             n_fisher=counter.metrics,
@@ -334,14 +335,12 @@ def _hints(names, minimum, at_bounds, parameters, success):
     return tuple(hints)
 
 
-def _models(datasets):
+def _models(plan):
+    """The models of a fit as one `Models`: those given, or the datasets' own without repetitions."""
     from gpudl4.models import Models
 
-    found = {}
-    for dataset in datasets:
-        for model in dataset.models or []:
-            found.setdefault(id(model), model)
-    return Models(list(found.values()))
+    given = plan.models if plan.models is not None else [m for dataset in plan.datasets for m in dataset.models or []]
+    return given if isinstance(given, Models) else Models(list({id(m): m for m in given}.values()))
 
 
 def _set_errors(result, likelihood):

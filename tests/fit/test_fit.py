@@ -65,7 +65,7 @@ def test_random_starts_end_at_one_minimum(kind):
     best = reference.values
     rng = np.random.default_rng(5)
     for _ in range(6):
-        for p, v in zip(reference.parameters, best, strict=True):
+        for p, v in zip(reference.parameters.free_unique_parameters, best, strict=True):
             p.value = v
         _start(dataset, rng)
         result = Fit(covariance="fisher").run(dataset)
@@ -144,9 +144,10 @@ def test_profiles_and_confidence(fitted):
     assert interval["success"]
     assert interval["errp"] == pytest.approx(result.errors[i], rel=0.15)
     assert interval["errn"] == pytest.approx(result.errors[i], rel=0.15)
-    assert result.parameters[i].value == result.values[i]
+    free = result.parameters.free_unique_parameters
+    assert free[i].value == result.values[i]
 
-    parameter = result.parameters[i]
+    parameter = free[i]
     parameter.scan_values = result.values[i] + result.errors[i] * np.array([-1.0, 0.0, 1.0])
     profile = Fit().stat_profile(dataset, parameter, reoptimize=True)
     np.testing.assert_allclose(profile["stat_scan"] - result.total_stat, [1, 0, 1], atol=0.15)
@@ -154,7 +155,7 @@ def test_profiles_and_confidence(fitted):
     assert fixed["stat_scan"][2] > profile["stat_scan"][2]
     assert list(fixed) == ["index_scan", "stat_scan"]
 
-    amplitude = next(p for p, n in zip(result.parameters, result.names, strict=True) if n == "point.amplitude")
+    amplitude = next(p for p, n in zip(free, result.names, strict=True) if n == "point.amplitude")
     amplitude.scan_values = [0.9 * amplitude.value, amplitude.value]
     surface = Fit().stat_surface(dataset, parameter, amplitude)
     assert surface["stat_scan"].shape == (3, 2)
@@ -225,6 +226,17 @@ def test_wrong_options():
     dataset.models.freeze()
     with pytest.raises(FitError, match="no parameter is free"):
         Fit().run(dataset)
+
+
+def test_models_may_be_given_as_a_list():
+    dataset = make_dataset(models=None)
+    models = list(make_models())
+    models[1].spatial_model.freeze()
+    result = Fit().run(dataset, models=models)
+    assert result.success
+    assert [m.name for m in result.models] == [m.name for m in models]
+    assert models[0].spectral_model.index.error > 0
+    assert dataset.models is None or len(dataset.models) == 0
 
 
 def test_optimize_only():
