@@ -34,21 +34,29 @@ def fitted(request):
 def refitted(fitted):
     """Where MIGRAD goes from our minimum on gammapy's statistic, with a small tolerance, and HESSE's errors there.
 
-    Both work in coordinates that are uncorrelated at our minimum. On the parameters themselves gammapy's `Fit` finds the same minimum,
-    only with more evaluations; its HESSE, however, misses the second differences of gammapy's own statistic by factors where parameters
-    are strongly correlated (docs/parity.md).
+    Both work in coordinates that are uncorrelated at our minimum, amplitudes as their logarithm: there the statistic is a parabola over
+    the steps that differences need. (On fermi-crab the error of the amplitude is as large as the amplitude. Differences in the amplitude
+    itself miss the second derivative by 4 % with steps of 0.01 sigma and by 30 % with 0.03 sigma, gammapy's statistic and ours alike.)
+    On the parameters themselves gammapy's `Fit` finds the same minimum, only with more evaluations; its HESSE, however, misses the
+    second differences of gammapy's own statistic by factors where parameters are strongly correlated.
     """
     from iminuit import Minuit
 
     result = fitted.result
     scale = np.sqrt(np.diag(result.covariance_matrix))
     directions = scale[:, np.newaxis] * np.linalg.cholesky(result.covariance_matrix / np.outer(scale, scale))
+    logarithmic = np.array([name.endswith(".amplitude") for name in result.names])
+
+    def theta_of(y):
+        move = directions @ y
+        return np.where(logarithmic, result.values * np.exp(np.where(logarithmic, move / result.values, 0.0)), result.values + move)
+
     with gammapy_radii():
         datasets, models = fresh("gammapy", Point("minimum", fitted.case, dict(zip(result.names, result.values, strict=True))))
         parameters = [models[name.rsplit(".", 1)[0]].parameters[name.rsplit(".", 1)[1]] for name in result.names]
 
         def stat(y):
-            for parameter, value in zip(parameters, result.values + directions @ y, strict=True):
+            for parameter, value in zip(parameters, theta_of(y), strict=True):
                 parameter.value = value
             return datasets.stat_sum()
 
@@ -56,7 +64,7 @@ def refitted(fitted):
         minuit.errordef, minuit.tol, minuit.strategy = 1, 0.01, 0  # gammapy convolves in float32: its statistic jitters by 1e-4
         minuit.errors = np.ones(len(scale))
         minuit.migrad()
-        theta = result.values + directions @ np.array(minuit.values)
+        theta = theta_of(np.array(minuit.values))
         minuit.hesse()
     return SimpleNamespace(theta=theta, errors=np.sqrt(np.diag(directions @ np.array(minuit.covariance) @ directions.T)))
 
