@@ -63,7 +63,7 @@ def refitted(fitted):
         minuit = Minuit(stat, np.zeros(len(scale)))
         minuit.errordef, minuit.tol, minuit.strategy = 1, 1e-3, 0
         minuit.errors = np.ones(len(scale))
-        minuit.migrad()
+        minuit.migrad(ncall=300)  # gammapy convolves in float32: its statistic jitters by up to 1e-4, and MIGRAD may never be content
         theta = theta_of(np.array(minuit.values))
         minuit.hesse()
     return SimpleNamespace(theta=theta, errors=np.sqrt(np.diag(directions @ np.array(minuit.covariance) @ directions.T)))
