@@ -18,7 +18,7 @@ def assert_gradient(likelihood, theta, rtol=1e-6, steps=None):
     rtol : float
         Largest deviation allowed, relative to the norm of the scaled gradient.
     steps : array[P], optional
-        Step per parameter; by default a twentieth of its error.
+        Step per parameter; by default a twentieth of its error, at most a tenth of its value.
 
     Returns
     -------
@@ -34,7 +34,8 @@ def assert_gradient(likelihood, theta, rtol=1e-6, steps=None):
     cells = likelihood.cells(theta)
     diagonal = np.diag(likelihood.fisher(theta, cells))
     scale = np.where(diagonal > 0, np.sqrt(2.0 / np.where(diagonal > 0, diagonal, 1.0)), np.maximum(np.abs(theta), 1e-3) * 1e-3)
-    steps = 0.05 * scale if steps is None else np.asarray(steps)
+    if steps is None:  # an error may be far larger than the range of a parameter
+        steps = np.minimum(0.05 * scale, np.maximum(0.1 * np.abs(theta), 1e-6))
     _, gradient = likelihood.value_and_gradient(theta, cells)
 
     def difference(i, step):
