@@ -1,7 +1,8 @@
 # Two commands do everything on a machine with Python >= 3.11 and make:
 #   make demo    simulate a field, write it as DL4 files, fit it, compare with the truth
 #   make test    lint, format and the whole test suite
-# Also: make bench (gpudl4 and gammapy side by side), make format, make clean.
+# Also: make bench (gpudl4 and gammapy side by side), make format, make clean; for CUDA kernels (docs/kernels.md) make tables, make
+# kernels-table, make mutate (MUTATE_ARGS=cash.cu: only this file).
 # Another interpreter: make demo PYTHON=python3.12
 
 PYTHON ?= python3
@@ -15,11 +16,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 LINTED := gpudl4 kernels tests benchmarks
 
-.PHONY: demo test lint format bench clean help
+.PHONY: demo test lint format bench tables kernels-table mutate clean help
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 6
 
 demo: $(VENV)/installed-plot
 	@$(BIN)/gpudl4 demo --output $(OUT) --overwrite
@@ -37,6 +38,16 @@ format: $(VENV)/installed-test
 
 bench: $(VENV)/installed-test
 	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+# CUDA kernels: columns of the tables for CUDA, what each kernel needs of a GPU, tests on kernels with something taken away.
+tables: $(VENV)/installed-test
+	@$(BIN)/python -m tests.kernels.tables_header
+
+kernels-table: $(VENV)/installed-test
+	@$(BIN)/python -m tests.kernels.nvrtc
+
+mutate: $(VENV)/installed-test
+	@$(BIN)/python -m tests.kernels.mutants.run $(MUTATE_ARGS)
 
 # The virtual environment, and one stamp per extra; a stamp older than pyproject.toml installs again.
 $(BIN)/python:

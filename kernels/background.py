@@ -1,4 +1,4 @@
-"""Background template with one norm per reconstructed energy bin, and the closed sums over bins that nothing else reaches.
+"""Closed sums over the bins that no source reaches.
 
 Outside the reach of every source the prediction is ``mu = g_k B[k, p]``. There the Cash statistic needs three sums per energy only::
 
@@ -20,37 +20,6 @@ TEMPLATE_FLOOR = (
 
 SUM_TEMPLATE, SUM_COUNTS, SUM_COUNTS_LOG, EMPTY_BINS, EMPTY_COUNTS, N_BINS, BAD_COUNTS, BAD_TEMPLATE = range(8)
 N_SUMS = 8
-
-
-@nb.njit(cache=True, nogil=True)
-def fill(template, norm, static, mu):
-    """``mu[b, k, a] = norm[b, k] template[k, a] + static[k, a]``; a `static` without columns counts as zero."""
-    has_static = static.shape[1] == mu.shape[2]
-    for b in range(mu.shape[0]):
-        for k in range(mu.shape[1]):
-            g = norm[b, k]
-            for a in range(mu.shape[2]):
-                mu[b, k, a] = g * template[k, a]
-            if has_static:
-                for a in range(mu.shape[2]):
-                    mu[b, k, a] += static[k, a]
-
-
-@nb.njit(cache=True, nogil=True)
-def pull(template, slope, gradient):
-    """Adjoint of `fill`: adds ``sum_a template[k, a] slope[b, k, a]`` to ``gradient[b, k]``."""
-    for b in range(slope.shape[0]):
-        for k in range(slope.shape[1]):
-            s0 = s1 = s2 = s3 = 0.0  # four chains let the additions overlap; the order stays fixed
-            n = slope.shape[2]
-            for a in range(0, n - 3, 4):
-                s0 += template[k, a] * slope[b, k, a]
-                s1 += template[k, a + 1] * slope[b, k, a + 1]
-                s2 += template[k, a + 2] * slope[b, k, a + 2]
-                s3 += template[k, a + 3] * slope[b, k, a + 3]
-            for a in range(n - n % 4, n):
-                s0 += template[k, a] * slope[b, k, a]
-            gradient[b, k] += (s0 + s1) + (s2 + s3)
 
 
 @sized(lambda counts, *_: counts.size)

@@ -6,6 +6,8 @@ For counts n and prediction mu (Cash 1979, ApJ 228, 939)::
 
 Edge cases, as gammapy treats them: mu <= FLOOR counts as FLOOR; n <= 0 contributes 2 mu (no logarithm). Where the floor acts the
 statistic does not depend on mu and the slope is 0, except at n <= 0 and mu == 0, where it is the derivative from above, 2.
+
+Bins are cut into items, runs of bins of one row; each item is one partial sum.
 """
 
 import math
@@ -14,75 +16,97 @@ import numba as nb
 import numpy as np
 
 from ._sized import sized
+from .tables import C_BEGIN, C_END
 
 FLOOR = 1e-25  # smallest prediction; keeps the logarithm finite, same number as gammapy's cash
 
 
-@nb.njit(cache=True, nogil=True)
-def _total(planes, value):
-    """Twice the sum over energies, in their order."""
-    for b in range(planes.shape[0]):
-        total = 0.0
-        for k in range(planes.shape[1]):
-            total += planes[b, k]
-        value[b] = 2.0 * total
-
-
 @sized(lambda counts, mask, mu, *_: mu.size)
-def cash(counts, mask, mu, value, slope):
-    """Statistic and slope.
+def cash(counts, mask, mu, template, items, slope, parts):
+    """Statistic, slope, and the derivative of the statistic by the norm of a template.
 
     Parameters
     ----------
-    counts, mask : array[K, A]
-        Observed counts, and 1 where a bin takes part.
-    mu : array[B, K, A]
+    counts : cube[N]
+        Observed counts.
+    mask : uint8[N]
+        1 where a bin takes part.
+    mu : real[B, N]
         Predicted counts.
-    value : array[B]
-        Output, the statistic summed over the bins.
-    slope : array[B, K, A]
+    template : cube[N]
+        Background before its norm.
+    items : int64[n_items, 2]
+        Runs of bins.
+    slope : real[B, N]
         Output, d stat / d mu; 0 in masked bins.
+    parts : float64[B, n_parts]
+        Output: the statistic of item i in column i, the sum of slope times template in column n_items + i.
     """
-    planes = np.empty((mu.shape[0], mu.shape[1]))
-    for k in nb.prange(mu.shape[1]):
-        for b in range(mu.shape[0]):
-            plane = 0.0
-            for a in range(mu.shape[2]):
-                if mask[k, a] == 0:
-                    slope[b, k, a] = 0.0
-                    continue
-                n = np.float64(counts[k, a])
-                m = mu[b, k, a]
-                if n > 0.0:
-                    if m <= FLOOR:
-                        plane += FLOOR - n * math.log(FLOOR)
-                        slope[b, k, a] = 0.0
-                    else:
-                        plane += m - n * math.log(m)
-                        slope[b, k, a] = 2.0 - 2.0 * n / m
-                elif m <= FLOOR:
-                    plane += FLOOR
-                    slope[b, k, a] = 0.0 if m < 0.0 else 2.0
+    n_items = items.shape[0]
+    for j in nb.prange(mu.shape[0] * n_items):
+        b, i = j // n_items, j % n_items
+        total, by_norm = 0.0, 0.0
+        for a in range(items[i, C_BEGIN], items[i, C_END]):
+            if mask[a] == 0:
+                slope[b, a] = 0.0
+                continue
+            n = np.float64(counts[a])
+            m = np.float64(mu[b, a])
+            r = 2.0
+            if n > 0.0:
+                if m <= FLOOR:
+                    total += FLOOR - n * math.log(FLOOR)
+                    r = 0.0
                 else:
-                    plane += m
-                    slope[b, k, a] = 2.0
-            planes[b, k] = plane
-    _total(planes, value)
+                    total += m - n * math.log(m)
+                    r = 2.0 - 2.0 * n / m
+            elif m <= FLOOR:
+                total += FLOOR
+                r = 0.0 if m < 0.0 else 2.0
+            else:
+                total += m
+            slope[b, a] = r
+            by_norm += r * template[a]
+        parts[b, i] = 2.0 * total
+        parts[b, n_items + i] = by_norm
 
 
 @sized(lambda counts, mask, mu, *_: mu.size)
-def cash_value(counts, mask, mu, value):
+def cash_value(counts, mask, mu, items, parts):
     """Statistic only; same arguments and order of summation as `cash`."""
-    planes = np.empty((mu.shape[0], mu.shape[1]))
-    for k in nb.prange(mu.shape[1]):
-        for b in range(mu.shape[0]):
-            plane = 0.0
-            for a in range(mu.shape[2]):
-                if mask[k, a] != 0:
-                    n = np.float64(counts[k, a])
-                    m = max(mu[b, k, a], FLOOR)
-                    plane += m
-                    if n > 0.0:
-                        plane -= n * math.log(m)
-            planes[b, k] = plane
-    _total(planes, value)
+    n_items = items.shape[0]
+    for j in nb.prange(mu.shape[0] * n_items):
+        b, i = j // n_items, j % n_items
+        total = 0.0
+        for a in range(items[i, C_BEGIN], items[i, C_END]):
+            if mask[a] != 0:
+                n = np.float64(counts[a])
+                m = max(np.float64(mu[b, a]), FLOOR)
+                if n > 0.0:
+                    total += m - n * math.log(m)
+                else:
+                    total += m
+        parts[b, i] = 2.0 * total
+
+
+@sized(lambda counts, *_: counts.size)
+def weights(counts, mask, mu, expected, observed):
+    """Second derivatives of the statistic by the prediction.
+
+    Parameters
+    ----------
+    counts, mask, mu
+        As for `cash`, for one parameter vector: mu is real[1, N].
+    expected : float64[N]
+        Output, 2 / mu: the weight of the Fisher matrix; 0 in masked bins and at the floor.
+    observed : float64[N]
+        Output, 2 n / mu^2: the weight of the Hessian.
+    """
+    for a in nb.prange(counts.shape[0]):
+        m = np.float64(mu[0, a])
+        if mask[a] == 0 or m <= FLOOR:
+            expected[a] = 0.0
+            observed[a] = 0.0
+        else:
+            expected[a] = 2.0 / m
+            observed[a] = 2.0 * np.float64(counts[a]) / (m * m)

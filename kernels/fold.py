@@ -1,134 +1,216 @@
-"""Fold a source through exposure and energy dispersion, forward and transposed.
+"""Fold sources through energy dispersion into predicted counts, forward and transposed.
 
-Forward, for templates T (source image x PSF x exposure) on a box of pixels::
+Forward, for the norm g and template B of the background and templates T of the sources (image x PSF x exposure)::
 
-    mu[b, k, p] += sum_l R[l, k] F[b, l] T[b, l, p]
+    mu[k, p] = g[k] B[k, p] + static[k, p] + sum_sources sum_l R[l, k] F[l] T[l, p]
 
 Transposed, for the slope r = d stat / d mu, with q[l, p] = sum_k R[l, k] r[k, p]::
 
     d stat / d F[l] = sum_p T[l, p] q[l, p]            d stat / d image[l, p] = F[l] E[l, p] q[l, p]  (before the PSF)
 
-The box lies in the active region as rows: pixel (y, x) of the box is column ``start[y] + x`` of `mu`. ``first[l]:last[l]`` are the
-reconstructed bins that true bin l can reach, so that a narrow energy dispersion costs what it contains.
+A source whose PSF acts last has templates per reconstructed energy, which are added as they are.
 """
 
 import numba as nb
 import numpy as np
 
 from ._sized import sized
+from .tables import (
+    D_NORM,
+    D_RECO,
+    D_ROW,
+    D_SOURCES,
+    D_SOURCES_END,
+    F_NX,
+    F_NY,
+    F_OUT,
+    F_OUT_PLANES,
+    I_FIRST_OUT,
+    I_GROUP,
+    R_BEGIN,
+    R_LENGTH,
+    S_AREA,
+    S_CORNER,
+    S_DATASET,
+    S_EDISP,
+    S_EXPOSURE,
+    S_FIXED,
+    S_FLUX,
+    S_HEIGHT,
+    S_LAST,
+    S_NX,
+    S_NY,
+    S_PLANES,
+    S_REACH,
+    S_RECO,
+    S_STARTS,
+    S_TEMPLATES,
+    S_TRUE,
+    S_WIDTH,
+    W_FIELD,
+    W_PART,
+    W_PLANE,
+    W_WHAT,
+    W_Y,
+    W_Y_END,
+)
+
+BINS = 4  # reconstructed bins of an item of `fold`, at most: the CUDA twin reads a template once for all of them
 
 
-@sized(lambda templates, flux, *_: templates[0].size * len(flux))
-def fold(templates, flux, edisp, first, last, start, mu):
-    """Add the folded templates to `mu`.
+@nb.njit(cache=True, nogil=True, inline="always")
+def _corner(source, params):
+    """Row and column, in the box, of a template's first pixel."""
+    if source[S_CORNER] < 0:
+        return 0, 0
+    return int(params[source[S_CORNER]]), int(params[source[S_CORNER] + 1])
+
+
+@nb.njit(cache=True, nogil=True)
+def _fill(dataset, rows, params, template, static, mu):
+    """Background and static counts of one dataset."""
+    for k in range(dataset[D_RECO]):
+        begin, length = rows[dataset[D_ROW] + k, R_BEGIN], rows[dataset[D_ROW] + k, R_LENGTH]
+        if dataset[D_NORM] >= 0:
+            norm = params[dataset[D_NORM] + k]
+            for a in range(begin, begin + length):
+                mu[a] = norm * template[a]
+        else:
+            mu[begin : begin + length] = 0.0
+        if static.shape[0]:
+            for a in range(begin, begin + length):
+                mu[a] += static[a]
+
+
+@sized(lambda *args: args[-1].size + args[11].size)
+def fold(sources, datasets, rows, items, members, pixels, starts, edisp, reach, params, fixed, templates, template, static, mu):
+    """Predicted counts.
 
     Parameters
     ----------
-    templates : array[Bt, L, ny, nx]
-        Bt is 1 (shared) or B.
-    flux : array[B, L]
-    edisp : array[L, K]
-    first, last : int array[L]
-    start : int array[ny]
-    mu : array[B, K, A]
-        Changed in place.
+    sources, datasets, rows : int64 tables
+    items, members, pixels : int64
+        How the CUDA twin gathers; not looked at here. Items are blocks of up to `BINS` rows and of some columns (a thread each), which
+        together hold every bin once; rows that end before an item's last column are left at their end. Members are the sources that
+        can reach an item, in order; pixels the map index of each column.
+    starts : int64[...]
+    edisp : float64[...]
+    reach : int64[...]
+    params : float64[B, n_params]
+    fixed : real[...]
+    templates : real[B, ...]
+    template : cube[N] or [0]
+        Background; without elements there is none.
+    static : real[N] or [0]
+        Counts of frozen sources.
+    mu : real[B, N]
+        Output.
     """
-    nx = templates.shape[3]
-    for y in nb.prange(templates.shape[2]):  # rows are disjoint in mu
-        s = start[y]
-        for b in range(mu.shape[0]):
-            bt = b if templates.shape[0] > 1 else 0
-            for l in range(templates.shape[1]):
-                row = templates[bt, l, y]
-                for k in range(first[l], last[l]):
-                    c = edisp[l, k] * flux[b, l]
-                    out = mu[b, k, s : s + nx]
-                    for x in range(nx):
-                        out[x] += c * row[x]
-
-
-@sized(lambda templates, edisp, first, last, start, slope, gradient: templates[0].size * len(slope))
-def fold_pull(templates, edisp, first, last, start, slope, gradient):
-    """Adjoint of `fold` in the flux: adds d stat / d F to ``gradient[b, l]``."""
-    nx = templates.shape[3]
-    for l in nb.prange(templates.shape[1]):
-        q = np.empty(nx)
-        acc = np.empty(nx)
-        for b in range(slope.shape[0]):
-            bt = b if templates.shape[0] > 1 else 0
-            acc[:] = 0.0
-            for y in range(templates.shape[2]):
-                s = start[y]
-                q[:] = 0.0
-                for k in range(first[l], last[l]):
-                    c = edisp[l, k]
-                    r = slope[b, k, s : s + nx]
-                    for x in range(nx):
-                        q[x] += c * r[x]
-                row = templates[bt, l, y]
-                for x in range(nx):
-                    acc[x] += row[x] * q[x]
-            total = 0.0
-            for x in range(nx):
-                total += acc[x]
-            gradient[b, l] += total
-
-
-@sized(lambda templates, exposure, flux, *_: templates[0].size * len(flux))
-def fold_pull_field(templates, exposure, flux, edisp, first, last, start, slope, gradient, field):
-    """Adjoint of `fold` in the flux and in the image before exposure.
-
-    Adds d stat / d F to ``gradient[b, l]`` and writes ``field[b, l, y, x] = flux[b, l] exposure[l, y, x] q[l, y, x]``.
-    """
-    nx = templates.shape[3]
-    for l in nb.prange(templates.shape[1]):
-        q = np.empty(nx)
-        acc = np.empty(nx)
-        for b in range(slope.shape[0]):
-            bt = b if templates.shape[0] > 1 else 0
-            acc[:] = 0.0
-            for y in range(templates.shape[2]):
-                s = start[y]
-                q[:] = 0.0
-                for k in range(first[l], last[l]):
-                    c = edisp[l, k]
-                    r = slope[b, k, s : s + nx]
-                    for x in range(nx):
-                        q[x] += c * r[x]
-                row = templates[bt, l, y]
-                e = exposure[l, y]
-                out = field[b, l, y]
-                f = flux[b, l]
-                for x in range(nx):
-                    acc[x] += row[x] * q[x]
-                    out[x] = f * e[x] * q[x]
-            total = 0.0
-            for x in range(nx):
-                total += acc[x]
-            gradient[b, l] += total
-
-
-@nb.njit(cache=True, nogil=True)
-def add_box(image, start, mu):
-    """Add ``image[b, k, ny, nx]`` to the rows of the box in `mu`."""
-    nx = image.shape[3]
     for b in range(mu.shape[0]):
-        for k in range(image.shape[1]):
-            for y in range(image.shape[2]):
-                out = mu[b, k, start[y] : start[y] + nx]
-                row = image[b, k, y]
-                for x in range(nx):
-                    out[x] += row[x]
+        for d in range(datasets.shape[0]):
+            dataset = datasets[d]
+            _fill(dataset, rows, params[b], template, static, mu[b])
+            for c in range(dataset[D_SOURCES], dataset[D_SOURCES_END]):
+                source = sources[c]
+                all_templates = fixed if source[S_FIXED] else templates[b]
+                height, width, planes = source[S_HEIGHT], source[S_WIDTH], source[S_PLANES]
+                row, column = _corner(source, params[b])
+                j0, j1 = max(0, -column), min(width, source[S_NX] - column)
+                if j1 <= j0:
+                    continue
+                matrix, first, n_true = source[S_EDISP], source[S_REACH], source[S_TRUE]
+                for i in nb.prange(max(0, -row), min(height, source[S_NY] - row)):  # rows are disjoint in mu
+                    s = starts[source[S_STARTS] + row + i] + column
+                    for plane in range(planes):
+                        t = source[S_TEMPLATES] + (plane * height + i) * width
+                        values = all_templates[t + j0 : t + j1]
+                        if source[S_LAST]:
+                            begin = rows[dataset[D_ROW] + plane, R_BEGIN] + s
+                            out = mu[b, begin + j0 : begin + j1]
+                            for x in range(j1 - j0):
+                                out[x] += values[x]
+                            continue
+                        flux = params[b, source[S_FLUX] + plane]
+                        for k in range(reach[first + plane], reach[first + n_true + plane]):
+                            c_lk = edisp[matrix + plane * dataset[D_RECO] + k] * flux
+                            begin = rows[dataset[D_ROW] + k, R_BEGIN] + s
+                            out = mu[b, begin + j0 : begin + j1]
+                            for x in range(j1 - j0):
+                                out[x] += c_lk * values[x]
 
 
-@nb.njit(cache=True, nogil=True)
-def take_box(values, start, image):
-    """Adjoint of `add_box`: copy the rows of the box out of ``values[b, k, a]`` into ``image[b, k, ny, nx]``."""
-    nx = image.shape[3]
-    for b in range(values.shape[0]):
-        for k in range(image.shape[1]):
-            for y in range(image.shape[2]):
-                row = values[b, k, start[y] : start[y] + nx]
-                out = image[b, k, y]
-                for x in range(nx):
-                    out[x] = row[x]
+@sized(lambda *args: args[-3].size)
+def fold_pull(
+    sources, datasets, rows, images, groups, items, starts, exposure, edisp, reach, params, fixed, templates, slope, field, parts
+):
+    """Adjoint of `fold` in the flux, and in the image before PSF and exposure.
+
+    Parameters
+    ----------
+    sources, datasets, rows, images, groups : int64 tables
+    items : int64[n, 6]
+        Rows of a plane of a source's templates: where its sum of T q goes in parts (-1: nowhere), and for which image the field
+        ``F[l] E[l, p] q[l, p]`` (r itself where the PSF acts last) is written, zero beyond the templates.
+    starts, exposure, edisp, reach, params, fixed, templates
+        As for `fold`; exposure is cube[...].
+    slope : real[B, N]
+    field : real[...]
+        Output, planes behind the PSF of each group of transforms.
+    parts : float64[B, n_parts]
+        Output.
+    """
+    batch, n_items = slope.shape[0], items.shape[0]
+    for j in nb.prange(batch * n_items):
+        b, item = j // n_items, items[j % n_items]
+        source, plane = sources[item[W_WHAT]], item[W_PLANE]
+        height, width = source[S_HEIGHT], source[S_WIDTH]
+        first_row = datasets[source[S_DATASET], D_ROW]
+        all_templates = fixed if source[S_FIXED] else templates[b]
+        writes = item[W_FIELD] >= 0
+        ny, nx, out_plane = height, width, 0
+        if writes:
+            image = images[item[W_FIELD]]
+            group = groups[image[I_GROUP]]
+            ny, nx = group[F_NY], group[F_NX]
+            out_plane = batch * group[F_OUT] + (b * group[F_OUT_PLANES] + image[I_FIRST_OUT] + plane) * ny * nx
+        flux = 1.0 if source[S_LAST] else params[b, source[S_FLUX] + plane]
+        q, acc = np.zeros(width), np.zeros(width)
+        for y in range(item[W_Y], item[W_Y_END]):
+            if y < height:
+                s = starts[source[S_STARTS] + y]
+                if source[S_LAST]:
+                    begin = rows[first_row + plane, R_BEGIN] + s
+                    for x in range(width):
+                        q[x] = slope[b, begin + x]
+                else:
+                    q[:] = 0.0
+                    for k in range(reach[source[S_REACH] + plane], reach[source[S_REACH] + source[S_TRUE] + plane]):
+                        c = edisp[source[S_EDISP] + plane * source[S_RECO] + k]
+                        begin = rows[first_row + k, R_BEGIN] + s
+                        r = slope[b, begin : begin + width]
+                        for x in range(width):
+                            q[x] += c * r[x]
+                if item[W_PART] >= 0:
+                    t = source[S_TEMPLATES] + (plane * height + y) * width
+                    values = all_templates[t : t + width]
+                    for x in range(width):
+                        acc[x] += values[x] * q[x]
+            if writes:
+                out = field[out_plane + y * nx : out_plane + (y + 1) * nx]
+                if y >= height:
+                    out[:] = 0.0
+                    continue
+                if source[S_LAST] or source[S_EXPOSURE] < 0:
+                    for x in range(width):
+                        out[x] = flux * q[x]
+                else:
+                    e = source[S_EXPOSURE] + plane * source[S_AREA] + s
+                    e_row = exposure[e : e + width]
+                    for x in range(width):
+                        out[x] = flux * e_row[x] * q[x]
+                out[width:] = 0.0
+        if item[W_PART] >= 0:
+            total = 0.0
+            for x in range(width):
+                total += acc[x]
+            parts[b, item[W_PART]] = total

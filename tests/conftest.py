@@ -1,9 +1,91 @@
-"""Settings every test needs."""
+"""Settings every test needs, and the fixture `backend` that runs a test once per array library.
 
+`backend` gives a `gpudl4.core.backend.Backend`: NumPy, the emulated CuPy of `tests.emulator`, and under ``pytest --gpu`` the installed
+CuPy on a real GPU. A test takes its inputs to the backend (`to_device`) and its results back (`to_host`), and asserts the same things
+everywhere. `device` leaves NumPy out: for tests that compare a device with the host. Without ``--gpu`` a real CuPy is never used, even
+where one is installed: "auto" then means NumPy, unless a test says otherwise.
+"""
+
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from gpudl4.core.backend import BACKEND_VARIABLE, get_backend
+from tests import emulator
+
 # Numba's cache stays out of the package folder: a leftover there would shadow a later install.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "gpudl4-numba-cache"))
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+pytest_plugins = ["tests.emulator.plugin"]  # every call of CuPy is compared with the installed one
+DEVICES = ("emulated", pytest.param("cupy", marks=pytest.mark.gpu))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--gpu", action="store_true", help="run the tests of device code on a real GPU too, with the installed CuPy")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "gpu: needs a real GPU; runs under `pytest --gpu` only")
+    if not config.getoption("--gpu"):
+        os.environ[BACKEND_VARIABLE] = "numpy"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what needs a real GPU, unless one was asked for."""
+    if not config.getoption("--gpu"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("gpu")])
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+
+
+def _opened(name):
+    with emulator.installed() if name == "emulated" else contextlib.nullcontext():
+        yield get_backend("cupy" if name == "emulated" else name)
+
+
+@pytest.fixture(params=("numpy", *DEVICES))
+def backend(request):
+    """Each array library in turn. Arrays and their functions work everywhere; for kernels see `kernel_backend`."""
+    yield from _opened(request.param)
+
+
+@pytest.fixture(params=DEVICES)
+def device(request):
+    """As `backend` without NumPy."""
+    yield from _opened(request.param)
+
+
+@pytest.fixture
+def kernel_backend(request, backend):
+    """As `backend`, for tests that launch CUDA kernels: skipped where the emulator cannot compile them."""
+    reason = emulator.missing_requirement() if request.node.callspec.params["backend"] == "emulated" else None
+    if reason is not None:
+        pytest.skip(reason)
+    return backend
+
+
+@pytest.fixture
+def limits(device):
+    """Context manager that limits transfers and synchronisations (`tests.emulator.guard`); on a real GPU nothing is counted."""
+    return emulator.guard if device.xp is emulator.cupy else lambda **_: contextlib.nullcontext()
+
+
+@pytest.fixture
+def predictions(monkeypatch):
+    """Let datasets on a device take their predictions from the host: what is done with them is tested, not how they are made."""
+    from gpudl4.datasets import MapDataset
+
+    def from_host(name):
+        original = getattr(MapDataset, name)
+
+        def verb(dataset, *args, **kwargs):
+            answer = original(dataset.to_host(), *args, **kwargs)
+            return answer.to_device(dataset.backend) if hasattr(answer, "to_device") else answer
+
+        monkeypatch.setattr(MapDataset, name, verb)
+
+    for name in ("npred_signal", "npred_background", "stat_sum"):
+        from_host(name)

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)  # a fit; datasets on a GPU
 
 
 def test_python_example_runs(tmp_path, monkeypatch, capsys):
@@ -16,11 +17,24 @@ def test_python_example_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "demo-output").mkdir()
     write_field(tmp_path / "demo-output", seed=5, n_pixels=130)
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    fit, _ = EXAMPLES
     names = {}
-    exec(code, names)
+    exec(fit, names)
     assert names["result"].success
     assert "extended-source.sigma" in capsys.readouterr().out
+
+
+def test_gpu_example_runs(tmp_path, monkeypatch, device, capsys):
+    from gpudl4.cli.demo import write_field
+
+    (tmp_path / "demo-output").mkdir()
+    write_field(tmp_path / "demo-output", seed=5, n_pixels=50)
+    monkeypatch.chdir(tmp_path)
+    _, gpu = EXAMPLES
+    names = {}
+    exec(gpu, names)
+    assert names["datasets"][0].backend == device
+    assert "cuda:0 WcsNDMap" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])

@@ -1,9 +1,12 @@
 """``gpudl4 fit``: datasets and models from files, a fit, and a folder with everything that came out."""
 
+import contextlib
+import os
 import time
 
 import click
 
+from ..core.backend import BACKEND_VARIABLE, get_backend
 from ..core.errors import OutputError
 from .notices import collected_warnings
 from .output import MANIFEST, staged_folder
@@ -19,18 +22,31 @@ def _plural(number, noun):
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
+@contextlib.contextmanager
+def _auto_means(backend):
+    """Let "auto" mean a backend while the block runs, for everything that compiles a likelihood in it; "auto" itself changes nothing."""
+    before = os.environ.get(BACKEND_VARIABLE)
+    if backend != "auto":
+        os.environ[BACKEND_VARIABLE] = backend
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(BACKEND_VARIABLE, None)
+        else:
+            os.environ[BACKEND_VARIABLE] = before
+
+
 def _read(datasets_file, models_file, backend):
-    """Datasets with their models, on the device of the backend."""
+    """Datasets with their models; on the device if "cupy" was asked for, else on the host, from where the likelihood may move them."""
     from ..datasets import Datasets
     from ..models import Models
 
-    datasets = Datasets.read(datasets_file)
+    datasets = Datasets.read(datasets_file, backend="cupy" if backend == "cupy" else "numpy")
     click.echo(f"Read {_plural(len(datasets), 'dataset')} from {datasets_file}: {', '.join(datasets.names)}")
     models = Models.read(models_file)
     free = len(models.parameters.free_unique_parameters)
     click.echo(f"Read {_plural(len(models), 'model')} with {_plural(free, 'free parameter')} from {models_file}")
-    if backend == "cupy":
-        datasets = Datasets([dataset.to_device(backend) for dataset in datasets])
     datasets.models = models
     return datasets, models
 
@@ -63,7 +79,7 @@ def _write(stage, result, datasets, models, record, with_plots):
     type=click.Choice(["auto", "numpy", "cupy"]),
     default="auto",
     show_default=True,
-    help="Where the arrays live; auto leaves the choice to the library.",
+    help="Where to compute: numpy on the CPU, cupy on a GPU; auto uses a GPU that works where the data are worth it.",
 )
 @click.option("--overwrite", is_flag=True, help="Let OUT exist; results of an earlier run in it are replaced.")
 @click.option("--plots/--no-plots", default=None, help="Make pictures. Default: if matplotlib is installed.")
@@ -83,7 +99,8 @@ def fit(datasets, models, output, backend, overwrite, plots):
     """
     if plots and not can_plot():
         raise OutputError("pictures need matplotlib, which is not installed: pip install 'gpudl4[plot]', or pass --no-plots")
-    with staged_folder(output, overwrite) as stage:
+    get_backend(backend)  # a GPU that is missing is said before files are read
+    with _auto_means(backend), staged_folder(output, overwrite) as stage:
         seconds, begun = {}, time.perf_counter()
         with collected_warnings():
             loaded, fitted = _read(datasets, models, backend)

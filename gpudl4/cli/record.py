@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import sys
 from datetime import UTC, datetime
 
 from .. import __version__
@@ -16,11 +17,13 @@ FILE_KEYS = ("filename", "covariance")
 
 
 def versions():
-    """Versions of gpudl4, Python and the libraries that decide numbers, as a dict."""
+    """Versions of gpudl4, Python and the libraries that decide numbers, as a dict; CuPy's too where it is loaded."""
+    cupy = sys.modules.get("cupy")
     return {
         "gpudl4": __version__,
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        **({} if cupy is None else {"cupy": cupy.__version__}),
     }
 
 

@@ -1,22 +1,37 @@
 """Where arrays live: a `Backend` names the array library and the matching FFT, special functions and device.
 
 Array code infers its backend from the arrays it is given (`backend_of`, `array_namespace`); there is no current backend. A user
-chooses one at a door: `dataset.to_device("cupy")`, ``MapDataset.read(..., backend="cupy")``, ``compile(..., backend=...)``.
+chooses one at a door: `dataset.to_device("cupy")`, ``MapDataset.read(..., backend="cupy")``, ``compile(..., backend=...)``. Code that
+expects arrays on a certain device says so with `require_backend`; code that needs much device memory runs inside `device_memory`.
 """
 
+import contextlib
 import importlib
 import os
+import re
 import sys
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
-from .errors import BackendError
+from .errors import BackendError, DeviceMemoryError
 
-__all__ = ["Backend", "array_namespace", "backend_of", "get_backend", "to_device", "to_host"]
+__all__ = [
+    "BACKEND_VARIABLE",
+    "Backend",
+    "array_namespace",
+    "backend_of",
+    "device_memory",
+    "get_backend",
+    "require_backend",
+    "to_device",
+    "to_host",
+]
 
 NAMES = ("auto", "numpy", "cupy")
+BACKEND_VARIABLE = "GPUDL4_BACKEND"
+INSTALL = "pip install 'gpudl4[gpu]' (CUDA 13) or 'gpudl4[gpu12]' (CUDA 12)"
 
 
 @dataclass(frozen=True)
@@ -60,20 +75,6 @@ class Backend:
 NUMPY = Backend("numpy", np)
 
 
-def _usable_cupy():
-    """CuPy's backend if a GPU really works, else None and the reason. Importing CuPy proves nothing: it imports without a driver."""
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError:
-        return None, "CuPy is not installed: pip install 'gpudl4[gpu]' (CUDA 13) or 'gpudl4[gpu12]' (CUDA 12)"
-    try:
-        cupy.zeros(1)
-        number = int(cupy.cuda.Device().id)
-    except Exception as error:  # CuPy raises a different class for each way a driver can be unusable
-        return None, f"CuPy is installed but no GPU can be used: {error}"
-    return Backend("cupy", cupy, f"cuda:{number}"), ""
-
-
 def get_backend(name="auto"):
     """Backend by name.
 
@@ -85,22 +86,71 @@ def get_backend(name="auto"):
     Raises
     ------
     BackendError
-        If the name is unknown or the wanted backend cannot be used here.
+        If the name is unknown or the wanted backend cannot be used here; the message says why and what to do.
     """
     if isinstance(name, Backend):
         return name
-    if name == "auto":
-        name = os.environ.get("GPUDL4_BACKEND", "auto")
+    label = f"backend {name!r}"
+    if name == "auto" and os.environ.get(BACKEND_VARIABLE):
+        name = os.environ[BACKEND_VARIABLE]
+        label = f"backend {name!r} of the environment variable {BACKEND_VARIABLE}"
     if name not in NAMES:
-        raise BackendError(f"unknown backend {name!r}: choose one of {', '.join(NAMES)}")
+        raise BackendError(f"unknown {label}: choose one of {', '.join(NAMES)}")
     if name == "numpy":
         return NUMPY
     backend, reason = _usable_cupy()
-    if backend is None:
-        if name == "cupy":
-            raise BackendError(f"backend 'cupy' was asked for. {reason}")
-        return NUMPY
-    return backend
+    if backend is None and name == "cupy":
+        raise BackendError(f"{label} cannot be used: {reason}")
+    return NUMPY if backend is None else backend
+
+
+def _usable_cupy():
+    """CuPy's backend if a GPU really works, else None and the reason. Importing CuPy proves nothing: it imports without a driver."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ModuleNotFoundError:
+        return None, f"CuPy is not installed: {INSTALL}"
+    except ImportError as error:
+        return None, f"CuPy cannot be imported ({error}): remove all packages named cupy*, then {INSTALL}"
+    try:
+        cupy.zeros(1)
+        number = int(cupy.cuda.Device().id)
+    except Exception as error:  # CuPy raises a different class for each way in which a device can be unusable
+        return None, f"CuPy is installed and no GPU can be used: {_why_unusable(cupy, error)}"
+    return Backend("cupy", cupy, f"cuda:{number}"), ""
+
+
+def _why_unusable(cupy, error):
+    """Sentence about a first allocation that failed, with what to do."""
+    if _is_out_of_memory(error):
+        return f"its memory is full, not even one number could be allocated ({error}): end the other programs on it (nvidia-smi lists them)"
+    if "cudaErrorNoDevice" in str(error):
+        return f"the driver finds none ({error}): look at nvidia-smi and at the environment variable CUDA_VISIBLE_DEVICES"
+    if "cudaErrorInsufficientDriver" not in str(error):
+        return str(error)
+    driver, runtime = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
+    if driver == 0:
+        return (
+            f"there is no NVIDIA driver ({error}): install one for CUDA {_version(runtime)} or newer, or stay on the host (backend='numpy')"
+        )
+    other = ", or install 'gpudl4[gpu12]' in place of 'gpudl4[gpu]'" if driver // 1000 == 12 and runtime // 1000 > 12 else ""
+    return (
+        f"the NVIDIA driver is too old, it serves CUDA {_version(driver)} and this CuPy needs CUDA {_version(runtime)}: "
+        f"update the driver{other}"
+    )
+
+
+def _version(number):
+    """CUDA's version numbers as people write them: 12040 is 12.4."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _home(array):
+    """Device of an array, "cpu" or "cuda:N"; None for what is no array."""
+    if isinstance(array, np.ndarray):
+        return "cpu"
+    cupy = sys.modules.get("cupy")  # an array can only be CuPy's if CuPy has been imported
+    return f"cuda:{int(array.device.id)}" if cupy is not None and isinstance(array, cupy.ndarray) else None
 
 
 def backend_of(*arrays):
@@ -111,18 +161,13 @@ def backend_of(*arrays):
     BackendError
         If the arrays live on different devices.
     """
-    cupy = sys.modules.get("cupy")  # an array can only be CuPy's if CuPy has been imported
-    kinds = set()
-    for array in arrays:
-        if cupy is not None and isinstance(array, cupy.ndarray):
-            kinds.add("cupy")
-        elif isinstance(array, np.ndarray):
-            kinds.add("numpy")
-    if len(kinds) > 1:
-        raise BackendError("arrays of NumPy and CuPy were mixed: move them with to_device() or to_host() first")
-    if kinds == {"cupy"}:
-        return Backend("cupy", cupy, f"cuda:{int(cupy.cuda.Device().id)}")
-    return NUMPY
+    homes = {home for array in arrays if (home := _home(array)) is not None}
+    if len(homes) > 1:
+        raise BackendError(
+            f"arrays on different devices were mixed ({', '.join(sorted(homes))}): bring them together with to_device() or to_host()"
+        )
+    home = homes.pop() if homes else "cpu"
+    return NUMPY if home == "cpu" else Backend("cupy", sys.modules["cupy"], home)
 
 
 def array_namespace(*arrays):
@@ -130,16 +175,94 @@ def array_namespace(*arrays):
     return backend_of(*arrays).xp
 
 
+def require_backend(array, backend, what):
+    """Check that an array lives where it is expected, and return it. Use it where CuPy itself would read a wild pointer or copy silently.
+
+    Parameters
+    ----------
+    array : array
+    backend : {"auto", "numpy", "cupy"} or Backend
+        Where it must live.
+    what : str
+        Name of the array, for the message.
+
+    Raises
+    ------
+    BackendError
+        If it lives elsewhere or is no array.
+    """
+    backend, home = get_backend(backend), _home(array)
+    if home == backend.device:
+        return array
+    if home is None:
+        raise BackendError(f"{what}: an array on {backend.device} was wanted, got {type(array).__name__}")
+    advice = "use to_host()" if backend.name == "numpy" else "use to_device('cupy')"
+    library = "NumPy" if home == "cpu" else "CuPy"
+    raise BackendError(f"{what}: an array on {backend.device} was wanted, got a {library} array on {home}: {advice}")
+
+
 def to_device(array, backend):
-    """Copy an array to a backend; returned as it is when it lives there already."""
+    """Copy an array to a backend; returned as it is when it lives there already.
+
+    Raises
+    ------
+    DeviceMemoryError
+        If the device has no room for it.
+    """
     backend = get_backend(backend)
-    if backend_of(array).name == backend.name:
+    if backend_of(array).device == backend.device:
         return array
     if backend.name == "numpy":
         return to_host(array)
-    return backend.xp.asarray(array)
+    with device_memory(f"an array of shape {array.shape} and type {array.dtype}"):
+        return backend.xp.asarray(array)
 
 
 def to_host(array):
     """NumPy array with the same values; the array itself if it is on the host already."""
     return array.get() if backend_of(array).name == "cupy" else array
+
+
+@contextlib.contextmanager
+def device_memory(what):
+    """Turn CuPy's errors about full device memory into `DeviceMemoryError`; everything else passes.
+
+    Parameters
+    ----------
+    what : str
+        What needs the memory, for the message: ``"dataset 'crab', field background"``. Blocks nest; the message names all of them.
+    """
+    try:
+        yield
+    except DeviceMemoryError as error:
+        raise DeviceMemoryError(f"{what}: {error.what}", error.wanted, error.free) from error.__cause__
+    except Exception as error:
+        cupy = sys.modules.get("cupy")
+        if cupy is None or not _is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(what, _bytes_wanted(error), _bytes_free(cupy)) from error
+
+
+def _is_out_of_memory(error):
+    """Whether an error is the pool's, the runtime's or cuFFT's way to say that device memory is used up."""
+    if type(error).__name__ == "OutOfMemoryError" and isinstance(error, MemoryError):
+        return True
+    return any(code in str(error) for code in ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUFFT_ALLOC_FAILED"))
+
+
+def _bytes_wanted(error):
+    """Bytes that could not be allocated, from CuPy's message; None if it does not say."""
+    found = re.search(r"allocating ([\d,]+) bytes", str(error))
+    return int(found[1].replace(",", "")) if found else None
+
+
+def _bytes_free(cupy):
+    """Bytes that can still be allocated, kept blocks of CuPy's pool and its limit included; None if the device does not answer."""
+    try:
+        free = cupy.cuda.runtime.memGetInfo()[0]
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return None
+    pool = cupy.get_default_memory_pool()
+    free += pool.free_bytes()
+    limit = pool.get_limit()
+    return int(min(free, limit - pool.used_bytes()) if limit else free)

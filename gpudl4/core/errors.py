@@ -8,6 +8,7 @@ __all__ = [
     "BackendError",
     "DataFileError",
     "DatasetError",
+    "DeviceMemoryError",
     "FitError",
     "GPUDL4Error",
     "GeometryError",
@@ -47,6 +48,30 @@ class FitError(GPUDL4Error, ValueError):
 
 class BackendError(GPUDL4Error, RuntimeError):
     """The wanted array backend is unknown, unusable, or two backends are mixed."""
+
+
+class DeviceMemoryError(BackendError, MemoryError):
+    """The memory of the device is used up.
+
+    Parameters
+    ----------
+    what : str
+        What needed the memory.
+    wanted, free : int or None
+        Bytes that were asked for and that can still be allocated, as far as they are known.
+    """
+
+    def __init__(self, what, wanted=None, free=None):
+        super().__init__(what, wanted, free)
+        self.what, self.wanted, self.free = what, wanted, free
+
+    def __str__(self):
+        wanted = "more memory than there is" if self.wanted is None else f"{self.wanted:,} bytes"
+        free = "" if self.free is None else f", {self.free:,} bytes are free"
+        return (
+            f"out of memory on the GPU for {self.what}: {wanted} wanted{free}. What helps: dtype='float32', a smaller region "
+            "(dataset.cutout), fewer free components on the device, or the host (backend='numpy')"
+        )
 
 
 class OutputError(GPUDL4Error, OSError):

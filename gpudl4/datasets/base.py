@@ -7,9 +7,10 @@ import secrets
 
 import numpy as np
 
+from gpudl4.core.backend import backend_of, device_memory, get_backend
 from gpudl4.core.errors import DatasetError
 
-from .fields import check_agreement, check_value, field_table
+from .fields import check_agreement, check_value, field_table, main_map
 
 __all__ = ["Dataset", "FieldValue", "make_name"]
 
@@ -121,31 +122,40 @@ class Dataset(abc.ABC):
         new._models = None
         return new
 
-    def _moved(self, verb):
-        """Dataset with the same name and models whose arrays were moved by `verb`, a function of one field."""
-        new = copy.copy(self)
-        new._values = {
-            key: value if value is None or self._fields[key].kind in ("gti", "table") else verb(value)
-            for key, value in self._values.items()
-        }
-        return new
+    @property
+    def backend(self):
+        """The `~gpudl4.core.backend.Backend` that holds the maps and responses; NumPy for a dataset without any."""
+        maps = (main_map(field, self._values[name]) for name, field in self._fields.items())
+        return backend_of(*(data_map.data for data_map in maps if data_map is not None))
 
-    def to_device(self, backend):
+    def to_device(self, backend="cupy"):
         """Dataset whose maps and responses live on a backend; name and models are kept, the host dataset stays as it is.
 
         Parameters
         ----------
         backend : {"cupy", "numpy", "auto"} or Backend
-            Where to. Intervals and tables stay on the host.
-        """
-        from gpudl4.core.backend import get_backend
+            Where to. Intervals and tables stay on the host. Arrays that are there already are shared.
 
+        Raises
+        ------
+        BackendError
+            If the backend is unknown or cannot be used here.
+        DeviceMemoryError
+            If the device has no room; the message names the field, the bytes wanted and free.
+        """
         backend = get_backend(backend)
-        return self._moved(lambda value: value.to_device(backend))
+        new = copy.copy(self)
+        new._values = dict(self._values)
+        for name, field in self._fields.items():
+            value = self._values[name]
+            if main_map(field, value) is not None:
+                with device_memory(f"dataset '{self.name}', field {name}"):
+                    new._values[name] = value.to_device(backend)
+        return new
 
     def to_host(self):
         """Dataset whose maps and responses are NumPy arrays."""
-        return self._moved(lambda value: value.to_host())
+        return self.to_device("numpy")
 
     @abc.abstractmethod
     def stat_sum(self):

@@ -284,11 +284,15 @@ class Datasets(collections.abc.MutableSequence):
         ------
         DataFileError
             If a file is missing or damaged, or names an unknown type of dataset. Every entry is checked before data are read.
+        BackendError
+            If the backend is unknown or cannot be used here.
         """
+        from gpudl4.core.backend import get_backend
         from gpudl4.io.datasets_yaml import read_entries
 
         from . import DATASET_REGISTRY
 
+        backend = get_backend(backend)
         entries = read_entries(filename, [kind.tag for kind in DATASET_REGISTRY], checksum=checksum)
         datasets = cls([DATASET_REGISTRY.get_cls(entry["type"]).from_dict(entry, backend=backend) for entry in entries])
         if filename_models is not None:
@@ -336,8 +340,8 @@ class Datasets(collections.abc.MutableSequence):
         if filename_models is not None:
             self.models.write(filename_models, overwrite=overwrite, write_covariance=write_covariance, checksum=checksum)
 
-    def to_device(self, backend):
-        """Datasets with the same names and models whose arrays live on a backend."""
+    def to_device(self, backend="cupy"):
+        """Datasets with the same names and models whose arrays live on a backend; see `MapDataset.to_device`."""
         return self._with([dataset.to_device(backend) for dataset in self._datasets])
 
     def to_host(self):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpudl4.core.errors import DatasetError, GeometryError
+from gpudl4.core.errors import BackendError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
 __all__ = ["MAP_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
@@ -140,7 +140,7 @@ def check_value(field, value, dataset_name):
 
 
 def check_agreement(values, dataset_name, fields=MAP_FIELDS):
-    """Check that the fields of one dataset describe the same sky and energies.
+    """Check that the fields of one dataset describe the same sky and energies, and live on one device.
 
     Counts, background and masks need one geometry; the exposure has the same pixels; an energy dispersion has the exposure's true
     energies, and, as a kernel, the reconstructed energies of the counts; so has a PSF in reconstructed energy. A PSF in true energy is
@@ -155,9 +155,10 @@ def check_agreement(values, dataset_name, fields=MAP_FIELDS):
 
     Raises
     ------
-    GeometryError
+    GeometryError, BackendError
         Names dataset and field, what was given and what was wanted.
     """
+    _check_device(values, dataset_name, fields)
     by_name = {field.name: field for field in fields}
     where = f"dataset '{dataset_name}'"
     reference = None
@@ -180,6 +181,20 @@ def check_agreement(values, dataset_name, fields=MAP_FIELDS):
             _check_axis(where, name, axes["energy"], reference[0], reference[1].axes["energy"])
         if name == "edisp" and exposure is not None:
             _check_axis(where, name, axes["energy_true"], "exposure", exposure.geom.axes["energy_true"])
+
+
+def _check_device(values, dataset_name, fields):
+    homes = {}
+    for field in fields:
+        data_map = main_map(field, values.get(field.name))
+        if data_map is not None:
+            homes.setdefault(data_map.backend.device, field.name)
+    if len(homes) > 1:
+        where = ", ".join(f"{name} on {home}" for home, name in homes.items())
+        raise BackendError(
+            f"dataset '{dataset_name}': all fields must live on one device, got {where}: move the new field by its own to_device() or "
+            "to_host(), or the whole dataset by dataset.to_device()"
+        )
 
 
 def _difference(name, geom, other_name, other):

@@ -6,11 +6,11 @@ and its models. To evaluate many parameter values, compile once: `gpudl4.compile
 
 import numpy as np
 
-from gpudl4.core.backend import backend_of
+from gpudl4.core.backend import array_namespace, to_device
 from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
 from .base import Dataset, FieldValue
-from .fields import MAP_FIELDS, main_map
+from .fields import MAP_FIELDS
 from .geoms import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
 from .mapfiles import MapFiles
 from .mapviews import MapViews
@@ -189,15 +189,16 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
     # ------------------------------------------------------------------------------------------------------------------ predictions
 
     def _need_host(self, what):
-        for field in MAP_FIELDS:
-            data_map = main_map(field, self._values[field.name])
-            if data_map is not None and backend_of(data_map.data).name != "numpy":
-                raise BackendError(f"dataset '{self.name}': {what} runs on the CPU, but {field.name} is on a device: use dataset.to_host()")
+        if self.backend.name != "numpy":
+            raise BackendError(f"dataset '{self.name}': {what} runs on the CPU, but the arrays are on a device: use dataset.to_host()")
 
     def _map(self, data):
         from gpudl4.maps import Map
 
         return Map.from_geom(self._geom, data=data, unit="")
+
+    def _zeros(self):
+        return self._map(self.backend.xp.zeros(self._geom.data_shape))
 
     def npred_signal(self, model_names=None, stack=True):
         """Predicted counts of the sky models.
@@ -213,29 +214,30 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         Returns
         -------
         npred : Map
-            float64; not clipped, a negative flux gives negative counts.
+            float64, where the dataset lives; not clipped, a negative flux gives negative counts.
 
         Raises
         ------
         DatasetError
             If a name is not that of a sky model of this dataset.
         """
+        models = self._selected(model_names)
+        if not models:
+            return self._zeros()
         self._need_host("npred_signal()")
         from gpudl4.likelihood import predict
 
-        models = self._selected(model_names)
-        if not models:
-            return self._map(np.zeros(self._geom.data_shape))
         if stack:
             return self._map(predict.npred_signal(self, models))
         from gpudl4.maps import Map, MapAxis
 
         parts = predict.npred_by_model(self, models)
         if not parts:
-            return self._map(np.zeros(self._geom.data_shape))
+            return self._zeros()
         axis = MapAxis.from_edges(np.arange(len(parts) + 1) - 0.5, name="models")
         geom = self._geom.to_image().to_cube([*self._geom.axes, axis])
-        return Map.from_geom(geom, data=np.stack(list(parts.values())), unit="", meta={"models": list(parts)})
+        data = array_namespace(*parts.values()).stack(list(parts.values()))
+        return Map.from_geom(geom, data=data, unit="", meta={"models": list(parts)})
 
     def _selected(self, names):
         """Sky models by name; background models are no signal."""
@@ -277,8 +279,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         background = self.npred_background()
         if background is not None:
             npred = self._map(npred.data + background.data)
-        npred.data[npred.data < 0] = 0
-        return npred
+        return npred.copy(data=npred.data.clip(0))
 
     # -------------------------------------------------------------------------------------------------------------------- statistic
 
@@ -321,7 +322,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         Returns
         -------
         stat : array
-            float64, of the shape of the counts.
+            float64, of the shape of the counts, where the dataset lives.
         """
         from gpudl4.stats import cash
 
@@ -365,9 +366,10 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         Parameters
         ----------
         random_state : int, "random-seed", "global-rng", `numpy.random.RandomState` or `numpy.random.Generator`
-            Source of random numbers. An int seeds a RandomState and gives the counts that gammapy draws from it.
+            Source of random numbers. An int seeds a RandomState and gives the counts that gammapy draws from it: they are drawn on the
+            host, for which the prediction of a dataset on a device is copied there and the counts back.
         """
-        self.counts = self._map(poisson_counts(self.npred().data, random_state))
+        self.counts = self._map(to_device(poisson_counts(self.npred().data, random_state), self.backend))
 
 
 def _is_background(model):

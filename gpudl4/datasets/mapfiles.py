@@ -1,5 +1,6 @@
 """Reading and writing of a `MapDataset`: FITS files, HDU lists and entries of datasets files."""
 
+from gpudl4.core.backend import get_backend
 from gpudl4.core.errors import DatasetError, GPUDL4Error
 
 from .fields import MAP_FIELDS
@@ -12,7 +13,10 @@ class MapFiles:
     """File verbs of a map dataset, mixed into `MapDataset`."""
 
     def to_hdulist(self):
-        """List of FITS HDUs (`astropy.io.fits.HDUList`) in the GADF format, with the name and the maker in the primary header."""
+        """List of FITS HDUs (`astropy.io.fits.HDUList`) in the GADF format, with the name and the maker in the primary header.
+
+        Arrays on a device are copied to the host for it.
+        """
         from gpudl4.io.gadf import write_fields
 
         return write_fields(self._values, MAP_FIELDS, {"NAME": self.name, **self.meta.to_header()})
@@ -71,9 +75,12 @@ class MapFiles:
             If the file is missing, damaged, or no dataset.
         GeometryError, UnitMismatchError
             If its parts do not fit together. All messages name the file.
+        BackendError
+            If the backend is unknown or cannot be used here.
         """
         from gpudl4.io.files import open_fits
 
+        backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
             if name is None:
                 name = hdulist[0].header.get("NAME")
@@ -83,7 +90,7 @@ class MapFiles:
                 if str(filename) in str(error):
                     raise
                 raise type(error)(f"'{filename}': {error}") from error
-        return dataset if backend == "numpy" else dataset.to_device(backend)
+        return dataset.to_device(backend)
 
     def write(self, filename, overwrite=False, checksum=False):
         """Write a FITS file that gammapy can read; it appears complete or not at all.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gpudl4.core.backend import array_namespace
+from gpudl4.core.backend import array_namespace, to_device
 from gpudl4.core.errors import DatasetError
 
 __all__ = ["MapViews"]
@@ -77,7 +77,7 @@ class MapViews:
         from gpudl4.maps import Map
 
         image = self._geom.to_image()
-        return Map.from_geom(image, data=np.ones(image.data_shape, dtype=bool))
+        return Map.from_geom(image, data=self.backend.xp.ones(image.data_shape, dtype=bool))
 
     @property
     def mask_safe_psf(self):
@@ -114,10 +114,11 @@ class MapViews:
         where = len(geom.axes) - 1 - axis
         rest = geom.drop("energy")
         if mask is None:
-            low, high = np.full(rest.data_shape, edges.value[0]), np.full(rest.data_shape, edges.value[-1])
+            full = self.backend.xp.full
+            low, high = full(rest.data_shape, float(edges.value[0])), full(rest.data_shape, float(edges.value[-1]))
         else:
             xp = array_namespace(mask.data)
-            values = xp.asarray(edges.value)
+            values = to_device(edges.value, mask.backend)
             empty = ~mask.data.any(axis=where)
             low = xp.where(empty, np.nan, values[mask.data.argmax(axis=where)])
             high = xp.where(empty, np.nan, values[::-1][xp.flip(mask.data, where).argmax(axis=where)])

@@ -8,7 +8,7 @@ in is taken off the dataset (it would act twice), and what cannot be stacked is 
 
 import numpy as np
 
-from gpudl4.core.errors import DatasetError
+from gpudl4.core.errors import BackendError, DatasetError
 
 from .fields import field_table
 
@@ -31,6 +31,8 @@ def stack_dataset(dataset, other, nan_to_num=True):
         If the geometries do not fit.
     DatasetError
         If the datasets are of different kinds.
+    BackendError
+        If they live on different devices.
     """
     if type(dataset) is not type(other):
         raise DatasetError(
@@ -71,11 +73,16 @@ def stack_dataset(dataset, other, nan_to_num=True):
 def _all_false(dataset):
     from gpudl4.maps import Map
 
-    return Map.from_geom(dataset.geoms["geom"], dtype=bool)
+    return Map.from_geom(dataset.geoms["geom"], dtype=bool).to_device(dataset.backend)
 
 
 def _check(dataset, other):
-    """Refuse responses that do not stack, before the first field is touched."""
+    """Refuse what does not stack, before the first field is touched."""
+    if dataset.backend != other.backend:
+        raise BackendError(
+            f"dataset '{other.name}' on {other.backend.device} cannot be stacked on '{dataset.name}' on {dataset.backend.device}: "
+            "use to_device() or to_host() on one of them"
+        )
     for field in field_table(dataset.tag):
         mine, theirs = getattr(dataset, field.name), getattr(other, field.name)
         if field.stack != "exposure-weighted" or mine is None or theirs is None:

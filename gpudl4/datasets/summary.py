@@ -29,7 +29,7 @@ def predicted_sums(dataset, select):
         sums["npred_background"] = float(background.data[select].sum(dtype=float))
         sums["background"] = float(dataset.background.data[select].sum(dtype=float))
         if dataset.counts is not None:
-            statistic = CashCountsStatistic(counts, background.data[select].sum(dtype=float))
+            statistic = CashCountsStatistic(counts, sums["npred_background"])
             sums["excess"], sums["sqrt_ts"] = float(statistic.n_sig), float(statistic.sqrt_ts)
     if signal is not None:
         sums["npred_signal"] = float(signal.data[select].sum(dtype=float))
@@ -81,6 +81,8 @@ def _blocks(dataset):
     except GPUDL4Error as error:
         info, remark = {}, f"The summary is incomplete: {error}"
     blocks = [[("Name", dataset.name)]]
+    if dataset.backend.name != "numpy":
+        blocks[0].append(("Device", dataset.backend.device))
     blocks += [[(label, format(info[key], form)) for label, key, form in group] for group in _ROWS if info]
     models = dataset.models
     parameters = [] if models is None else models.parameters

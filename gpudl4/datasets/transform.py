@@ -43,7 +43,7 @@ class MapTransforms:
         nan_to_num : bool
             Replace values that are not finite by zero.
         """
-        dataset = type(self).from_geoms(**self.geoms, name=name)
+        dataset = type(self).from_geoms(**self.geoms, name=name).to_device(self.backend)
         dataset.stack(self, nan_to_num=nan_to_num)
         return dataset
 

@@ -37,7 +37,7 @@ def moving_points(likelihood):
     return [
         MovingPoint(i, j, component)
         for i, term in enumerate(likelihood.plan.terms)
-        for j, component in enumerate(term.components)
+        for j, component in enumerate(term.sources)
         if hasattr(component, "cell") and component.spatial_pack.is_free
     ]
 

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from gpudl4.core.backend import array_namespace, to_host
-from gpudl4.core.errors import DataFileError, DatasetError, GeometryError
+from gpudl4.core.backend import array_namespace, backend_of, get_backend, to_host
+from gpudl4.core.errors import BackendError, DataFileError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 from gpudl4.maps import Map
 from gpudl4.maps.frames import lonlat_of
@@ -37,6 +37,8 @@ class IRFMap:
         If the axes are others.
     UnitMismatchError
         If the unit does not convert to `required_unit`.
+    BackendError
+        If the two maps live on different devices.
     """
 
     tag = ""
@@ -46,6 +48,11 @@ class IRFMap:
 
     def __init__(self, irf_map, exposure_map=None):
         self._irf_map = self._checked(irf_map)
+        if exposure_map is not None and exposure_map.backend != irf_map.backend:
+            raise BackendError(
+                f"the map of {type(self).__name__} is on {irf_map.backend.device}, its exposure on {exposure_map.backend.device}: "
+                "use to_device() or to_host() on one of them"
+            )
         self.exposure_map = exposure_map
 
     def _checked(self, irf_map):
@@ -137,8 +144,14 @@ class IRFMap:
 
     # -- devices ------------------------------------------------------------------------------------------------------------------
 
-    def to_device(self, backend):
-        """The same response with its arrays on a backend ("numpy", "cupy")."""
+    @property
+    def backend(self):
+        """The `~gpudl4.core.backend.Backend` that holds the arrays."""
+        return backend_of(self._irf_map.data)
+
+    def to_device(self, backend="cupy"):
+        """The same response with its arrays on a backend ("cupy", "numpy", "auto" or a `~gpudl4.core.backend.Backend`)."""
+        backend = get_backend(backend)
         return self._with(lambda m: m.to_device(backend))
 
     def to_host(self):
@@ -210,7 +223,7 @@ class IRFMap:
         return self.__class__(irf_map, exposure_map)
 
     def stack(self, other, weights=None, nan_to_num=True):
-        """Average with another response in place, weighted by the exposures.
+        """Average with another response in place, weighted by the exposures; it runs where the arrays are.
 
         Parameters
         ----------
@@ -225,11 +238,13 @@ class IRFMap:
         ------
         DatasetError
             If one of them has no exposure map.
+        BackendError
+            If they live on different devices.
         """
         for irf, label in ((self, "this"), (other, "the other")):
             if irf.exposure_map is None:
                 raise DatasetError(f"{type(self).__name__} is stacked with exposure weights, but {label} one has no exposure map")
-        xp = array_namespace(self._irf_map.data)
+        xp = array_namespace(self._irf_map.data, other._irf_map.data)
         factor = conversion_factor(other.exposure_map.unit, self.exposure_map.unit, "the exposure to stack")
         total = self._irf_map.copy(data=self._irf_map.data * self.exposure_map.data)
         weighted = other._irf_map.copy(data=other._irf_map.data * (other.exposure_map.data * factor))
@@ -299,12 +314,13 @@ class IRFMap:
         raise GeometryError(f"HDU {hdu} has the axes {names}; wanted, in this order: {wanted}")
 
     @classmethod
-    def read(cls, filename, hdu=None, format="gadf"):
-        """Read from a FITS file; see `from_hdulist`."""
+    def read(cls, filename, hdu=None, format="gadf", backend="numpy"):
+        """Read from a FITS file; see `from_hdulist`. `backend` says where the arrays shall live ("numpy", "cupy", "auto")."""
         from gpudl4.io.files import open_fits
 
+        backend = get_backend(backend)
         with open_fits(filename) as hdulist:
-            return cls.from_hdulist(hdulist, hdu=hdu, format=format)
+            return cls.from_hdulist(hdulist, hdu=hdu, format=format).to_device(backend)
 
     def to_hdulist(self, hdu=None, format="gadf"):
         """FITS HDUs: the map, its axes table and, if there is one, the exposure map as ``{hdu}_EXPOSURE``.
@@ -343,6 +359,8 @@ class IRFMap:
             f"  unit     : '{irf_map.unit}'",
             f"  exposure : {'yes' if self.exposure_map is not None else 'no'}",
         ]
+        if self.backend.name != "numpy":
+            lines.append(f"  device   : {self.backend.device}")
         return "\n".join(lines) + "\n"
 
     def _repr_html_(self):

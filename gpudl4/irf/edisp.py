@@ -115,6 +115,7 @@ class EDispMap(_EDispBase):
         Returns
         -------
         kernel : `~gpudl4.irf.EDispKernel`
+            On the host; of a map on a device, the column at the position is copied there.
 
         Raises
         ------
@@ -127,7 +128,9 @@ class EDispMap(_EDispBase):
         return EDispKernel([axes["energy_true"], energy_axis], matrix)
 
     def to_edisp_kernel_map(self, energy_axis, threshold=MATRIX_THRESHOLD):
-        """Probabilities per reconstructed bin in every pixel; see `~gpudl4.irf.edisp_kernel.migra_to_matrix`.
+        """Probabilities per reconstructed bin in every pixel, computed where the map is.
+
+        See `~gpudl4.irf.edisp_kernel.migra_to_matrix`.
 
         Parameters
         ----------
@@ -255,6 +258,7 @@ class EDispKernelMap(_EDispBase):
         Returns
         -------
         kernel : `~gpudl4.irf.EDispKernel`
+            On the host; of a map on a device, the column at the position is copied there.
 
         Raises
         ------

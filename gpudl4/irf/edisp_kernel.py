@@ -9,7 +9,7 @@ import html
 import astropy.units as u
 import numpy as np
 
-from gpudl4.core.backend import array_namespace, backend_of, to_device
+from gpudl4.core.backend import backend_of, require_backend, to_device
 from gpudl4.core.errors import GeometryError
 from gpudl4.core.units import conversion_factor
 from gpudl4.maps import MapAxes, MapAxis
@@ -84,13 +84,15 @@ class EDispKernel:
     ----------
     axes : list of `~gpudl4.maps.MapAxis`
         Axes named "energy_true" and "energy", in this order.
-    data : array_like
-        Probabilities, shape (true, reco); a number fills the matrix.
+    data : `~numpy.ndarray` or float
+        Probabilities, shape (true, reco), on the host; a number fills the matrix.
 
     Raises
     ------
     GeometryError
         If the axes are others or the shape does not fit them.
+    BackendError
+        If the data are on a device.
     """
 
     tag = "edisp_kernel"
@@ -103,6 +105,7 @@ class EDispKernel:
         shape = tuple(axis.nbin for axis in axes)
         if np.isscalar(data):
             data = np.full(shape, float(data))
+        require_backend(data, "numpy", "the matrix of an EDispKernel")
         if tuple(data.shape) != shape:
             raise GeometryError(f"EDispKernel needs data of shape {shape} (energy_true, energy), got: {tuple(data.shape)}")
         self._axes, self._data = axes, data
@@ -170,14 +173,13 @@ class EDispKernel:
 
     def pdf_in_safe_range(self, lo_threshold, hi_threshold):
         """Matrix with the reconstructed bins outside of a range set to 0; None leaves a side open."""
-        xp = array_namespace(self._data)
         edges = self._axes["energy"].edges
         keep = np.ones(edges.size - 1, dtype=bool)
         if lo_threshold is not None:
             keep &= edges[:-1] >= lo_threshold
         if hi_threshold is not None:
             keep &= edges[1:] <= hi_threshold
-        return self._data * xp.asarray(keep)
+        return self._data * keep
 
     def to_image(self, lo_threshold=None, hi_threshold=None):
         """Kernel with one reconstructed bin: the sum over those inside the thresholds.

@@ -119,18 +119,19 @@ class PSFMap(IRFMap):
         return PSFColumn.from_map(self._irf_map, self.energy_name, *self._pixel(position))
 
     def _per_position(self, compute, position, *others):
-        """Apply ``compute(column, *arrays)`` where others and position broadcast; position may hold many."""
+        """Apply ``compute(column, *arrays)``, on the host, where others and position broadcast; position may hold many."""
         single = position is None or position.isscalar or self.has_single_spatial_bin
         shape = np.broadcast_shapes((1,), *(np.shape(other) for other in others), () if single else position.shape)
         flat = [u.Quantity(np.broadcast_to(other, shape, subok=True)).ravel() for other in others]
         if single:
             return compute(self._column(position), *flat).reshape(shape)
+        psf = self.to_host()  # one copy instead of one per position
         index = np.broadcast_to(np.arange(position.size).reshape(position.shape), shape).ravel()
         result = np.empty(index.size)
         positions = position.ravel()
         for number in range(positions.size):
             here = index == number
-            result[here] = compute(self._column(positions[number]), *(other[here] for other in flat))
+            result[here] = compute(psf._column(positions[number]), *(other[here] for other in flat))
         return result.reshape(shape)
 
     def containment(self, rad, energy_true, position=None):
@@ -148,7 +149,7 @@ class PSFMap(IRFMap):
         Returns
         -------
         containment : `~astropy.units.Quantity`
-            Dimensionless.
+            Dimensionless; on the host, wherever the PSF lives.
         """
         rad, energy = u.Quantity(rad, "deg"), self._energies(energy_true)
         values = self._per_position(lambda column, r, e: column.containment(r, e), position, rad, energy)
@@ -171,7 +172,7 @@ class PSFMap(IRFMap):
         Returns
         -------
         radius : `~astropy.units.Quantity`
-            In the unit of the rad axis.
+            In the unit of the rad axis; on the host, wherever the PSF lives.
         """
 
         def radius(column, fraction, energy):
@@ -203,7 +204,7 @@ class PSFMap(IRFMap):
         Returns
         -------
         radius : `~gpudl4.maps.Map`
-            Image.
+            Image; on the host, wherever the PSF lives.
         """
         geom = self._irf_map.geom.to_image()
         position = None if self.has_single_spatial_bin else geom.get_coord().skycoord
@@ -213,7 +214,8 @@ class PSFMap(IRFMap):
     def get_psf_kernel(self, geom, position=None, max_radius=None, containment=0.999, precision_factor=PRECISION_FACTOR):
         """PSF on the pixels of a map, at one position.
 
-        See `~gpudl4.irf.psf_kernel.psf_kernel_array` for the formula. The kernel is made on the host in double precision.
+        See `~gpudl4.irf.psf_kernel.psf_kernel_array` for the formula. The kernel is made on the host in double precision:
+        of a PSF on a device, the pixels around the position are copied there.
 
         Parameters
         ----------
@@ -231,6 +233,7 @@ class PSFMap(IRFMap):
         Returns
         -------
         kernel : `~gpudl4.irf.PSFKernel`
+            On the host; `~gpudl4.maps.WcsNDMap.convolve` takes it to the device of a map.
 
         Raises
         ------

@@ -9,16 +9,15 @@ import warnings
 
 import numpy as np
 
+from gpudl4.core.backend import array_namespace, backend_of, to_device
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 
-from .component import TemplateComponent
-from .image import ImageComponent
-from .point import PointComponent
-from .region import ActiveRegion
+from .alone import counts_of, fixed
 from .response import make_response, reco_geom
+from .source import ImageSource, PointSource
 from .terms import Background, DatasetTerm
 
-__all__ = ["build_term", "check_dataset", "make_component", "models_of", "render"]
+__all__ = ["build_term", "check_dataset", "make_source", "models_of"]
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +62,8 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_component(dataset, model, pack, position=None, dtype=np.float64, draft=False):
-    """Component of a sky model in a dataset, or None if nothing of it can reach the fit mask.
+def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=False):
+    """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
     ----------
@@ -74,17 +73,16 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64, draft=
     position : SkyCoord, optional
         Where to take the IRFs, if not at the model's position.
     dtype : dtype
-        Precision of the FFTs.
+        Precision of the transforms.
     draft : bool
-        See `ImageComponent`.
+        See `ImageSource`.
     """
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
     response = make_response(dataset, model, position)
     if response is None:
         return None
-    if not np.all(np.isfinite(response.exposure)) or response.exposure.min() < 0:
-        response = _mend_exposure(dataset, model, response)
+    _check_exposure(dataset, model, response)
     energy = dataset.exposure.geom.axes["energy_true"].edges
     spectral = model.spectral_model.bind_integral(energy[:-1], energy[1:])
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
@@ -92,38 +90,31 @@ def make_component(dataset, model, pack, position=None, dtype=np.float64, draft=
     shape = image_geom.data_shape
     if hasattr(model.spatial_model, "bind_point"):
         spatial = model.spatial_model.bind_point(image_geom)
-        return PointComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
+        return PointSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
     cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     spatial = model.spatial_model.bind_image(cutout)
-    return ImageComponent(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype, draft=draft)
+    return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype, draft=draft)
 
 
-def _mend_exposure(dataset, model, response):
+def _check_exposure(dataset, model, response):
     """NaN or negative exposure counts as zero outside the fit mask, as in gammapy's stacking; inside the mask it is an error."""
-    bad = ~np.isfinite(response.exposure) | (response.exposure < 0)
-    mask = dataset.mask
+    if not response.has_exposure:
+        return
     rows, columns = response.box.slices
-    inside = np.ones(response.box.shape, dtype=bool) if mask is None else np.asarray(mask.data[:, rows, columns]).any(axis=0)
+    exposure = dataset.exposure.data[:, rows, columns]
+    bad = ~((exposure >= 0) & (exposure < np.inf))
+    if not bool(bad.any()):
+        return
+    inside = True if dataset.mask is None else dataset.mask.data[:, rows, columns].any(axis=0)
     if (count := int((bad & inside).sum())) > 0:
         raise DatasetError(
             f"dataset '{dataset.name}': exposure is NaN or negative in {count} bins inside the fit mask near model '{model.name}'; "
             "exclude these pixels with mask_safe or mask_fit"
         )
-    exposure = np.where(bad, 0, response.exposure)
-    return type(response)(**{**response.__dict__, "exposure": exposure})
-
-
-def render(component, thetas, map_shape, n_energy, into=None):
-    """Counts of one component on the whole map, float64 array[K, ny, nx], added to `into` if given."""
-    out = np.zeros((n_energy, *map_shape)) if into is None else into
-    start = ActiveRegion.whole(map_shape).starts(component.box)
-    state = component.begin(thetas)
-    component.add(state, component.workspace(len(thetas)), start, out.reshape(1, n_energy, -1))
-    return out
 
 
 def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False):
-    """Compile one dataset.
+    """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
     ----------
@@ -134,9 +125,9 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
     irf_positions : dict, optional
         Model name -> SkyCoord at which PSF and energy dispersion are taken.
     dtype : dtype
-        Precision of the FFTs.
+        Precision of working arrays.
     draft : bool
-        See `ImageComponent`.
+        See `ImageSource`.
 
     Returns
     -------
@@ -148,41 +139,43 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
     sources = [m for m in models if not is_background(m)]
     check_dataset(dataset, sources)
     mask = _mask(dataset)
-    if not mask.any():
+    if not bool(mask.any()):
         return None, []
-    counts = np.ascontiguousarray(dataset.counts.data)
-    n_energy, map_shape = counts.shape[0], counts.shape[-2:]
+    xp = array_namespace(dataset.counts.data)
+    counts = xp.ascontiguousarray(dataset.counts.data)
     free, static, contributing = [], None, []
+    exposure = None if dataset.exposure is None else dataset.exposure.data
     for model in sources:
-        component = make_component(dataset, model, pack, positions.get(model.name), dtype, draft)
-        if component is None:
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, draft)
+        if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4
             )
             continue
         contributing.append(model.name)
-        if not component.indices:
-            static = render(component, pack.theta0[np.newaxis], map_shape, n_energy, static)
-        elif not component.spatial_pack.is_free and not component.response.psf_last:
-            state = component.begin(pack.theta0[np.newaxis])
-            free.append(TemplateComponent(component, state, component.workspace(1)))
+        if not source.indices:
+            static = xp.zeros(counts.shape) if static is None else static
+            counts_of(source, exposure, pack.theta0, static)
+        elif not source.spatial_pack.is_free and not source.response.psf_last:
+            free.append(fixed(source, exposure, pack.theta0, dtype))
         else:
-            free.append(component)
+            free.append(source)
     background = _background(dataset, [m for m in models if is_background(m)], pack)
     if background.pack is not None:
         contributing.append(background.name)
     if dataset.background is None:
-        template = np.zeros(counts.shape, dtype=np.float32)
+        template = xp.zeros(counts.shape, dtype=np.float32)
     else:
-        template = np.ascontiguousarray(_background_template(dataset, models))
-    return DatasetTerm(dataset.name, counts, template, mask, static, background, free), contributing
+        template = xp.ascontiguousarray(_background_template(dataset, models))
+    seen = exposure if any(source.response.has_exposure for source in free if source.kind != "fixed") else None
+    return DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free), contributing
 
 
 def _mask(dataset):
-    mask = dataset.mask
+    xp, mask = array_namespace(dataset.counts.data), dataset.mask
     if mask is None:
-        return np.ones(dataset.counts.data.shape, dtype=bool)
-    return np.ascontiguousarray(np.broadcast_to(mask.data, dataset.counts.data.shape), dtype=bool)
+        return xp.ones(dataset.counts.data.shape, dtype=bool)
+    return xp.ascontiguousarray(xp.broadcast_to(mask.data, dataset.counts.data.shape)).astype(bool, copy=False)
 
 
 def _background(dataset, models, pack):
@@ -215,5 +208,5 @@ def _background_template(dataset, models):
                     f"background model '{model.name}': its spatial parameters {free} are free, which is not supported; freeze them"
                 )
             image = model.spatial_model.evaluate_geom(dataset.background.geom.to_image())
-            data = data * np.asarray(getattr(image, "value", image))
+            data = data * to_device(np.asarray(getattr(image, "value", image)), backend_of(data))
     return data

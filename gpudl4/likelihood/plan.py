@@ -8,18 +8,23 @@ Use it directly for anything that needs many evaluations at one set of IRFs (sam
 `gpudl4.Fit` is built on it. A likelihood never looks at the datasets and models again: editing them has no effect until the next compile.
 """
 
+import os
 import warnings
 
 import numpy as np
 
-from gpudl4.core.backend import backend_of, get_backend
+from gpudl4.core.backend import backend_of, device_memory, get_backend
 from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
 from .build import build_term, models_of
+from .evaluate import Evaluation
 from .pack import Pack
-from .terms import PriorTerm
+from .second import SecondOrder
+from .terms import LocalTerm, PriorTerm
 
 __all__ = ["Likelihood", "Plan", "compile"]
+
+WORTH_A_GPU = 300_000  # bins of all datasets; a prediction from launch costs (about 0.2 ms per evaluation), not a measurement
 
 
 def _as_list(datasets):
@@ -42,13 +47,25 @@ class Plan:
         Free parameters.
     terms : tuple of DatasetTerm
     priors : PriorTerm
+    backend : Backend
+        Where it is computed.
+    dtype : dtype
+        Of working arrays.
+    evaluation : Evaluation
+        Terms laid out for the kernels.
     datasets, models
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, priors, options):
+    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options):
         self.datasets, self.models, self.pack = tuple(datasets), models, pack
         self.terms, self.priors, self.options = tuple(terms), priors, options
+        self.backend, self.dtype = backend, np.dtype(dtype)
+        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype)
+
+    def with_terms(self, terms):
+        """The same parameters, without priors, for other terms."""
+        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options)
 
 
 def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False):
@@ -59,10 +76,11 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     datasets : dataset, list of datasets or Datasets
     models : Models, optional
         Used instead of the datasets' own models.
-    backend : {"auto", "numpy"}
-        Where to run. Only the CPU engine exists in this version.
+    backend : {"auto", "numpy", "cupy"}
+        Where to run. "auto" is the device the datasets are on; datasets on the host go to a usable GPU if they have at least
+        `WORTH_A_GPU` bins, else they stay.
     dtype : {"float64", "float32"}
-        Precision of the FFTs of extended sources. Sums are double in any case.
+        Precision of predicted counts, templates and transforms. Sums are double in any case.
     irf_positions : dict, optional
         Model name -> `~astropy.coordinates.SkyCoord` where its PSF and energy dispersion are taken, instead of its own position.
     priors : bool
@@ -76,8 +94,12 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
 
     Raises
     ------
+    BackendError
+        If the backend is unknown or cannot be used, or the datasets live on different devices.
     DatasetError
         If a dataset lacks what its models need, holds NaN or negative values inside its mask, or no dataset has a bin to fit.
+    DeviceMemoryError
+        If the device's memory does not suffice.
     ModelError
         If no model contributes to any dataset.
     """
@@ -86,32 +108,41 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         raise DatasetError("no dataset was given: pass a dataset, a list of datasets or Datasets")
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise BackendError(f"dtype {dtype!r} is not supported: choose 'float64' or 'float32'")
-    _check_backend(datasets, backend)
+    where = _choose_backend(datasets, backend)
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
     terms, contributing = [], set()
-    for dataset, own in zip(datasets, per_dataset, strict=True):
-        term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft)
-        if term is not None:
-            terms.append(term)
-            contributing.update(names)
-    if not terms:
-        names = ", ".join(f"'{d.name}'" for d in datasets)
-        raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
-    if unique and not contributing and pack.names:
-        raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-    options = {"backend": backend, "dtype": dtype, "priors": priors, "draft": draft}
-    plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), options)
-    return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
+    options = {"backend": where, "dtype": dtype, "priors": priors, "draft": draft}
+    with device_memory("the likelihood"):
+        for dataset, own in zip(datasets, per_dataset, strict=True):
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft)
+            if term is not None:
+                terms.append(term)
+                contributing.update(names)
+        if not terms:
+            names = ", ".join(f"'{d.name}'" for d in datasets)
+            raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
+        if unique and not contributing and pack.names:
+            raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
+        plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options)
+        return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
 
 
-def _check_backend(datasets, backend):
-    """Only host data can be compiled today; say so instead of copying behind the user's back."""
-    wanted = get_backend("numpy" if backend == "auto" else backend)
-    homes = {backend_of(d.counts.data).name for d in datasets if d.counts is not None}
-    if wanted.name != "numpy" or homes - {"numpy"}:
-        raise BackendError("the likelihood runs on the CPU in this version: compile host datasets (dataset.to_host()) with backend='numpy'")
+def _choose_backend(datasets, name):
+    """Backend to run on. Data on a device is computed there and nowhere else: nothing crosses unless it is asked for."""
+    homes = {backend_of(d.counts.data).name: backend_of(d.counts.data) for d in datasets if d.counts is not None}
+    if len(homes) > 1:
+        raise BackendError("the datasets live on different devices: move all of them with to_device() or to_host()")
+    home = next(iter(homes.values()), get_backend("numpy"))
+    if home.name == "cupy":
+        if name != "auto" and get_backend(name).name != "cupy":
+            raise BackendError("the datasets live on a GPU: bring them back with datasets.to_host(), or use backend='auto' or 'cupy'")
+        return home
+    if name != "auto" or os.environ.get("GPUDL4_BACKEND"):
+        return get_backend(name)
+    n_bins = sum(d.counts.data.size for d in datasets if d.counts is not None)
+    return get_backend("auto") if n_bins >= WORTH_A_GPU else home
 
 
 def _frozen_priors(models):
@@ -144,9 +175,10 @@ class Likelihood:
         self.plan = plan
         self.names, self.parameters = plan.pack.names, plan.pack.parameters
         self.theta0, self.bounds = plan.pack.theta0.copy(), plan.pack.bounds.copy()
-        self.backend = "numpy"
+        self.backend = plan.backend.name
         self._prior_constant = prior_constant
         self._workspace = self.workspace(1)
+        self._second_orders = {}
 
     def __repr__(self):
         return f"<Likelihood: {len(self.plan.terms)} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
@@ -158,15 +190,14 @@ class Likelihood:
 
     @property
     def memory(self):
-        """Bytes by dataset and item, workspace included: ``{dataset: {item: bytes}}``."""
-        out = {}
-        for term, workspace in zip(self.plan.terms, self._workspace, strict=True):
-            out[term.name] = {**term.memory, "workspace": workspace.mu.nbytes + workspace.slope.nbytes}
-        return out
+        """Bytes by dataset and item, and those of the working arrays: ``{dataset: {item: bytes}}``."""
+        out = {term.name: term.memory for term in self.plan.terms}
+        return {**out, "workspace": {"one parameter vector": self._workspace.nbytes}}
 
     def workspace(self, batch):
-        """Buffers for `batch` parameter vectors, to be handed to `evaluate`."""
-        return tuple(term.workspace(batch) for term in self.plan.terms)
+        """Working arrays for `batch` parameter vectors, to be handed to `evaluate`."""
+        with device_memory("the workspace of the likelihood"):
+            return self.plan.evaluation.buffers(batch)
 
     def value(self, theta, cells=None):
         """Statistic at ``theta[P]``, float."""
@@ -204,27 +235,30 @@ class Likelihood:
     def _run(self, thetas, workspace, want_gradient, cells):
         stat = np.full(len(thetas), self._prior_constant)
         gradient = np.zeros(thetas.shape) if want_gradient else None
-        for i, term in enumerate(self.plan.terms):
-            term.evaluate(thetas, workspace[i], stat, gradient, None if cells is None else cells[i])
+        self.plan.evaluation.run(thetas, workspace, stat, gradient, cells)
         self.plan.priors.evaluate(thetas, stat, gradient)
         return stat, gradient
 
+    def _second_order(self, exact):
+        """Tables for second derivatives, made when they are first wanted."""
+        if exact not in self._second_orders:
+            self._second_orders[exact] = SecondOrder(self.plan.evaluation, exact)
+        return self._second_orders[exact]
+
     def fisher(self, theta, cells=None):
         """Expected second derivative of the statistic, float64 array[P, P]; its covariance is ``2 inv(fisher)``."""
-        return self._second(theta, cells, exact=True)[0]
+        return self._fisher(theta, cells, exact=True)
 
     def metric(self, theta, cells=None):
         """A cheaper, positive stand-in for `fisher`, array[P, P], for the steps of a minimiser."""
-        return self._second(theta, cells, exact=False)[0]
+        return self._fisher(theta, cells, exact=False)
 
-    def _second(self, theta, cells, exact):
+    def _fisher(self, theta, cells, exact):
         theta = self._thetas(theta)[0]
-        matrix, parts = np.zeros((len(theta), len(theta))), []
-        for i, term in enumerate(self.plan.terms):
-            parts.append(term.second_order(theta, self._workspace[i], None if cells is None else cells[i], exact))
-            term.fisher(parts[-1], matrix)
+        with device_memory("second derivatives"):
+            matrix = self._second_order(exact).fisher(theta, self._workspace, cells)
         self.plan.priors.fisher(theta, matrix)
-        return matrix, parts
+        return matrix
 
     def hessian(self, theta, cells=None):
         """Observed second derivative of the statistic in the given pixel cells, array[P, P]; its covariance is ``2 inv(hessian)``.
@@ -243,13 +277,15 @@ class Likelihood:
         """`fisher` and `hessian` together, which costs little more than either: two arrays[P, P]."""
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
-        fisher, parts = self._second(theta, cells, exact=True)
-        diagonal = np.diag(fisher)
-        steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
-        steps = np.minimum(steps, np.maximum(0.1 * np.abs(theta), 1e-6))  # an error may be far larger than the range of a parameter
-        hessian = np.zeros(fisher.shape)
-        for i, term in enumerate(self.plan.terms):
-            term.hessian(theta, parts[i], hessian, steps, self._workspace[i], cells[i])
+
+        def steps_of(fisher):
+            self.plan.priors.fisher(theta, fisher)
+            diagonal = np.diag(fisher)
+            steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+            return np.minimum(steps, np.maximum(0.1 * np.abs(theta), 1e-6))  # an error may be far larger than the range of a parameter
+
+        with device_memory("second derivatives"):
+            fisher, hessian = self._second_order(True).both(theta, self._workspace, steps_of, cells)
         self.plan.priors.fisher(theta, hessian)
         return fisher, hessian
 
@@ -267,12 +303,14 @@ class Likelihood:
         Likelihood
             Of the same theta; only the source's parameters change it.
         """
-        theta = self._thetas(theta)[0]
-        terms = []
-        for i, term in enumerate(self.plan.terms):
-            terms += [term.local(theta, j, self._workspace[i]) for j, c in enumerate(term.components) if c.name == source]
-        plan = self.plan
-        return Likelihood(Plan(plan.datasets, plan.models, plan.pack, terms, PriorTerm(()), plan.options))
+        theta, plan, terms = self._thetas(theta), self.plan, []
+        plan.evaluation.predict(theta, self._workspace)
+        for term, mu in zip(plan.terms, plan.evaluation.rows(self._workspace), strict=True):
+            terms += [LocalTerm(term, one, mu) for one in term.sources if one.name == source]
+        alone = plan.with_terms(terms).evaluation
+        buffers = alone.buffers(1)
+        alone.predict(theta, buffers)
+        return Likelihood(plan.with_terms([term.beside(own) for term, own in zip(terms, alone.rows(buffers), strict=True)]))
 
     def cells(self, theta):
         """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""
@@ -286,13 +324,14 @@ class Likelihood:
 
     def npred(self, theta):
         """Predicted counts per dataset in its active region: list of (array[K, A], flat pixel index array[A])."""
-        theta = self._thetas(theta)[0]
-        return [(term.npred(theta), term.region.pixels) for term in self.plan.terms]
+        evaluation, buffers = self.plan.evaluation, self.plan.evaluation.buffers(1)
+        evaluation.predict(self._thetas(theta), buffers)
+        return [(mu, term.region.pixels) for mu, term in zip(evaluation.rows(buffers), self.plan.terms, strict=True)]
 
     @property
     def is_draft(self):
-        """Whether a component was simplified because ``draft=True`` was asked for."""
-        return any(getattr(c, "is_draft", False) for term in self.plan.terms for c in term.components)
+        """Whether a source was simplified because ``draft=True`` was asked for."""
+        return any(getattr(s, "is_draft", False) for term in self.plan.terms for s in term.sources)
 
     def recompile(self, theta, draft=None):
         """The same datasets and models compiled at another theta: the parameters are set to it, and left there.

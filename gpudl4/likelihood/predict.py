@@ -5,7 +5,10 @@ Everything is compiled for the call and dropped afterwards, so the answer depend
 
 import numpy as np
 
-from .build import _background, _background_template, is_background, make_component, models_of, render
+from gpudl4.core.backend import array_namespace, backend_of, to_device
+
+from .alone import counts_of
+from .build import _background, _background_template, is_background, make_source, models_of
 from .pack import Pack
 from .response import reco_geom
 
@@ -31,15 +34,18 @@ def npred_by_model(dataset, models=None):
     pack = Pack(sources)
     out = {}
     for model in sources:
-        component = make_component(dataset, model, pack)
-        if component is not None:
-            out[model.name] = render(component, pack.theta0[np.newaxis], shape[-2:], shape[0])
+        source = make_source(dataset, model, pack)
+        if source is not None:
+            exposure = dataset.exposure.data
+            out[model.name] = array_namespace(exposure).zeros(shape)
+            counts_of(source, exposure, pack.theta0, out[model.name])
     return out
 
 
 def npred_signal(dataset, models=None):
-    """Predicted counts of all sources together, float64 array[K, ny, nx]."""
-    out = np.zeros(reco_geom(dataset).data_shape)
+    """Predicted counts of all sources together, float64 array[K, ny, nx], where the dataset's arrays are."""
+    fields = (dataset.counts, dataset.background, dataset.exposure)
+    out = array_namespace(*(field.data for field in fields if field is not None)).zeros(reco_geom(dataset).data_shape)
     for counts in npred_by_model(dataset, models).values():
         out += counts
     return out
@@ -53,4 +59,5 @@ def background(dataset, models=None):
     norm, _ = _background(dataset, own, Pack([])).norm(np.zeros((1, 0)))
     if not own:
         return dataset.background.data.copy()
-    return norm[0][:, np.newaxis, np.newaxis] * _background_template(dataset, own)
+    template = _background_template(dataset, own)
+    return to_device(norm[0][:, np.newaxis, np.newaxis], backend_of(template)) * template

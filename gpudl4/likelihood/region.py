@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpudl4.core.backend import backend_of, to_device
+
 __all__ = ["ActiveRegion", "Box"]
 
 
@@ -110,9 +112,12 @@ class ActiveRegion:
         return out
 
     def take(self, cube):
-        """Values of ``cube[..., ny, nx]`` in the region, contiguous array[..., A]."""
+        """Values of ``cube[..., ny, nx]`` in the region, contiguous array[..., A], on the backend of the cube."""
+        backend = backend_of(cube)
         if self.size == self.shape[0] * self.shape[1]:
-            return np.array(cube).reshape(*cube.shape[:-2], -1)
+            return backend.xp.array(cube).reshape(*cube.shape[:-2], -1)
+        if backend.name != "numpy":  # one gather on a device, runs of columns on the host
+            return cube.reshape(*cube.shape[:-2], -1)[..., to_device(self.pixels, backend)]
         out = np.empty((*cube.shape[:-2], self.size), dtype=cube.dtype)
         for y, runs in self._runs.items():
             for begin, end, column in runs:

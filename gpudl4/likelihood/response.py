@@ -28,13 +28,13 @@ class Response:
     ----------
     box : Box
         Cutout in map pixels.
-    exposure : array[L, ny, nx]
-        Exposure on the cutout in cm2 s (times ``scale``), dtype of the file.
+    has_exposure : bool
+        False for a model that does not want it: exposure 1 then.
     scale : float
         Factor from the stored exposure to cm2 s.
     edisp : float64 array[L, K]
-    first, last : int64 array[L]
-        Range of reconstructed bins that true bin l reaches.
+    reach : int64 array[2 L + 2 K]
+        first[L], last[L]: range of reconstructed bins that true bin l reaches; low[K], high[K]: range of true bins that reach k.
     psf : float64 array[L or K, h, w]
         Kernel with odd sizes; a single 1 where there is no PSF.
     psf_last : bool
@@ -46,20 +46,14 @@ class Response:
     """
 
     box: Box
-    exposure: np.ndarray
+    has_exposure: bool
     scale: float
     edisp: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
+    reach: np.ndarray
     psf: np.ndarray
     psf_last: bool
     position: object
     width: float | None
-
-    @property
-    def nbytes(self):
-        """Bytes held."""
-        return self.exposure.nbytes + self.edisp.nbytes + self.psf.nbytes
 
 
 def make_response(dataset, model, position=None):
@@ -107,16 +101,12 @@ def make_response(dataset, model, position=None):
         width = width + 2 * (radius + CUTOUT_MARGIN)
         box = cutout_box(geom, position, width)
 
-    cube = exposure_map.data[(slice(None), *box.slices)]
     scale = 1.0
     if apply["exposure"]:
         scale = conversion_factor(exposure_map.unit, "cm2 s", f"exposure of dataset '{dataset.name}'")
-        cube = np.ascontiguousarray(cube)
-    else:
-        cube = np.ones(cube.shape)
     edisp = _edisp_matrix(dataset, position, energy_axis, energy_axis_true, apply["edisp"])
-    first, last = _reach(edisp)
-    return Response(box, cube, scale, edisp, first, last, psf, psf_last, position, width)
+    reach = np.concatenate([*_reach(edisp), *_reach(edisp.T)])
+    return Response(box, bool(apply["exposure"]), scale, edisp, reach, psf, psf_last, position, width)
 
 
 def cutout_box(geom, position, width_deg, odd_npix=True):

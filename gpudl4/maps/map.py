@@ -128,7 +128,7 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         return (RegionNDMap if geom.is_region else WcsNDMap)(geom, data=data, dtype=dtype, meta=meta, unit=unit)
 
     @staticmethod
-    def read(filename, hdu=None, hdu_bands=None, map_type="auto", format=None, checksum=False):
+    def read(filename, hdu=None, hdu_bands=None, map_type="auto", format=None, checksum=False, backend="numpy"):
         """Read a map from a FITS file, plain or gzip.
 
         Parameters
@@ -139,23 +139,28 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
             As for `~gpudl4.maps.map_files.map_from_hdulist`.
         checksum : bool
             Whether to verify CHECKSUM and DATASUM, with a warning where they do not match.
+        backend : {"numpy", "cupy", "auto"} or `~gpudl4.core.backend.Backend`
+            Where the data shall live.
 
         Returns
         -------
         map : `Map`
-            Map in NumPy memory.
+            Map.
 
         Raises
         ------
         DataFileError
             If the file is missing, damaged or not FITS, or has no such map; the message names the file.
+        BackendError
+            If the backend is unknown or cannot be used here.
         """
         from ..io.files import open_fits
         from .map_files import map_from_hdulist
 
+        backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
             try:
-                return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format)
+                return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format).to_device(backend)
             except DataFileError as error:
                 raise DataFileError(f"'{filename}': {error}") from error
 
@@ -190,7 +195,7 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
 
     @property
     def data(self):
-        """Data, a NumPy or CuPy array."""
+        """Data, a NumPy or CuPy array. An array that is set decides where the map lives; a number fills the map where it is."""
         return self._data
 
     @data.setter
@@ -202,8 +207,7 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         if isinstance(value, u.Quantity):
             raise TypeError("the data of a map are a plain array; give the unit separately, or set .quantity")
         shape = self.geom.data_shape
-        if isinstance(value, (bool, int, float)):
-            return np.full(shape, value, dtype=type(value))
+        value = _filled(value, shape, self.backend.xp if hasattr(self, "_data") else np)
         if backend_of(value).name == "numpy":
             value = np.asarray(value)
             if not value.dtype.isnative:
@@ -222,13 +226,14 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         Raises
         ------
         BackendError
-            If the data are on a device.
+            If the data are on a device: astropy's quantities live on the host.
         """
         self._require_host("quantity")
         return u.Quantity(self.data, self.unit, copy=None)
 
     @quantity.setter
     def quantity(self, value):
+        self._require_host("quantity")
         value = u.Quantity(value)
         self.data, self._unit = value.value, value.unit
 
@@ -262,9 +267,10 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
 
     def _with(self, data=None, geom=None, unit=None, meta=None):
         """Map of the same class; what is not given is shared, metadata are copied."""
+        geom = self.geom if geom is None else geom
         return type(self)(
-            self.geom if geom is None else geom,
-            data=self.data if data is None else data,
+            geom,
+            data=self.data if data is None else _filled(data, geom.data_shape, self.backend.xp),
             unit=self.unit if unit is None else unit,
             meta=copy.deepcopy(self.meta) if meta is None else meta,
         )
@@ -370,3 +376,8 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         rows = [line.strip().split(":", 1) for line in str(self).splitlines()[2:]]
         body = "".join(f"<tr><th style='text-align:left'>{key.strip()}</th><td>{value.strip()}</td></tr>" for key, value in rows)
         return f"<b>{type(self).__name__}</b><table>{body}</table>"
+
+
+def _filled(value, shape, xp):
+    """For a number, an array full of it; anything else as it is."""
+    return xp.full(shape, value, dtype=type(value)) if isinstance(value, (bool, int, float)) else value

@@ -9,7 +9,7 @@ from ..core.backend import array_namespace, backend_of, to_device
 from ..core.errors import GeometryError
 from .axis import MapAxis
 
-__all__ = ["MapAxesOperations", "reduce_array"]
+__all__ = ["MapAxesOperations", "factors_of", "reduce_array"]
 
 # NumPy's universal functions by the name of the reduction that every array library has.
 _REDUCTIONS = {
@@ -55,6 +55,13 @@ def reduce_array(data, func, axis):
     return reduction(data, axis=axis, keepdims=True)
 
 
+def factors_of(weights, data):
+    """Array of the factors that `weights`, a map or an array, give to data; both must live on one backend."""
+    factors = weights.data if isinstance(weights, MapAxesOperations) else weights
+    array_namespace(data, factors)  # refuses to mix backends
+    return factors
+
+
 class MapAxesOperations:
     """Methods of maps that act along non-spatial axes."""
 
@@ -90,7 +97,7 @@ class MapAxesOperations:
     def reduce(self, axis_name, func=np.add, keepdims=False, weights=None):
         """Reduce over one axis; see `reduce_over_axes`."""
         geom = self.geom.squash(axis_name) if keepdims else self.geom.drop(axis_name)
-        data = self.data if weights is None else self.data * weights.data
+        data = self.data if weights is None else self.data * factors_of(weights, self.data)
         data = reduce_array(data, func, self.geom.axes.index_data(axis_name))
         return self._with(geom=geom, data=data.reshape(geom.data_shape))
 
@@ -285,7 +292,7 @@ class MapAxesOperations:
         geom, dim = self.geom.resample_axis(axis), self.geom.axes.index_data(axis.name)
         cuts = self.geom.axes[axis.name].coord_to_pix(geom.axes[axis.name].edges)
         cuts = np.round(cuts + 0.5).astype(int)
-        data = self.data if weights is None else self.data * weights.data
+        data = self.data if weights is None else self.data * factors_of(weights, self.data)
         lead = (slice(None),) * dim
         parts = [reduce_array(data[(*lead, slice(low, high))], ufunc, dim) for low, high in pairwise(cuts)]
         return self._with(geom=geom, data=array_namespace(data).concatenate(parts, axis=dim))

@@ -5,8 +5,8 @@ the map is.
 import numpy as np
 from astropy import units as u
 
-from ..core.backend import to_device
-from ..core.errors import GeometryError
+from ..core.backend import array_namespace, backend_of, to_device, to_host
+from ..core.errors import BackendError, GeometryError
 from .geom import pix_tuple_to_idx
 from .interpolation import interpolate_pixels
 
@@ -60,7 +60,8 @@ class MapValues:
         return self.get_by_pix(self.geom.coord_to_pix(coords), fill_value=fill_value)
 
     def set_by_idx(self, idx, vals):
-        """Set pixels, by pixel numbers (lon first), in place."""
+        """Set pixels, by pixel numbers (lon first), in place; an array of values must be on the backend of the map."""
+        array_namespace(self.data, vals)  # refuses to mix backends
         self.data[tuple(to_device(i, self.backend) for i in pix_tuple_to_idx(idx)[::-1])] = vals
 
     def set_by_pix(self, pix, vals):
@@ -84,6 +85,8 @@ class MapValues:
         idx = np.broadcast_arrays(*pix_tuple_to_idx(idx))
         inside = np.logical_and.reduce([i != -1 for i in idx])
         if weights is not None:
+            if backend_of(weights).name != "numpy":
+                raise BackendError("maps are filled from the host, but the weights are on a device: use to_host(weights)")
             weights = weights.to_value(self.unit) if isinstance(weights, u.Quantity) else np.asarray(weights)
             weights = np.broadcast_to(weights, inside.shape)[inside]
         flat = np.ravel_multi_index(tuple(i[inside] for i in idx[::-1]), self.data.shape)
@@ -179,10 +182,11 @@ class MapValues:
         Parameters
         ----------
         map_in : `Map`
-            Map to add, on the host; its unit is converted.
+            Map to add, on the same backend; its unit is converted. Pixels are matched on the host, to which its data are copied.
         weights : `Map` or array, optional
-            Factor of every pixel.
+            Factor of every pixel, on the same backend.
         """
         map_in = map_in if weights is None else map_in * weights
-        map_in._require_host("coadd")
-        self.fill_by_coord(map_in.geom.get_coord(), weights=map_in.data * map_in._factor_to(self.unit, "map to add"))
+        array_namespace(self.data, map_in.data)  # refuses to mix backends
+        values = to_host(map_in.data) * map_in._factor_to(self.unit, "map to add")
+        self.fill_by_coord(map_in.geom.get_coord(), weights=values)

@@ -8,7 +8,7 @@ from ..core.backend import array_namespace, to_device, to_host
 from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .map import Map
-from .map_axes import reduce_array
+from .map_axes import factors_of, reduce_array
 from .region import RegionGeom, as_regions, union_of
 from .wcs import WcsGeom
 
@@ -53,7 +53,7 @@ class RegionNDMap(Map):
         if nan_to_num and data.dtype.kind == "f":
             data = xp.where(xp.isfinite(data), data, xp.zeros((), dtype=data.dtype))
         if weights is not None:
-            data = data * weights.data
+            data = data * factors_of(weights, data)
         if data.shape != self.data.shape:
             raise GeometryError(f"a region map of shape {data.shape} cannot be stacked on one of shape {self.data.shape}")
         self.data += data.astype(self.data.dtype)
@@ -82,7 +82,7 @@ class RegionNDMap(Map):
         axis_name = axis_name or self.geom.axes[0].name
         geom, dim = self.geom.downsample(factor, axis_name), self.geom.axes.index_data(axis_name)
         xp = array_namespace(self.data)
-        data = self.data if weights is None else self.data * weights.data
+        data = self.data if weights is None else self.data * factors_of(weights, self.data)
         blocks = data.reshape(data.shape[:dim] + (data.shape[dim] // factor, factor) + data.shape[dim + 1 :])
         if self.is_mask:
             data = blocks.all(axis=dim + 1)
@@ -174,6 +174,7 @@ def region_map_of(map_, region=None, func=np.nansum, weights=None, method="neare
     region = map_.geom.footprint_rectangle_sky_region if region is None else region
     geom = RegionGeom.from_regions(region, axes=map_.geom.axes, wcs=map_.geom.wcs)
     backend = map_.backend
+    factors = None if weights is None else factors_of(weights, map_.data)
     if geom.is_all_point_sky_regions:
         coords = geom.get_coord(sparse=True)
         data = map_.interp_by_coord(coords, method=method)
@@ -182,7 +183,7 @@ def region_map_of(map_, region=None, func=np.nansum, weights=None, method="neare
         return RegionNDMap(geom, data=data.astype(map_.data.dtype), unit=map_.unit, meta=dict(map_.meta))
     slices, inside = _region_pixels(map_.geom, geom)
     values = map_.data[(Ellipsis, *slices)]
-    weight = None if weights is None else weights.data[(Ellipsis, *slices)]
+    weight = None if weights is None else factors[(Ellipsis, *slices)]
     if weight is not None and weight.dtype != bool:
         values, weight = values * weight, None
     inside = to_device(inside, backend)

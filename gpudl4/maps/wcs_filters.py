@@ -9,6 +9,13 @@ from .wcs_masks import binary_structure, disk_kernel
 
 __all__ = ["binary_map", "convolve_array", "convolve_map", "smooth_map"]
 
+# Options of the filter behind each shape that both SciPy and CuPy know.
+SMOOTHING_OPTIONS = {
+    "gauss": ("cval", "mode", "order", "radius", "truncate"),
+    "disk": ("cval", "mode", "origin"),
+    "box": ("cval", "mode", "origin"),
+}
+
 
 def convolve_array(data, kernel, method="fft", mode="same"):
     """Convolve images with kernels, in float64.
@@ -66,7 +73,7 @@ def convolve_map(map_, kernel, method="fft", mode="same"):
     map_ : `~gpudl4.maps.WcsNDMap`
         Map.
     kernel : `~gpudl4.irf.PSFKernel`, `~gpudl4.maps.WcsNDMap` or array
-        Kernel; the pixel size of a map must be that of `map_` to 1e-5.
+        Kernel; the pixel size of a map must be that of `map_` to 1e-5. A kernel on the host is copied to the device of `map_`.
     method : {"fft", "direct"}
         Method.
     mode : {"same", "full"}
@@ -122,7 +129,19 @@ def smooth_map(map_, width, kernel="gauss", **kwargs):
     -------
     map : `~gpudl4.maps.WcsNDMap`
         Smoothed map, float64.
+
+    Raises
+    ------
+    GeometryError
+        If the shape is unknown.
+    TypeError
+        If the shape has no such option.
     """
+    if kernel not in SMOOTHING_OPTIONS:
+        raise GeometryError(f"unknown kernel {kernel!r}: choose 'gauss', 'disk' or 'box'")
+    unknown = sorted(set(kwargs) - set(SMOOTHING_OPTIONS[kernel]))
+    if unknown:
+        raise TypeError(f"smoothing by kernel {kernel!r} has no option {unknown[0]!r}; it has {', '.join(SMOOTHING_OPTIONS[kernel])}")
     if isinstance(width, (u.Quantity, str)):
         width = float((u.Quantity(width) / map_.geom.pixel_scales.mean()).to_value(""))
     backend = map_.backend
@@ -133,12 +152,10 @@ def smooth_map(map_, width, kernel="gauss", **kwargs):
     elif kernel == "box":
         side = max(int(width), 1)
         result = ndimage.uniform_filter(data, (*(1 for _ in planar), side, side), **kwargs)
-    elif kernel == "disk":
+    else:
         disk = disk_kernel(width)
         disk = to_device((disk / disk.sum()).reshape((1,) * len(planar) + disk.shape), backend)
         result = ndimage.convolve(data, disk, **kwargs)
-    else:
-        raise GeometryError(f"unknown kernel {kernel!r}: choose 'gauss', 'disk' or 'box'")
     return map_._with(data=result)
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..core.backend import array_namespace, to_device
+from ..core.backend import array_namespace, to_device, to_host
 from ..core.errors import GeometryError
 from .geom import width_in_degrees
 from .map import Map
-from .map_axes import pad_array
+from .map_axes import factors_of, pad_array
 from .wcs import WcsGeom
 
 __all__ = ["WcsNDMap"]
@@ -95,7 +95,7 @@ class WcsNDMap(Map):
         if weights is not None:
             if other.geom.to_image() != weights.geom.to_image():
                 raise GeometryError(f"Incompatible spatial geoms between map and weights.\n{other.geom}\n{weights.geom}")
-            data = data * weights.data[theirs]
+            data = data * factors_of(weights, data)[theirs]
         self.data[mine] += data.astype(self.data.dtype)
 
     def downsample(self, factor, preserve_counts=True, axis_name=None, weights=None):
@@ -122,7 +122,7 @@ class WcsNDMap(Map):
         xp, geom = array_namespace(self.data), self.geom.downsample(factor, axis_name=axis_name)
         data, factors = self.data, None
         if weights is not None:
-            factors = weights.data if isinstance(weights, Map) else weights
+            factors = factors_of(weights, data)
             data = data * factors
         blocks = self._blocks(factor, axis_name)
         total = _block_sum(xp, data, blocks)
@@ -266,14 +266,14 @@ class WcsNDMap(Map):
         Returns
         -------
         position : `~astropy.coordinates.SkyCoord`
-            Position of a pixel that is True.
+            Position of a pixel that is True; a mask on a device is copied to the host for it.
         """
         if not self.geom.is_image or not self.is_mask:
             raise GeometryError("the nearest position can be found in a boolean image only")
-        self._require_host("mask_nearest_position")
-        if not self.data.any():
+        mask = to_host(self.data)
+        if not mask.any():
             raise GeometryError("the mask has no pixel that is True")
-        distance = np.where(self.data, self.geom.separation(position).deg, np.inf)
+        distance = np.where(mask, self.geom.separation(position).deg, np.inf)
         y, x = np.unravel_index(np.argmin(distance), distance.shape)
         from astropy.coordinates import SkyCoord
 

@@ -112,9 +112,14 @@ def cash_significance(counts, npred):
     Parameters
     ----------
     counts, npred : array
-        Observed and predicted counts; NaN where npred is not positive.
+        Observed and predicted counts, on any backend.
+
+    Returns
+    -------
+    significance : numpy.ndarray
+        NaN where npred is not positive.
     """
-    counts, npred = np.asarray(counts, dtype=float), np.asarray(npred, dtype=float)
+    counts, npred = (np.asarray(to_host(values), dtype=float) for values in (counts, npred))
     positive = npred > 0
     n, m = np.where(positive, counts, 1.0), np.where(positive, npred, 1.0)
     ratio = 2 * (n * np.log(np.where(n > 0, n, 1.0) / m) - n + m)

@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
 
+from gpudl4.core.backend import get_backend
+from gpudl4.core.errors import FitError
 from gpudl4.datasets import Datasets
 from gpudl4.fit import Fit
 from gpudl4.models import Models
@@ -181,10 +185,32 @@ def test_output_that_cannot_be_written(command, field, tmp_path):
     assert "cannot be written: Not a directory" in err[0]
 
 
-def test_missing_gpu_is_bad_input(command, field, tmp_path):
-    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--backend", "cupy")
-    assert (code, len(err)) == (2, 1)
+def test_missing_gpu_is_bad_input(command, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    code, out, err = command("fit", "no-such.yaml", "no-such.yaml", "-o", tmp_path / "out", "--backend", "cupy")
+    assert (code, out, len(err)) == (2, "", 1)
+    assert err[0].startswith("gpudl4: backend 'cupy' cannot be used: CuPy is not installed: pip install 'gpudl4[gpu]'")
+    monkeypatch.setenv("GPUDL4_BACKEND", "gpu")
+    code, out, err = command("fit", "no-such.yaml", "no-such.yaml", "-o", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert "unknown backend 'gpu' of the environment variable GPUDL4_BACKEND: choose one of auto, numpy, cupy" in err[0]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("backend", "home", "auto"), [("auto", "cpu", "cupy"), ("numpy", "cpu", "numpy"), ("cupy", "cuda:0", "cupy")])
+def test_backend_decides_where_data_are_and_what_auto_means(command, device, field, tmp_path, monkeypatch, backend, home, auto):
+    seen = []
+
+    def look(self, datasets, models=None):
+        seen.append((datasets[0].backend.device, get_backend("auto").name))
+        raise FitError("seen enough")
+
+    monkeypatch.setattr(Fit, "run", look)
+    monkeypatch.delenv("GPUDL4_BACKEND", raising=False)
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--backend", backend)
+    assert (code, err) == (2, ["gpudl4: seen enough"])
+    assert seen == [(home, auto)]
+    assert "GPUDL4_BACKEND" not in os.environ
 
 
 def test_pictures_without_matplotlib(command, field, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 
 from gpudl4 import __version__
 from gpudl4.cli.record import input_files, versions, write_json
@@ -24,10 +25,19 @@ def test_input_files_follow_names_at_any_depth(tmp_path):
     assert rows[1]["bytes"] == len("data/a.fits")
 
 
-def test_versions_name_what_decides_numbers():
+LIBRARIES = {"gpudl4", "python", "numpy", "scipy", "astropy", "iminuit", "numba"}
+
+
+def test_versions_name_what_decides_numbers(monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
     found = versions()
     assert found["gpudl4"] == __version__
-    assert set(found) == {"gpudl4", "python", "numpy", "scipy", "astropy", "iminuit", "numba"}
+    assert set(found) == LIBRARIES
+
+
+def test_version_of_cupy(device):
+    assert set(versions()) == LIBRARIES | {"cupy"}
+    assert versions()["cupy"] == device.xp.__version__
 
 
 def test_json_is_strict(tmp_path):

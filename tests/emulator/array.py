@@ -307,9 +307,9 @@ def _method(name, view=False, keywords=None):
     full_name = f"cupy.ndarray.{name}"
 
     def method(self, *args, **kwargs):
-        record(full_name, len(args), kwargs)
         if keywords is not None and not keywords.issuperset(kwargs):
             raise TypeError(f"{full_name}() has no argument {', '.join(sorted(set(kwargs) - keywords))}")
+        record(full_name, len(args), kwargs)
         return execute(full_name, host_method, (self, *args), kwargs, view=view, number_lists=view)
 
     method.__name__ = name

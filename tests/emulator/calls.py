@@ -1,12 +1,13 @@
 """The log of every CuPy call: name, number of positional arguments, keywords.
 
 A double accepts what its author thought of. `recorded_calls` lets a test bind what was really called to the signatures of the
-installed CuPy, which imports without a GPU: see `parity.unbindable`.
+installed CuPy, which imports without a GPU: see `parity.unbindable`. `all_calls` is for the end of a session: see `plugin`.
 """
 
+import os
 from dataclasses import dataclass
 
-__all__ = ["Call", "clear_recorded_calls", "record", "recorded_calls"]
+__all__ = ["Call", "all_calls", "clear_recorded_calls", "record", "recorded_calls"]
 
 
 @dataclass(frozen=True, order=True)
@@ -29,11 +30,26 @@ class Call:
 
 
 _log = set()
+_first_test = {}
 
 
 def record(name, positional, keywords=()):
     """Remember a call; `keywords` is any iterable of names."""
-    _log.add(Call(name, positional, tuple(sorted(keywords))))
+    call = Call(name, positional, tuple(sorted(keywords)))
+    _log.add(call)
+    if call not in _first_test:
+        _first_test[call] = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+
+
+def all_calls():
+    """The different calls since the process began, each with the id of the test that made it first ("" outside of tests).
+
+    Returns
+    -------
+    dict
+        `Call` to str.
+    """
+    return dict(_first_test)
 
 
 def recorded_calls():

@@ -34,7 +34,7 @@ _ELEMENTWISE = _names(
     "where clip nan_to_num roll tile repeat outer interp searchsorted digitize take take_along_axis diff tril triu angle conj"
 )
 _NUMBER_LISTS = _names("concatenate stack hstack vstack pad meshgrid unravel_index")
-_REDUCTIONS = _names("sum mean min max prod amin amax std var argmin argmax all any nansum nanmean nanmin nanmax nanstd nanvar")
+_REDUCTIONS = _names("sum mean min max prod amin amax std var argmin argmax all any nansum nanprod nanmean nanmin nanmax nanstd nanvar")
 _SCANS = _names("count_nonzero cumsum cumprod bincount trapezoid average median percentile quantile sort argsort array_equal")
 _REDUCTION_KEYWORDS = frozenset(("axis", "dtype", "out", "keepdims", "ddof"))
 _VIEWS = _names(

@@ -69,9 +69,12 @@ class _Result(ctypes.Structure):
 # ---- arguments ---------------------------------------------------------------------------------------------------------------------
 def _check_array(where, letters, value):
     """Refuse everything but a contiguous device array of the right type (or None, the null pointer)."""
-    wanted = _DTYPES.get(letters.lstrip("c")[1:])
+    letter = letters.lstrip("c")[1:]
+    wanted = _DTYPES.get(letter)
     if value is None:
         return
+    if wanted is None and letter != "v":
+        raise KernelError(f"{where}: the kernel takes a pointer to a type that no array has; complex arrays are double2* or float2*")
     if not isinstance(value, ndarray):
         hint = " (CuPy would pass the bytes of a host array BY VALUE)" if isinstance(value, np.ndarray) else ""
         raise TypeError(f"{where}: expects a device array for {wanted}*, got {type(value)}{hint}")

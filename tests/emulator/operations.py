@@ -159,12 +159,12 @@ class DeviceFunction:
         return f"<emulated {self.full_name}>"
 
     def __call__(self, *args, **kwargs):
-        record(self.full_name, len(args), kwargs)
         if self._keywords is not None and not self._keywords.issuperset(kwargs):
             unknown = sorted(set(kwargs) - self._keywords)
             raise TypeError(
                 f"{self.full_name}() of CuPy has no argument {', '.join(unknown)}; it knows {', '.join(sorted(self._keywords))}"
             )
+        record(self.full_name, len(args), kwargs)
         if self._synchronises:
             spend("synchronisations", self.full_name)
         return execute(self.full_name, self._function, args, kwargs, self._launches, self._view, self._number_lists)

@@ -42,13 +42,20 @@ def resolve(name):
 
 
 def signature(function):
-    """Signature of a CuPy function, from the first line of its docstring if it is compiled; None if neither tells."""
+    """Signature of a CuPy function, from the first lines of its docstring if it is compiled; None if neither tells."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):
         pass
-    first_line = (getattr(function, "__doc__", None) or "").strip().split("\n")[0]
-    match = re.match(r"[\w.]*\((.*?)\)\s*(->.*)?$", first_line)
+    # Cython writes a line of its own above the one that CuPy's authors wrote; the latter also names what hides in **kwargs.
+    lines = [line for line in (getattr(function, "__doc__", None) or "").splitlines() if line.strip()][:2]
+    stated = [found for found in map(_stated_signature, lines) if found is not None]
+    return next((found for found in stated if not _takes_anything(found)), stated[0] if stated else None)
+
+
+def _stated_signature(line):
+    """Signature that a line of a docstring states, or None."""
+    match = re.match(r"[\w.]*\((.*?)\)\s*(->.*)?$", line.strip())
     if match is None:
         return None
     arguments = _C_TYPES.sub("", match.group(1).replace("\\*", "*"))
@@ -58,6 +65,10 @@ def signature(function):
     except (NameError, SyntaxError):
         return None
     return inspect.signature(namespace["stated"])
+
+
+def _takes_anything(found):
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in found.parameters.values())
 
 
 def unbindable(calls):

@@ -83,6 +83,22 @@ def test_null_pointer_and_mask(cp):
     assert int(out[0]) == 1
 
 
+def test_complex_arrays(cp):
+    code = 'extern "C" __global__ void f(const double2* z, float2* c) { c[0].x = (float)z[0].y; c[0].y = (float)z[0].x; }'
+    kernel = cp.RawModule(code=code).get_function("f")
+    z, c = cp.asarray(np.array([1 + 2j])), cp.zeros(1, np.complex64)
+    kernel((1,), (1,), (z, c))
+    assert complex(c[0]) == 2 + 1j
+    with pytest.raises(TypeError, match=r"the kernel takes complex128\*, the array is complex64"):
+        kernel((1,), (1,), (c, c))
+
+
+def test_pointer_to_an_own_type(cp):
+    kernel = cp.RawModule(code='struct pair { double a, b; }; extern "C" __global__ void f(pair* p) { p[0].a = 1; }').get_function("f")
+    with pytest.raises(emulator.KernelError, match=r"pointer to a type that no array has; complex arrays are double2\* or float2\*"):
+        kernel((1,), (1,), (cp.zeros(2),))
+
+
 def test_module_arguments(cp):
     with pytest.raises(TypeError, match="options must be a tuple"):
         cp.RawModule(code="", options=["-DX"])

@@ -60,3 +60,22 @@ def test_signature_from_a_docstring():
         __signature__ = "not a signature"
 
     assert str(parity.signature(Compiled())) == "(self, name, flag=False)"
+
+
+def test_signature_from_the_line_below():
+    class Compiled:
+        """RawKernel.__call__(self, grid, **kwargs)
+
+        __call__(self, grid, \\*, shared_mem=0)
+
+        Runs the kernel (once).
+        """
+
+        __signature__ = "not a signature"
+
+    assert str(parity.signature(Compiled())) == "(self, grid, *, shared_mem=0)"
+
+
+def test_a_wrong_keyword_of_a_launch_is_found(real):
+    good, bad = (emulator.Call("cupy.RawKernel.__call__", 3, (name,)) for name in ("shared_mem", "shared"))
+    assert [call for call, _ in parity.unbindable([good, bad])] == [bad]

@@ -201,6 +201,39 @@ def test_unset_shared_memory_is_nan(cp, mode):
         assert np.isnan(run_sum(cp, compiled, "sum_shuffle")[0])
 
 
+IN_A_FUNCTION = """
+HEAD double shifted(double value) {
+    __shared__ double part[64];
+    part[threadIdx.x] = value;
+    BARRIER
+    return part[(threadIdx.x + 1) % 64];
+}
+extern "C" __global__ void f(double* x) {
+    __shared__ double own[64];
+    own[threadIdx.x] = 2 * x[threadIdx.x];
+    x[threadIdx.x] = CALL(own[threadIdx.x]);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "call"),
+    [("__device__ __forceinline__", "shifted"), ("__device__", "shifted"), ("template <int N> __device__ __forceinline__", "shifted<3>")],
+)
+def test_shared_memory_of_a_device_function(cp, head, call):
+    code = IN_A_FUNCTION.replace("HEAD", head).replace("CALL", call)
+    for mode in emulator.MODES:
+        x = cp.arange(64.0)
+        with emulator.mode(mode):
+            cp.RawModule(code=code.replace("BARRIER", "__syncthreads();")).get_function("f")((1,), (64,), (x,))
+        np.testing.assert_array_equal(x.get(), 2 * np.roll(np.arange(64.0), -1))
+    with emulator.mode("check"), pytest.raises(emulator.KernelError, match=r"DATA RACE in shared memory .*kernel\.cu:4.*"):
+        cp.RawModule(code=code.replace("BARRIER", "")).get_function("f")((1,), (64,), (cp.arange(64.0),))
+    x = cp.arange(64.0)
+    cp.RawModule(code=code.replace("BARRIER", "").replace("part[threadIdx.x] = value;", "")).get_function("f")((1,), (64,), (x,))
+    assert np.isnan(x.get()).all()
+
+
 def test_warp_synchronous_code_without_syncwarp(cp):
     code = source("reduce").replace("__syncwarp();", "")
     kernel = cp.RawModule(code=code).get_function("sum_one_warp")

@@ -1,4 +1,4 @@
-"""Maps of the energy dispersion: the matrix at a position, files, stacking and wrong input."""
+"""Maps of the energy dispersion: the matrix at a position, files, stacking and wrong input, on each backend."""
 
 import copy
 
@@ -10,6 +10,7 @@ from astropy.coordinates import SkyCoord
 from gpudl4.core.errors import DatasetError, GeometryError, UnitMismatchError
 from gpudl4.irf import EDispKernel, EDispKernelMap, EDispMap
 from gpudl4.maps import Map, MapAxis, RegionGeom, WcsGeom
+from tests.arrays import host
 
 TRUE = MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=12, name="energy_true")
 RECO = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=6)
@@ -23,44 +24,44 @@ def at(x, y):
 
 
 @pytest.fixture
-def kernel_map():
+def kernel_map(backend):
     """A different width in every pixel."""
     edisp = EDispKernelMap.from_gauss(RECO, TRUE, sigma=0.1, bias=0, geom=IMAGE)
     for number, (y, x) in enumerate(np.ndindex(3, 4)):
         edisp.edisp_map.data[..., y, x] = EDispKernel.from_gauss(TRUE, RECO, sigma=0.05 + 0.02 * number, bias=0).data
-    return edisp
+    return edisp.to_device(backend)
 
 
 @pytest.fixture
-def migra_map():
+def migra_map(backend):
     """The same as densities, with a bias that grows with x."""
     centre = MIGRA.center.value.reshape(1, -1, 1, 1)
     bias = 0.1 * np.arange(4)
     density = np.exp(-0.5 * ((centre - 1 - bias) / 0.2) ** 2) / (np.sqrt(2 * np.pi) * 0.2)
     geom = IMAGE.to_cube([MIGRA, TRUE])
     exposure = Map.from_geom(geom.squash("migra"), data=np.ones((12, 1, 3, 4)), unit="m2 s")
-    return EDispMap(Map.from_geom(geom, data=np.broadcast_to(density, geom.data_shape).copy()), exposure)
+    return EDispMap(Map.from_geom(geom, data=np.broadcast_to(density, geom.data_shape).copy()), exposure).to_device(backend)
 
 
 def test_nearest_pixel(kernel_map):
     for x, y in ((0, 0), (3, 2), (1.4, 0.6), (-0.4, 2.4)):
         column, row = round(x), round(y)
         kernel = kernel_map.get_edisp_kernel(position=at(x, y).icrs)
-        assert np.array_equal(kernel.data, kernel_map.edisp_map.data[..., row, column])
+        assert np.array_equal(kernel.data, host(kernel_map.edisp_map)[..., row, column])
     assert kernel.axes["energy"] == RECO
     assert kernel.data.dtype == np.float32
 
 
 def test_default_position_is_the_centre(kernel_map):
     """The centre of an even number of pixels lies between two of them and belongs to the lower one."""
-    assert np.array_equal(kernel_map.get_edisp_kernel().data, kernel_map.edisp_map.data[..., 1, 1])
+    assert np.array_equal(kernel_map.get_edisp_kernel().data, host(kernel_map.edisp_map)[..., 1, 1])
 
 
 def test_nearest_valid_position(kernel_map):
     kernel_map.edisp_map.data[..., :2] = 0
     with pytest.warns(UserWarning, match="EDispKernelMap has no values at the position asked for"):
         kernel = kernel_map.get_edisp_kernel(position=at(0, 2))
-    assert np.array_equal(kernel.data, kernel_map.edisp_map.data[..., 2, 2])
+    assert np.array_equal(kernel.data, host(kernel_map.edisp_map)[..., 2, 2])
     with pytest.warns(UserWarning, match="nearest valid position"):
         kernel_map.get_edisp_kernel(position=SkyCoord(180, 0, unit="deg", frame="galactic"))
     kernel_map.edisp_map.data[...] = 0
@@ -109,11 +110,11 @@ def test_diagonal_responses():
     assert migra.get_edisp_kernel(TRUE.copy(name="energy"), position=position).data == pytest.approx(np.eye(12))
 
 
-def test_single_pixel_holds_everywhere():
-    edisp = EDispKernelMap.from_gauss(RECO, TRUE, sigma=0.2, bias=0, geom=RegionGeom.create(None))
+def test_single_pixel_holds_everywhere(backend):
+    edisp = EDispKernelMap.from_gauss(RECO, TRUE, sigma=0.2, bias=0, geom=RegionGeom.create(None)).to_device(backend)
     assert edisp.has_single_spatial_bin
     kernel = edisp.get_edisp_kernel(position=SkyCoord(1, 2, unit="deg"))
-    assert np.array_equal(kernel.data, edisp.edisp_map.data[..., 0, 0])
+    assert np.array_equal(kernel.data, host(edisp.edisp_map)[..., 0, 0])
 
 
 def test_file_decides_the_class(kernel_map, migra_map, tmp_path):
@@ -124,7 +125,7 @@ def test_file_decides_the_class(kernel_map, migra_map, tmp_path):
         for reader in (EDispMap, EDispKernelMap):
             back = reader.read(path)
             assert type(back) is type(edisp)
-            assert np.array_equal(back.edisp_map.data, edisp.edisp_map.data)
+            assert np.array_equal(back.edisp_map.data, host(edisp.edisp_map))
             assert (back.exposure_map is None) == (edisp.exposure_map is None)
 
 
@@ -152,11 +153,12 @@ def test_parts(kernel_map):
     assert part.exposure_map.data.shape == (5, 1, 3, 4)
     assert kernel_map.slice_by_idx({"energy": slice(1, 3)}).exposure_map.data.shape == (12, 1, 3, 4)
     merged = kernel_map.downsample(2, axis_name="energy")
-    assert merged.edisp_map.data == pytest.approx(kernel_map.edisp_map.data[:, ::2] + kernel_map.edisp_map.data[:, 1::2])
+    before = host(kernel_map.edisp_map)
+    assert host(merged.edisp_map) == pytest.approx(before[:, ::2] + before[:, 1::2])
     assert merged.exposure_map.data.shape == (12, 1, 3, 4)
 
 
-def test_stack_of_a_cutout():
+def test_stack_of_a_cutout(backend):
     """What the other map covers is averaged with the exposures, and becomes 0 where there is none; the rest stays."""
     first = EDispKernelMap.from_gauss(RECO, TRUE, sigma=0.1, bias=0, geom=IMAGE)
     before = first.edisp_map.data.copy()
@@ -171,8 +173,9 @@ def test_stack_of_a_cutout():
     mask.data[0] = False
     expected = 0.25 * before[..., rows, columns] + 0.75 * other.edisp_map.data * mask.data
     own, others = first.exposure_map.data[..., rows, columns].copy(), other.exposure_map.data
-    first.stack(other, weights=mask)
-    total = own + others
+    there = first.to_device(backend)
+    there.stack(other.to_device(backend), weights=mask.to_device(backend))
+    first, total = there.to_host(), own + others
     expected = np.where(
         total > 0, (before[..., rows, columns] * own + other.edisp_map.data * mask.data * others) / np.where(total > 0, total, 1), 0
     )

@@ -4,7 +4,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from gpudl4.core.errors import GeometryError, UnitMismatchError
+from gpudl4.core.backend import to_device, to_host
+from gpudl4.core.errors import BackendError, GeometryError, UnitMismatchError
 from gpudl4.irf import EDispKernel
 from gpudl4.irf.edisp_kernel import migra_to_matrix, overlap_fraction
 from gpudl4.maps import MapAxis
@@ -24,10 +25,10 @@ def test_overlap_of_bins():
     assert same == pytest.approx(np.eye(12))
 
 
-def test_migra_to_matrix_against_a_loop():
+def test_migra_to_matrix_against_a_loop(backend):
     rng = np.random.default_rng(0)
     density = rng.uniform(0, 1, (12, 160)) * np.exp(-0.5 * ((MIGRA.center.value - 1) / 0.2) ** 2)
-    matrix = migra_to_matrix(density, MIGRA, RECO, TRUE)
+    matrix = to_host(migra_to_matrix(to_device(density, backend), MIGRA, RECO, TRUE))
     edges = MIGRA.edges.value
     for row, centre in enumerate(TRUE.center.value):
         cumulative = np.append(0, np.cumsum(density[row] * np.diff(edges)))
@@ -110,3 +111,8 @@ def test_bad_input():
         EDispKernel([TRUE, RECO], np.zeros((6, 12)))
     with pytest.raises(UnitMismatchError, match="reconstructed energy axis has unit 'm'"):
         overlap_fraction(MapAxis.from_edges([1, 2], unit="m", name="energy"), TRUE)
+
+
+def test_matrices_live_on_the_host(device):
+    with pytest.raises(BackendError, match="the matrix of an EDispKernel: an array on cpu was wanted, got a CuPy array on cuda:0"):
+        EDispKernel([TRUE, RECO], device.xp.zeros((12, 6)))

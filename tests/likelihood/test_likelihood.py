@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from gpudl4.core.backend import to_host
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError, ModelError
 from gpudl4.likelihood import assert_gradient, compile
 from gpudl4.models import Models
@@ -14,9 +15,15 @@ from tests.factory import make_dataset, make_models
 KINDS = [{}, {"reco_psf": True}, {"edisp": "migra"}]
 
 
+@pytest.fixture
+def make(kernel_backend):
+    """`make_dataset` on each backend."""
+    return lambda **kwargs: make_dataset(**kwargs).to_device(kernel_backend)
+
+
 @pytest.fixture(params=KINDS, ids=["true-psf", "reco-psf", "migra"])
-def dataset(request):
-    return make_dataset(**request.param)
+def dataset(request, make):
+    return make(**request.param)
 
 
 def _off_kink(likelihood, shift=0.013):
@@ -52,10 +59,10 @@ def _slow_stat(dataset):
 
 
 def test_value_equals_the_slow_oracle(dataset):
-    want, npred = _slow_stat(dataset)
+    want, npred = _slow_stat(dataset.to_host())
     likelihood = compile(dataset)
     assert likelihood.value(likelihood.theta0) == pytest.approx(want, rel=1e-7)  # images beyond 5 sigma are cut by the cutout
-    np.testing.assert_allclose(dataset.npred().data, npred, atol=2e-6 * npred.max())
+    np.testing.assert_allclose(to_host(dataset.npred().data), npred, atol=2e-6 * npred.max())
 
 
 def test_gradient_and_hessian(dataset):
@@ -74,8 +81,8 @@ def test_gradient_and_hessian(dataset):
     assert np.abs(scaled).max() < 2e-5
 
 
-def test_gradient_of_every_parameter():
-    dataset = make_dataset()
+def test_gradient_of_every_parameter(make):
+    dataset = make()
     for model in dataset.models:
         for parameter in model.parameters:
             parameter.frozen = parameter.name in ("reference", "alpha")
@@ -84,8 +91,8 @@ def test_gradient_of_every_parameter():
     assert_gradient(likelihood, _off_kink(likelihood), rtol=1e-6)
 
 
-def test_both_one_sided_derivatives_at_a_kink():
-    dataset = make_dataset()
+def test_both_one_sided_derivatives_at_a_kink(make):
+    dataset = make()
     point = dataset.models["point"].spatial_model
     lon, lat = dataset.counts.geom.pix_to_lonlat(np.array([14.0]), np.array([9.4]), point.frame)
     point.lon_0.value, point.lat_0.value = float(lon[0]) % 360, float(lat[0])
@@ -146,8 +153,8 @@ def test_later_edits_do_not_reach_a_likelihood(dataset):
     assert likelihood.value(likelihood.theta0) == before
 
 
-def test_frozen_sources_change_nothing_but_the_work():
-    dataset = make_dataset()
+def test_frozen_sources_change_nothing_but_the_work(make):
+    dataset = make()
     free = compile(dataset)
     want = free.value(free.theta0)
     for kind in ("spatial", "all"):
@@ -160,33 +167,33 @@ def test_frozen_sources_change_nothing_but_the_work():
     assert frozen.plan.terms[0].region.size == 0
 
 
-def test_closed_sums_equal_bin_by_bin():
+def test_closed_sums_equal_bin_by_bin(make):
     """The background alone, once as closed sums and once with a source of zero flux that spans the map."""
-    dataset = make_dataset()
+    dataset = make()
     background = next(m for m in dataset.models if "fov-bkg" in m.tag)
     for norm in (0.3, 1.0, 2.5):
         background.spectral_model.norm.value = norm
         dataset.models = [background]
         alone = compile(dataset)
         assert alone.plan.terms[0].region.size == 0
-        want = oracle.cash(dataset.counts.data, dataset.npred().data, dataset.mask.data)
+        want = oracle.cash(*(to_host(a) for a in (dataset.counts.data, dataset.npred().data, dataset.mask.data)))
         assert alone.value(alone.theta0) == pytest.approx(want, rel=1e-12)
         assert_gradient(alone, alone.theta0)
 
 
-def test_norm_below_zero_sits_on_the_floor():
-    dataset = make_dataset()
+def test_norm_below_zero_sits_on_the_floor(make):
+    dataset = make()
     background = next(m for m in dataset.models if "fov-bkg" in m.tag)
     dataset.models = [background]
     likelihood = compile(dataset)
-    n = dataset.counts.data[dataset.mask.data]
+    n = to_host(dataset.counts.data[dataset.mask.data])
     want = 2 * (np.sum(n > -1) * 1e-25 - n.sum() * np.log(1e-25))
     theta = np.where([x.endswith("norm") for x in likelihood.names], -0.5, likelihood.theta0)
     assert likelihood.value(theta) == pytest.approx(want, rel=1e-12)
 
 
-def test_links_share_one_parameter():
-    dataset = make_dataset()
+def test_links_share_one_parameter(make):
+    dataset = make()
     point, gauss = dataset.models["point"], dataset.models["gauss"]
     names = compile(dataset).names
     gauss.spectral_model.index = point.spectral_model.index
@@ -195,8 +202,8 @@ def test_links_share_one_parameter():
     assert_gradient(linked, _off_kink(linked))
 
 
-def test_masked_values_may_be_anything():
-    dataset = make_dataset()
+def test_masked_values_may_be_anything(make):
+    dataset = make()
     want = dataset.stat_sum()
     outside = ~dataset.mask.data
     assert outside.any()
@@ -214,9 +221,9 @@ def test_masked_values_may_be_anything():
         ("background", np.inf, "background are NaN"),
     ],
 )
-def test_bad_values_inside_the_mask(field, value, text):
-    dataset = make_dataset(name="bad")
-    k, y, x = np.argwhere(dataset.mask.data)[7]
+def test_bad_values_inside_the_mask(make, field, value, text):
+    dataset = make(name="bad")
+    k, y, x = np.argwhere(to_host(dataset.mask.data))[7]
     getattr(dataset, field).data = getattr(dataset, field).data.astype(float)
     getattr(dataset, field).data[k, y, x] = value
     with pytest.raises(DatasetError, match=f"dataset 'bad': {text}"):
@@ -224,15 +231,15 @@ def test_bad_values_inside_the_mask(field, value, text):
 
 
 @pytest.mark.parametrize("value", [np.nan, -1.0])
-def test_bad_exposure_inside_the_mask(value):
-    dataset = make_dataset(name="bad")
+def test_bad_exposure_inside_the_mask(make, value):
+    dataset = make(name="bad")
     dataset.exposure.data[1, 10, 12] = value
     with pytest.raises(DatasetError, match="dataset 'bad': exposure is NaN or negative in 1 bins inside the fit mask near model 'point'"):
         compile(dataset)
 
 
-def test_bad_exposure_outside_the_mask_counts_as_zero():
-    dataset = make_dataset()
+def test_bad_exposure_outside_the_mask_counts_as_zero(make):
+    dataset = make()
     dataset.mask_safe.data[:, :, :3] = False
     dataset.exposure.data[:, :, 0] = np.nan
     assert np.isfinite(compile(dataset).value(compile(dataset).theta0))
@@ -255,8 +262,8 @@ def test_missing_fields():
         compile([])
 
 
-def test_all_masked():
-    dataset, other = make_dataset(name="a"), make_dataset(name="b", models=None)
+def test_all_masked(make):
+    dataset, other = make(name="a"), make(name="b", models=None)
     want = compile(dataset).value(compile(dataset).theta0)
     other.mask_safe.data[...] = False
     joint = compile([dataset, other])
@@ -265,8 +272,8 @@ def test_all_masked():
         compile(other)
 
 
-def test_models_outside_the_map():
-    dataset = make_dataset()
+def test_models_outside_the_map(make):
+    dataset = make()
     models = Models(list(dataset.models))
     far = make_models(name="x")[0].copy(name="far")
     far.spatial_model.lat_0.value += 30
@@ -311,12 +318,12 @@ def test_irf_positions_are_taken_where_asked():
     dataset = make_dataset()
     elsewhere = dataset.models["gauss"].position
     moved = compile(dataset, irf_positions={"point": elsewhere})
-    point = next(c for c in moved.plan.terms[0].components if c.name == "point")
+    point = next(c for c in moved.plan.terms[0].sources if c.name == "point")
     assert point.response.position is elsewhere
 
 
-def test_a_source_that_leaves_its_cutout_is_noticed():
-    dataset = make_dataset(npix=(60, 50))
+def test_a_source_that_leaves_its_cutout_is_noticed(make):
+    dataset = make(npix=(60, 50))
     likelihood = compile(dataset)
     assert likelihood.is_valid(likelihood.theta0)
     i = likelihood.names.index("gauss.sigma")
@@ -325,11 +332,11 @@ def test_a_source_that_leaves_its_cutout_is_noticed():
     assert not likelihood.is_valid(wide)  # the sampling no longer resolves it
 
 
-def test_memory_and_repr():
-    likelihood = compile(make_dataset())
-    (items,) = likelihood.memory.values()
-    assert set(items) >= {"counts", "background", "mask", "workspace", "source point", "source gauss"}
-    assert all(isinstance(v, int) for v in items.values())
+def test_memory_and_repr(make):
+    likelihood = compile(make())
+    items = likelihood.memory["test"]
+    assert set(items) >= {"counts", "background", "mask", "exposure", "source point", "source gauss"}
+    assert all(isinstance(v, int) for v in (*items.values(), *likelihood.memory["workspace"].values()))
     assert "1 datasets" in repr(likelihood)
     ((npred, pixels),) = likelihood.npred(likelihood.theta0)
     assert npred.shape == (3, len(pixels))

@@ -1,4 +1,4 @@
-"""RegionGeom and RegionNDMap."""
+"""RegionGeom and RegionNDMap; what is computed with the maps, on each backend."""
 
 import astropy.units as u
 import numpy as np
@@ -8,6 +8,7 @@ from regions import CircleAnnulusSkyRegion, CircleSkyRegion, PointSkyRegion, Pol
 
 from gpudl4.core.errors import DataFileError, GeometryError, UnitMismatchError
 from gpudl4.maps import Map, MapAxis, RegionGeom, RegionNDMap
+from tests.arrays import assert_close, host
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "100 TeV", 4)
 CENTER = SkyCoord(83.63, 22.01, unit="deg")
@@ -75,13 +76,13 @@ def test_map_of_a_region():
         m.data = np.ones(3)
 
 
-def test_region_map_resampling():
-    m = RegionNDMap.create(None, axes=[ENERGY], data=np.arange(4.0))
-    assert m.downsample(2).data[:, 0, 0].tolist() == [1, 5]
-    assert m.downsample(2, preserve_counts=False).data[:, 0, 0].tolist() == [0.5, 2.5]
-    mask = m.copy(data=np.array([True, True, True, False]).reshape(4, 1, 1))
-    assert mask.downsample(2).data[:, 0, 0].tolist() == [True, False]
-    np.testing.assert_allclose(m.upsample(2, preserve_counts=False).data[1:-1, 0, 0], np.linspace(0.25, 2.75, 6))
+def test_region_map_resampling(backend):
+    m = RegionNDMap.create(None, axes=[ENERGY], data=np.arange(4.0)).to_device(backend)
+    assert host(m.downsample(2))[:, 0, 0].tolist() == [1, 5]
+    assert host(m.downsample(2, preserve_counts=False))[:, 0, 0].tolist() == [0.5, 2.5]
+    mask = m < 3
+    assert host(mask.downsample(2))[:, 0, 0].tolist() == [True, False]
+    assert_close(m.upsample(2, preserve_counts=False).data[1:-1, 0, 0], np.linspace(0.25, 2.75, 6))
     assert m.downsample(1) is m
     with pytest.raises(GeometryError, match="name an axis"):
         m.pad(1)
@@ -89,33 +90,35 @@ def test_region_map_resampling():
         m.upsample(2, order=3)
 
 
-def test_region_map_stack():
-    m = RegionNDMap.create(None, axes=[ENERGY], data=np.arange(4.0), unit="s")
-    other = m.copy(data=np.array([1, np.nan, 1, 1]).reshape(4, 1, 1), unit="min")
-    weights = m.copy(data=np.array([True, True, False, True]).reshape(4, 1, 1), unit="")
+def test_region_map_stack(backend):
+    m = RegionNDMap.create(None, axes=[ENERGY], data=np.arange(4.0), unit="s").to_device(backend)
+    other = m.copy(data=1.0, unit="min")
+    other.data[1] = np.nan
+    weights = m != 2 * u.s
     m.stack(other, weights=weights)
-    assert m.data[:, 0, 0].tolist() == [60, 1, 2, 63]
+    assert host(m)[:, 0, 0].tolist() == [60, 1, 2, 63]
     with pytest.raises(UnitMismatchError, match="does not convert to 's'"):
         m.stack(m.copy(unit="m"))
     with pytest.raises(GeometryError, match="cannot be stacked"):
         m.stack(m.slice_by_idx({"energy": slice(0, 2)}))
 
 
-def test_from_a_sky_map():
+def test_from_a_sky_map(backend):
     sky = Map.create(skydir=CENTER, npix=20, binsz=0.1, axes=[ENERGY], dtype=float, unit="s")
     sky.data += np.arange(4)[:, np.newaxis, np.newaxis]
+    sky = sky.to_device(backend)
     region = sky.to_region_nd_map(CIRCLE)
     inside = sky.geom.to_image().region_mask(CIRCLE).data.sum()
-    np.testing.assert_allclose(region.data[:, 0, 0], np.arange(4) * inside)
-    np.testing.assert_allclose(sky.to_region_nd_map(CIRCLE, func=np.mean).data[:, 0, 0], np.arange(4))
-    np.testing.assert_allclose(sky.to_region_nd_map().data[:, 0, 0], np.arange(4) * 400)
-    np.testing.assert_allclose(sky.to_region_nd_map(CENTER).data[:, 0, 0], np.arange(4))
-    half = Map.from_geom(sky.geom, data=np.full(sky.data.shape, 0.5))
-    np.testing.assert_allclose(sky.to_region_nd_map(CIRCLE, weights=half).data, region.data / 2)
-    np.testing.assert_allclose(sky.to_region_nd_map(CENTER, weights=half).data[:, 0, 0], np.arange(4) / 2)
-    mask = Map.from_geom(sky.geom, data=False)
+    assert_close(region.data[:, 0, 0], np.arange(4) * inside)
+    assert_close(sky.to_region_nd_map(CIRCLE, func=np.mean).data[:, 0, 0], np.arange(4))
+    assert_close(sky.to_region_nd_map().data[:, 0, 0], np.arange(4) * 400)
+    assert_close(sky.to_region_nd_map(CENTER).data[:, 0, 0], np.arange(4))
+    half = sky.copy(data=0.5, unit="")
+    assert_close(sky.to_region_nd_map(CIRCLE, weights=half).data, region.data / 2)
+    assert_close(sky.to_region_nd_map(CENTER, weights=half).data[:, 0, 0], np.arange(4) / 2)
+    mask = sky.copy(data=False, unit="")
     assert sky.get_spectrum(CIRCLE, weights=mask).data.max() == 0
-    assert (sky > 2 * u.s).to_region_nd_map(CIRCLE, func=np.any).data[:, 0, 0].tolist() == [False, False, False, True]
+    assert host((sky > 2 * u.s).to_region_nd_map(CIRCLE, func=np.any))[:, 0, 0].tolist() == [False, False, False, True]
     with pytest.raises(GeometryError, match="Incompatible spatial geoms"):
         sky.to_region_nd_map(CIRCLE, weights=half.crop(1))
     with pytest.raises(GeometryError, match="needs an energy axis"):

@@ -135,7 +135,7 @@ class PointBinding:
     def __init__(self, geom, frame, units):
         from ... import kernels
 
-        self._kernel = kernels.cpu("spatial")
+        self._kernel = kernels.cpu("position")
         self._geom = geom.to_image()
         self._degrees = np.array([u.Unit(unit).to("deg") for unit in units])
         self._radians = np.array([u.Unit(unit).to("rad") for unit in units])
@@ -179,14 +179,25 @@ class GaussBinding:
     units : sequence of units
         Own units of lon_0, lat_0, sigma, e, phi.
     sampling : Sampling
+
+    Attributes
+    ----------
+    factors : float64 array[5]
+        From own units to radian.
+    vectors : float64 array[pixels, subpixels, 3]
+        Directions of the subpixels of the window, in the model's frame.
+    weights : float64 array[pixels]
+        Solid angle of a pixel over its number of subpixels.
+    window : tuple of int
+        First row, first column, rows and columns of the window outside which the image is 0.
     """
 
     def __init__(self, geom, frame, units, sampling):
         from ... import kernels
 
-        self._kernel = kernels.cpu("spatial")
+        self._kernel = kernels.cpu("gauss")
         self._geom, self._frame, self.sampling = geom.to_image(), frame, sampling
-        self._factors = np.array([1.0 if i == 3 else u.Unit(unit).to("rad") for i, unit in enumerate(units)])
+        self.factors = np.array([1.0 if i == 3 else u.Unit(unit).to("rad") for i, unit in enumerate(units)])
         self._shape = tuple(geom.data_shape[-2:])
         lon, lat = sampling.lonlat(self._geom, frame)
         weight = pixel_weights(self._geom, sampling)
@@ -197,43 +208,61 @@ class GaussBinding:
         vectors = vectors.reshape(ny, f, nx, f, 3).transpose(0, 2, 1, 3, 4).reshape(ny * nx, f * f, 3)
         no_sky = ~np.isfinite(vectors).all(axis=(1, 2))
         vectors[no_sky] = 0
-        self._vectors = np.ascontiguousarray(vectors)
-        self._weight = np.where(no_sky, 0.0, weight.ravel())
-        self._window = (ny, nx)
+        self.vectors = np.ascontiguousarray(vectors)
+        self.weights = np.where(no_sky, 0.0, weight.ravel())
+        self.window = sampling.rows.start, sampling.columns.start, ny, nx
 
-    def _parameters(self, values):
-        return check_values(values, 5) * self._factors
+    def radians(self, values):
+        """Values in own units, array[B, 5], as angles in radian and the eccentricity."""
+        return check_values(values, 5) * self.factors
+
+    @property
+    def _table(self):
+        """This Gaussian alone as a table for the kernels."""
+        row, column, height, width = self.window
+        ny, nx = self._shape
+        return np.array([[0, nx, ny, row, column, height, width, self.vectors.shape[1], 0, 0, 0]], dtype=np.int64)
+
+    def _params(self, values):
+        """Numbers for the kernels, array[B, 10]."""
+        radians = self.radians(values)
+        return np.concatenate([radians, np.broadcast_to(self.factors, radians.shape)], axis=1)
 
     def image(self, values):
         """Integrals over the pixels, array[B, ny, nx], for ``values[B, 5]`` in own units."""
-        parameters = self._parameters(values)
-        image = np.empty((len(parameters), len(self._weight)))
-        self._kernel.gauss_image(self._vectors, self._weight, parameters, image)
-        return self.sampling.embed(image.reshape(-1, *self._window), self._shape)
+        params, (ny, nx) = self._params(values), self._shape
+        out = np.empty((len(params), ny * nx))
+        self._kernel.gauss_image(self._table, _whole(1, ny), self.vectors.ravel(), self.weights, params, out)
+        return out.reshape(-1, ny, nx)
 
     def gradient(self, values):
         """Derivatives of `image` with respect to the own-unit values, array[B, 5, ny, nx]."""
-        parameters = self._parameters(values)
-        gradient = np.empty((len(parameters), 5, len(self._weight)))
-        self._kernel.gauss_gradient(self._vectors, self._weight, parameters, gradient)
-        gradient *= self._factors[:, np.newaxis]
-        return self.sampling.embed(gradient.reshape(-1, 5, *self._window), self._shape)
+        params, (ny, nx) = self._params(values), self._shape
+        slopes = np.array([[0, i, i * ny * nx] for i in range(5)], dtype=np.int64)
+        out = np.empty((len(params), 5 * ny * nx))
+        self._kernel.gauss_gradient(self._table, slopes, _whole(5, ny), self.vectors.ravel(), self.weights, params, out)
+        return out.reshape(-1, 5, ny, nx)
 
     def pullback(self, values, a):
         """``sum over pixels of a * gradient``, array[B, 5], for ``a[B, ny, nx]``."""
-        parameters = self._parameters(values)
-        a = np.ascontiguousarray(a[:, self.sampling.rows, self.sampling.columns], dtype=np.float64).reshape(len(parameters), -1)
-        result = np.empty((len(parameters), 5))
-        self._kernel.gauss_pullback(self._vectors, self._weight, parameters, a, result)
-        return result * self._factors
+        params = self._params(values)
+        a = np.ascontiguousarray(a, dtype=np.float64).reshape(len(params), -1)
+        out = np.empty((len(params), 5))
+        self._kernel.gauss_pullback(self._table, _whole(1, self.window[2]), self.vectors.ravel(), self.weights, params, a, out)
+        return out * self.factors
 
     def is_valid(self, values):
         """Whether binding at these values would give the same sampling, see `Sampling.covers`; True if it holds for every row."""
-        for lon, lat, sigma, _, _ in np.rad2deg(self._parameters(values)):
+        for lon, lat, sigma, _, _ in np.rad2deg(self.radians(values)):
             fresh = Sampling.choose(self._geom, lon, lat, self._frame, 5 * sigma, sigma / 3)
             if not self.sampling.covers(fresh):
                 return False
         return True
+
+
+def _whole(number, rows):
+    """Items of work that cover all rows of some images: one item each."""
+    return np.array([[i, 0, 0, rows, 0, 1] for i in range(number)], dtype=np.int64)
 
 
 class NumericImageBinding:

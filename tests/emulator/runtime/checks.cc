@@ -22,8 +22,6 @@ std::unordered_map<uint64_t, uint32_t> occurrences;
 bool sampling;
 uint64_t image_begin, image_end;
 
-size_t static_size() { return __stop_emu_shared - __start_emu_shared; }
-
 // Address range of this shared library: its constants and __constant__ variables are fair to read.
 int find_image(dl_phdr_info* info, size_t, void*) {
     uint64_t begin = ~0ull, end = 0;
@@ -123,10 +121,10 @@ void report_out_of_bounds(uint64_t address, unsigned size, bool writes, uint64_t
 void access(uint64_t address, unsigned size, bool writes, bool atomic, uint64_t pc) {
     if (!launch.current || launch.failed) return;
     if (address - (uint64_t)launch.current->stack < STACK) return;  // a thread's own variables
-    const uint64_t in_static = address - (uint64_t)__start_emu_shared;
-    if (in_static < static_size()) {
+    const uint64_t in_static = address - (uint64_t)launch.static_shared;
+    if (in_static < launch.static_size) {
         launch.result->shared_accesses++;
-        if (in_static + size > static_size()) return fail("SHARED MEMORY overrun [pc %llx]", (unsigned long long)pc);
+        if (in_static + size > launch.static_size) return fail("SHARED MEMORY overrun [pc %llx]", (unsigned long long)pc);
         return touch(static_cells, in_static, size, SHARED_SHIFT, writes, atomic, address, pc, "shared");
     }
     if (address >= image_begin && address < image_end) return;  // threadIdx and its like, constants
@@ -172,7 +170,7 @@ void begin_checks() {
         cell_shift.push_back(item >= 8 ? 3 : item >= 4 ? 2 : item >= 2 ? 1 : 0);
         global_cells[i].resize((launch.ranges[i].size >> cell_shift[i]) + 1);
     }
-    static_cells.resize((static_size() >> SHARED_SHIFT) + 1);
+    static_cells.resize((launch.static_size >> SHARED_SHIFT) + 1);
     dynamic_cells.resize((launch.dynamic_size >> SHARED_SHIFT) + 1);
 }
 

@@ -24,8 +24,10 @@
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
 #define __constant__ __attribute__((visibility("default")))
-// One section holds every __shared__ variable of the module, so that the scheduler can poison it and the checks can find it.
-#define __shared__ static __attribute__((section("emu_shared"), used))
+// The thread-local storage of the module holds its __shared__ variables and nothing else, so that the scheduler can poison them and the
+// checks can find them. All emulated threads are fibers of one OS thread. (A section attribute would be ignored inside of templates.)
+// used: what a kernel only reads is not known to be zero.
+#define __shared__ static thread_local __attribute__((used))
 
 struct uint3 {
     unsigned x, y, z;

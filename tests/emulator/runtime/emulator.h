@@ -18,10 +18,6 @@ struct dim3 {
 };
 extern HIDDEN uint3 threadIdx, blockIdx;
 extern HIDDEN dim3 blockDim, gridDim;
-extern "C" {
-extern char __start_emu_shared[] __attribute__((weak, visibility("hidden")));
-extern char __stop_emu_shared[] __attribute__((weak, visibility("hidden")));
-}
 
 // The three structures below are mirrored by ctypes in module.py.
 struct Range {  // one array argument
@@ -84,6 +80,8 @@ struct Launch {
     Fiber* current;
     std::vector<Warp> warps;
     std::vector<Range> ranges;
+    char* static_shared;  // the __shared__ variables of the module
+    size_t static_size;
     std::vector<char> dynamic_shared;
     size_t dynamic_size;
     std::vector<uint32_t> fences;  // per block: number of __threadfence() calls

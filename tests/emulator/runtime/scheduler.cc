@@ -4,6 +4,7 @@
 // made. Kernels without barriers therefore pay no context switch at all. Compiled without sanitizers.
 #include "emulator.h"
 
+#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +160,7 @@ void reset_block() {
         memset(warp.slot, 0xff, sizeof warp.slot);
     }
     // All ones is NaN for floating point and -1 for integers: a slot that was never written shows in the result.
-    memset(__start_emu_shared, 0xff, __stop_emu_shared - __start_emu_shared);
+    memset(launch.static_shared, 0xff, launch.static_size);
     memset(launch.dynamic_shared.data(), 0xff, launch.dynamic_shared.size());
 }
 
@@ -315,6 +316,43 @@ CALLED_BY_KERNEL unsigned emu_ballot(unsigned mask, int predicate, int line) {
     return result;
 }
 
+// ---- where the __shared__ variables of this module are ----------------------------------------------------------------------
+namespace {
+
+thread_local char anchor[16];  // a variable among them
+
+struct Storage {
+    char* begin;
+    size_t size;
+};
+
+int find_storage(dl_phdr_info* info, size_t, void* found) {
+    Storage* storage = (Storage*)found;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const size_t size = info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_type != PT_TLS || (size_t)(anchor - (char*)info->dlpi_tls_data) >= size) continue;
+        *storage = {(char*)info->dlpi_tls_data, size};
+        return 1;
+    }
+    return 0;
+}
+
+// Its address differs between OS threads, its distance from the anchor does not.
+void find_static_shared() {
+    static ptrdiff_t distance;
+    static size_t size;
+    if (!size) {
+        Storage storage = {anchor, sizeof anchor};
+        dl_iterate_phdr(find_storage, &storage);
+        distance = anchor - storage.begin;
+        size = storage.size;
+    }
+    launch.static_shared = anchor - distance;
+    launch.static_size = size;
+}
+
+}  // namespace
+
 // Runs a whole grid. `dimensions`: grid x, y, z, block x, y, z. Returns 0, or 1 with a message in `result`.
 EXPORTED int emu_launch(void (*kernel)(void**), void** arguments, const unsigned* dimensions, size_t shared_bytes,
                         const Range* ranges, int n_ranges, const Options* options, Result* result) {
@@ -330,6 +368,7 @@ EXPORTED int emu_launch(void (*kernel)(void**), void** arguments, const unsigned
     gridDim = {dimensions[0], dimensions[1], dimensions[2]};
     blockDim = {dimensions[3], dimensions[4], dimensions[5]};
     launch.n_threads = dimensions[3] * dimensions[4] * dimensions[5];
+    find_static_shared();
     launch.dynamic_size = shared_bytes;
     launch.dynamic_shared.assign(shared_bytes + OVERRUN, 0);
     launch.fences.assign(n_blocks, 0);

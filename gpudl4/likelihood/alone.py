@@ -1,0 +1,86 @@
+"""One source alone on its box, with no data: its templates or its predicted counts at fixed parameters.
+
+Used at compile time for frozen sources and for shapes that never change, and for ``npred`` of a single model.
+"""
+
+import numpy as np
+
+from gpudl4.core.backend import backend_of
+
+from .evaluate import Evaluation
+from .region import ActiveRegion
+from .source import FixedSource
+from .terms import Background, DatasetTerm
+
+__all__ = ["counts_of", "fixed"]
+
+
+class _LoneTerm(DatasetTerm):
+    """A term of one source and no data."""
+
+    has_template = False
+
+    def __init__(self, source, exposure, n_reco):
+        xp = backend_of(exposure).xp
+        self.name, self.shape = source.name, (n_reco, *source.map_shape)
+        self.background, self.sources = Background(n_reco), (source,)
+        self.region = ActiveRegion([source.box], source.map_shape)
+        self.exposure = self.region.take(exposure) if source.response.has_exposure else None
+        if self.exposure is not None:
+            self.exposure = xp.where(self.exposure >= 0, self.exposure, xp.zeros((), dtype=self.exposure.dtype))
+        self.counts = self.template = self.mask = xp.zeros((n_reco, self.region.size), dtype=np.float32)
+        self.static = None
+        self.special_bins, self.special_values = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
+
+
+def _evaluated(source, exposure, theta, real):
+    """Evaluation and filled buffers of one source alone; no theta index matters, as nothing is differentiated."""
+    term = _LoneTerm(source, exposure, source.response.edisp.shape[1])
+    evaluation = Evaluation([term], len(theta), backend_of(exposure), real)
+    buffers = evaluation.buffers(1)
+    return evaluation, buffers, evaluation.states(theta[np.newaxis])
+
+
+def counts_of(source, exposure, theta, into):
+    """Add the predicted counts of a source to a map.
+
+    Parameters
+    ----------
+    source : PointSource or ImageSource
+    exposure : array[L, ny, nx]
+        On the backend where the work is to be done.
+    theta : float64 array[P]
+    into : float64 array[K, ny, nx]
+        On the same backend; changed in place.
+    """
+    evaluation, buffers, states = _evaluated(source, exposure, theta, np.float64)
+    evaluation.fill(states, buffers, False)
+    buffers.upload(evaluation.layout.n_users > 0)
+    evaluation.engine.predict(buffers)
+    rows, columns = source.box.slices
+    into[:, rows, columns] += buffers.mu[0].reshape(-1, *source.box.shape)
+
+
+def fixed(source, exposure, theta, real):
+    """`FixedSource` of a source whose shape does not depend on theta.
+
+    Parameters
+    ----------
+    source, exposure, theta
+        As for `counts_of`.
+    real : dtype
+        Of the templates.
+    """
+    evaluation, buffers, states = _evaluated(source, exposure, theta, real)
+    evaluation.fill(states, buffers, False)
+    buffers.upload(evaluation.layout.n_users > 0)
+    evaluation.engine.make_templates(buffers)
+    if source.kind == "image":
+        return FixedSource(source, buffers.templates.reshape(source.n_planes, *source.box.shape), source.box)
+    xp, box = backend_of(exposure).xp, source.placed_box(theta)
+    templates = buffers.templates.reshape(source.n_planes, *source.support)
+    if box is None:  # placed beside its cutout: nothing of it is on the map
+        return FixedSource(source, xp.zeros((source.n_planes, 1, 1), dtype=real), type(source.box)(source.box.y0, source.box.x0, 1, 1))
+    row, column = (int(n) for n in source.begin(theta[np.newaxis]).corner[0, :2])
+    y, x = box.y0 - source.box.y0 - row, box.x0 - source.box.x0 - column
+    return FixedSource(source, xp.ascontiguousarray(templates[:, y : y + box.ny, x : x + box.nx]), box)

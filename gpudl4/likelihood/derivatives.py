@@ -1,0 +1,211 @@
+"""Tables for derivative images: d mu / d theta_i of every source on its box, made by the same kernels as the prediction itself.
+
+A derivative image is a sum of *pieces*. A spectral parameter folds the source's own templates with the derivative of its flux; a position or a
+shape folds templates made from derivatives of the four weights or of the image. Where the PSF acts last, the flux is part of the templates,
+so spectral pieces need templates of their own too. Folding a piece is folding a source into a dataset whose only pixels are the box.
+
+`DerivativeTables` extends a `Layout`: its templates and images come behind the layout's own, and params are the same.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpudl4.kernels import tables as t
+
+from .layout import Counter, Table, row_items
+from .source import COARSE_STRIDE
+from .tables import gather_items, group_transforms, unload_items
+
+__all__ = ["DerivativeTables"]
+
+
+class DerivativeTables:
+    """Tables for the derivative images of all sources of a layout.
+
+    Parameters
+    ----------
+    layout : Layout
+    exact : bool
+        If not, large shapes are thinned out and go without PSF: good enough to steer a minimiser.
+    with_gather : bool
+        Also make what the CUDA twin of `fold` needs.
+
+    Attributes
+    ----------
+    tables : SimpleNamespace
+        int64 tables by name.
+    starts : int64[...]
+        Of the layout, and behind them those of the boxes.
+    n_templates, n_images, n_jacobian, n_parts : int
+        Sizes.
+    blocks : list of tuple
+        Per source: term, the term's source number, block of derivative images.
+    pairs : list of tuple
+        First block, second block, offset of their products in parts.
+    mixed : dict
+        (term, source number, slot) -> (offset in parts, chunks) of the derivative by flux of a derivative image.
+    """
+
+    def __init__(self, layout, exact, with_gather):
+        self._layout, self._exact = layout, exact
+        self._tables = {name: Table(columns) for name, columns in (
+            ("pieces", 21), ("piece_datasets", 8), ("piece_rows", 2), ("places", 6), ("place_items", 6), ("images", 13), ("unload_items", 6),
+            ("slopes", 3), ("slope_items", 6), ("blocks", 8), ("pairs", 3), ("mixed_sources", 21), ("mixed_items", 6),
+            ("mixed_images", 13), ("mixed_back_items", 6),
+        )}  # fmt: skip
+        self._templates, self._images = Counter(layout.templates.size), Counter(layout.images.size)
+        self._jacobian, self._parts = Counter(), Counter()
+        self._starts = [layout.flats["starts"].host()]
+        self._n_starts = len(self._starts[0])
+        self._pixels, self._lengths, self._n_pixels = [], [], 0
+        self.blocks, self.mixed = [], {}
+        index = 0
+        for d, term in enumerate(layout.terms):
+            for j, source in enumerate(term.sources):
+                self._lay_source(index, d, j, source)
+                index += 1
+        self._lay_pairs()
+        self.cross_parts = self._take_crosses()
+        transforms = group_transforms(self._tables["images"].rows, layout.sources)
+        self.starts = np.concatenate(self._starts)
+        self.tables = SimpleNamespace(**{name: table.array() for name, table in self._tables.items()}, **transforms)
+        self.tables.cross_ranges = np.array([*self.cross_parts, 0], dtype=np.int64)
+        gathers, pixels = (np.zeros((0, 7), np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
+        if with_gather:
+            gathers = gather_items(self.tables.piece_datasets, self.tables.pieces, self.starts, self._lengths)
+            pixels = np.concatenate(self._pixels)
+        self.tables.piece_items, self.tables.piece_members, self.tables.pixels = *gathers, pixels
+        self.n_templates, self.n_images = self._templates.size, self._images.size
+        self.n_jacobian, self.n_parts = self._jacobian.size, self._parts.size
+
+    def _lay_source(self, index, d, j, source):
+        """Block, pseudo-datasets and pieces of one source."""
+        layout = self._layout
+        row, slots = layout.table("sources").rows[index], layout.slots[d][j]
+        is_coarse = not self._exact and source.kind == "image" and source.is_large
+        stride = COARSE_STRIDE if is_coarse else 1
+        box = source.box.every(stride)
+        n_reco, size = row[t.S_RECO], box.ny * box.nx
+        first = self._jacobian.take(len(source.indices) * n_reco * size)
+        self.blocks.append((d, j, self._tables["blocks"].add(index, first, len(source.indices), box.y0, box.x0, box.ny, box.nx, stride)))
+        starts, self._n_starts = self._n_starts, self._n_starts + box.ny
+        self._starts.append(np.arange(box.ny, dtype=np.int64) * box.nx)
+        pixels, self._n_pixels = self._n_pixels, self._n_pixels + size
+        self._pixels.append(np.arange(size, dtype=np.int64))
+        shape_templates = {}
+        for i, theta_index in enumerate(source.indices):
+            own, pieces = len(self._tables["piece_datasets"].rows), self._tables["pieces"]
+            begin, first_row = len(pieces.rows), len(self._tables["piece_rows"].rows)
+            for k in range(n_reco):
+                self._tables["piece_rows"].add(first + (i * n_reco + k) * size, size)
+            self._lengths.append([size] * n_reco)
+            for flux, weights, image, slot in _variations(source, slots, theta_index):
+                if image == "slope":
+                    image = self._slope_image(source, slots, slot)
+                if weights is None and image is None and not row[t.S_LAST] and not is_coarse:
+                    changes = {}  # the source's own templates serve
+                else:
+                    templates = self._templates_of(index, row, source, slots, flux, weights, image, box, stride)
+                    changes = {t.S_FIXED: 0, t.S_TEMPLATES: templates}
+                    if is_coarse:
+                        changes |= {t.S_HEIGHT: box.ny, t.S_WIDTH: box.nx}
+                    if image is not None:
+                        shape_templates[slot] = image, templates
+                changes |= {t.S_DATASET: own, t.S_ROW: 0, t.S_COLUMN: 0, t.S_NY: box.ny, t.S_NX: box.nx, t.S_STARTS: starts, t.S_FLUX: flux}
+                pieces.add(*_changed(row, changes))
+            self._tables["piece_datasets"].add(first_row, n_reco, pixels, box.nx, size, -1, begin, len(pieces.rows))
+        if source.kind == "image" and self._exact:
+            for slot, (image, templates) in shape_templates.items():
+                self.mixed[d, j, slot] = self._lay_mixed(index, row, source, slots, image, templates)
+
+    def _templates_of(self, index, row, source, slots, flux, weights, image, box, stride):
+        """Offset of new templates: of a point with other weights or flux, or of another image or flux."""
+        planes = source.n_planes
+        if source.kind == "point":
+            height, width = source.support
+            templates = self._templates.take(planes * height * width)
+            place = self._tables["places"].add(index, slots.weights if weights is None else weights, flux, templates, -1, -1)
+            for plane in range(planes):
+                self._tables["place_items"].add(place, plane, 0, height, -1, 1)
+            return templates
+        templates = self._templates.take(planes * box.ny * box.nx)
+        half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
+        transfer = next(r[t.I_TRANSFER] for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
+        image = slots.image if image is None else image
+        new = self._tables["images"].add(index, image, flux, -1, 0, 0, *half, transfer, templates, stride, box.ny, box.nx)
+        self._tables["unload_items"].rows.extend(unload_items(new, planes, box.ny, box.nx))
+        return templates
+
+    def _slope_image(self, source, slots, slot):
+        """Offset in images of a derivative image."""
+        if not source.is_gaussian:
+            return slots.slopes[slot]
+        image = self._images.take(source.box.ny * source.box.nx)
+        new = self._tables["slopes"].add(slots.shape_row, slot, image)
+        for y, y_end in row_items(source.box.ny, source.box.nx):
+            self._tables["slope_items"].add(new, 0, y, y_end, -1, 1)
+        return image
+
+    def _lay_mixed(self, index, row, source, slots, image, templates):
+        """Sums over pixels, per true bin, of a derivative image folded with the slope."""
+        n_true, chunks = row[t.S_TRUE], row_items(source.box.ny, source.box.nx)
+        part = self._parts.take(n_true * len(chunks))
+        if row[t.S_LAST]:
+            own = next(r for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
+            new = self._tables["mixed_images"].add(*_changed(own, {t.I_IMAGE: image}))
+            for c, (y, y_end) in enumerate(chunks):
+                self._tables["mixed_back_items"].add(new, 0, y, y_end, part + c, len(chunks))
+        else:
+            new = self._tables["mixed_sources"].add(*_changed(row, {t.S_TEMPLATES: templates}))
+            for plane in range(n_true):
+                for c, (y, y_end) in enumerate(chunks):
+                    self._tables["mixed_items"].add(new, plane, y, y_end, part + plane * len(chunks) + c, -1)
+        return part, len(chunks)
+
+    def _lay_pairs(self):
+        """Blocks of one dataset and one stride that overlap, each pair once, and each block with itself."""
+        rows = self._tables["blocks"].rows
+        boxes = [term.sources[j].box.every(rows[b][t.J_STRIDE]) for d, j, b in self.blocks for term in (self._layout.terms[d],)]
+        self.pairs = []
+        for first, (d, _, a) in enumerate(self.blocks):
+            for second in range(first, len(self.blocks)):
+                other, _, b = self.blocks[second]
+                if other != d or rows[a][t.J_STRIDE] != rows[b][t.J_STRIDE] or boxes[first].intersection(boxes[second]) is None:
+                    continue
+                part = self._parts.take(rows[a][t.J_COUNT] * rows[b][t.J_COUNT])
+                self._tables["pairs"].add(a, b, part)
+                self.pairs.append((first, second, part))
+
+    def _take_crosses(self):
+        """Offsets in parts of the products of each block with the background, [n, K]."""
+        sizes = [
+            row[t.J_COUNT] * self._layout.terms[d].shape[0] for row, (d, _, _) in zip(self._tables["blocks"].rows, self.blocks, strict=True)
+        ]
+        return [self._parts.take(size) for size in sizes]
+
+
+def _variations(source, slots, index):
+    """Ways in which one parameter changes a source: (flux, weights, image, slot), None for what stays as it is.
+
+    ``flux`` and ``weights`` are offsets in params; ``image`` is "slope" for the derivative image of a slot.
+    """
+    out = []
+    for slot, i in zip(source.spectral_pack.slots, source.spectral_pack.indices, strict=True):
+        if i == index:
+            out.append((slots.flux_slopes[slot], None, None, None))
+    if source.kind == "fixed":
+        return out
+    for slot, i in zip(source.spatial_pack.slots, source.spatial_pack.indices, strict=True):
+        if i == index:
+            is_point = source.kind == "point"
+            out.append((slots.flux, slots.weight_slopes[slot] if is_point else None, None if is_point else "slope", slot))
+    return out
+
+
+def _changed(row, changes):
+    """A row of a table with some columns changed."""
+    out = list(row)
+    for column, value in changes.items():
+        out[column] = value
+    return out

@@ -1,0 +1,129 @@
+"""From theta to statistic and gradient: the host's small numbers in, one pass of the kernels, the host's closed sums added.
+
+`Evaluation` ties an `Engine` to its terms. It is immutable; buffers are handed in and remember which thetas they hold, so that value, gradient
+and second derivatives at one place predict once. The answer never depends on that memory.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpudl4.core.backend import to_device
+
+from .engine import Engine
+from .tables import Data, Layout
+
+__all__ = ["Evaluation", "precision"]
+
+
+def precision(terms):
+    """Dtype in which counts, background and exposure are kept: that of the files, float32 only if all of them are."""
+    dtypes = [a.dtype for term in terms for a in (term.counts, term.template, term.exposure) if a is not None]
+    return np.dtype(np.float32 if all(np.can_cast(dtype, np.float32) for dtype in dtypes) else np.float64)
+
+
+class Evaluation:
+    """The sum of the statistics of terms as a function of theta, on one backend.
+
+    Parameters
+    ----------
+    terms : sequence of DatasetTerm
+    n_free : int
+        Length of theta.
+    backend : Backend
+    real : dtype
+        Of working arrays.
+    """
+
+    def __init__(self, terms, n_free, backend, real):
+        self.terms = tuple(terms)
+        self.layout = Layout(self.terms, n_free)
+        cube = precision(self.terms)
+        self.data = Data(self.layout, backend, real, cube)
+        self.engine = Engine(self.layout, self.data, backend, real, cube)
+
+    def buffers(self, batch):
+        """Working arrays for `batch` parameter vectors, with a memory of what they hold."""
+        buffers = self.engine.buffers(batch)
+        buffers.at = buffers.states = None
+        return buffers
+
+    def states(self, thetas, cells=None):
+        """What follows from thetas on the host: per term the norms of the background and the states of the sources."""
+        out = []
+        for i, term in enumerate(self.terms):
+            norm, norm_gradient = term.background.norm(thetas)
+            held = [None] * len(term.sources) if cells is None else cells[i]
+            sources = [source.begin(thetas, cell) for source, cell in zip(term.sources, held, strict=True)]
+            out.append(SimpleNamespace(norm=norm, norm_gradient=norm_gradient, sources=sources))
+        return out
+
+    def fill(self, states, buffers, with_gradient):
+        """Write the states to the host's side of the buffers."""
+        layout, params = self.layout, buffers.host
+        for i, (term, state) in enumerate(zip(self.terms, states, strict=True)):
+            if layout.norms[i] >= 0:
+                params[:, layout.norms[i] : layout.norms[i] + term.shape[0]] = state.norm
+            for slot, offset in layout.norm_slopes[i].items():
+                params[:, offset : offset + term.shape[0]] = state.norm_gradient[:, slot]
+            for source, own, slots in zip(term.sources, state.sources, layout.slots[i], strict=True):
+                source.fill(own, slots, params)
+                if id(source) in layout.users:
+                    _fill_users(source, own, slots, buffers.users, with_gradient)
+
+    def predict(self, thetas, buffers, cells=None, with_gradient=True):
+        """Fill ``buffers.mu`` with predicted counts; returns the states."""
+        held = None if cells is None else tuple(None if c is None else c.tobytes() for own in cells for c in own)
+        at = thetas.tobytes(), held, with_gradient and self.layout.n_users > 0
+        if buffers.at == at:
+            return buffers.states
+        buffers.at = None
+        states = self.states(thetas, cells)
+        self.fill(states, buffers, with_gradient)
+        buffers.upload(self.layout.n_users > 0)
+        self.engine.predict(buffers)
+        buffers.at, buffers.states = at, states
+        return states
+
+    def run(self, thetas, buffers, stat, gradient=None, cells=None):
+        """Add the statistic to ``stat[B]`` and, if given, the gradient to ``gradient[B, P]``."""
+        states = self.predict(thetas, buffers, cells, gradient is not None)
+        if gradient is None:
+            self.engine.statistic(buffers)
+        else:
+            self.engine.slopes(buffers)
+            self.engine.pull(buffers)
+        out = self.engine.contract(buffers, gradient is not None)
+        stat += out[:, 0]
+        if gradient is not None:
+            gradient += out[:, 1:]
+        for term, state in zip(self.terms, states, strict=True):
+            value, by_norm = term.outside(state.norm)
+            stat += value
+            if gradient is not None and term.background.pack is not None:
+                term.background.pack.scatter(np.einsum("bpk,bk->bp", state.norm_gradient, by_norm), gradient)
+
+    def rows(self, buffers):
+        """Predicted counts of the first parameter vector in each term's active region, list of real[K, A]."""
+        out, begin = [], 0
+        for term in self.terms:
+            lengths = np.array(term.row_lengths)
+            firsts = begin + np.cumsum(lengths) - lengths
+            begin += int(lengths.sum())
+            out.append(buffers.mu[0][to_device(firsts[:, np.newaxis] + np.arange(term.region.size), self.engine.backend)])
+        return out
+
+    @property
+    def memory(self):
+        """Bytes of the flat arrays by name."""
+        return dict(self.data.nbytes)
+
+
+def _fill_users(source, state, slots, users, with_gradient):
+    """Images that a user's model makes, and their derivative images."""
+    size = source.box.ny * source.box.nx
+    users[:, slots.image : slots.image + size] = source.spatial.image(state.values).reshape(len(users), size)
+    if with_gradient and slots.slopes:
+        gradient = source.spatial.gradient(state.values)
+        for slot, offset in slots.slopes.items():
+            users[:, offset : offset + size] = gradient[:, slot].reshape(len(users), size)

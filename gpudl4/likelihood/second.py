@@ -1,0 +1,210 @@
+"""Second derivatives of the statistic: Fisher matrix, observed Hessian, and a cheaper metric for steering.
+
+The Hessian is ``sum (2 n / mu^2) dmu dmu + sum (d stat / d mu) d2 mu``. The first sum, and the Fisher matrix with the weight 2 / mu, are products of
+derivative images (`derivatives.py`, kernels `fisher`). The second is taken at fixed slope, where it is linear in flux and image: what it needs
+are the sums that the gradient makes anyway, and second derivatives of the models' own small outputs, on the host.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpudl4 import kernels
+from gpudl4.core.backend import to_device, to_host
+
+from .derivatives import DerivativeTables
+from .transforms import make_transforms
+
+__all__ = ["SecondOrder"]
+
+
+class SecondOrder:
+    """Second derivatives of an evaluation.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    exact : bool
+        If not, large shapes are thinned out (`metric`); there is no Hessian then.
+    """
+
+    def __init__(self, evaluation, exact):
+        self._evaluation, self._engine = evaluation, evaluation.engine
+        backend = self._engine.backend
+        self._made = DerivativeTables(evaluation.layout, exact, with_gather=backend.name != "numpy")
+        self._tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in vars(self._made.tables).items()})
+        self._sizes = {name: len(table) for name, table in vars(self._made.tables).items()}
+        self._starts = to_device(self._made.starts, backend)
+        self._fisher = kernels.of(backend, "fisher", cube=self._engine.cube.name, real=self._engine.real.name)
+
+    # ---- derivative images -----------------------------------------------------------------------------------------------------------
+    def _images(self, buffers):
+        """Derivative images real[n], the templates and images they are made from, at the theta that the buffers hold."""
+        engine, t, d, size = self._engine, self._tables, self._engine.data, self._sizes
+        xp, k, tables = engine.backend.xp, engine.kernels, engine.tables
+        templates = _grown(buffers.templates, self._made.n_templates, xp)
+        images = _grown(buffers.images, self._made.n_images, xp)
+        response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
+        if size["slope_items"]:
+            k.gauss.gauss_gradient(tables.shapes, t.slopes, t.slope_items, d.vectors, d.weights, buffers.params, images)
+        planes_out = d.psf[:0]
+        if size["load_items"]:
+            f = make_transforms(engine.backend, self._made.tables.groups, 1, engine.real, engine.complex)
+            k.fourier.load(tables.sources, t.images, t.groups, t.load_items, *response, images, f.planes_in)
+            f.to_spectrum(inner=True)
+            k.fourier.spread(tables.sources, t.images, t.groups, t.spread_items, 1, d.transfer, f.spectrum_in, f.spectrum_out)
+            f.to_planes(inner=False)
+            planes_out = f.planes_out
+        if size["images"]:
+            k.fourier.unload(tables.sources, t.images, t.groups, t.unload_items, *response, images, planes_out, templates)
+        if size["places"]:
+            k.place.place(tables.sources, t.places, t.place_items, d.starts, d.psf, *response[1:], templates)
+        jacobian = xp.empty((1, self._made.n_jacobian), dtype=engine.real)
+        k.fold.fold(
+            t.pieces, t.piece_datasets, t.piece_rows, t.piece_items, t.piece_members, t.pixels, self._starts, d.edisp, d.reach,
+            buffers.params, d.fixed, templates, d.template[:0], d.static[:0], jacobian,
+        )  # fmt: skip
+        return jacobian, templates, images
+
+    # ---- sums of products ------------------------------------------------------------------------------------------------------------
+    def _products(self, jacobian, weights, outside, states, size):
+        """``sum weights (d mu / d i)(d mu / d j)``, array[size, size]; ``outside`` holds that sum for norms beyond the active region."""
+        e, t, made, out = self._engine, self._tables, self._made, np.zeros((size, size))
+        xp, tables, starts = e.backend.xp, e.tables, e.data.starts
+        parts, squares = xp.zeros(max(made.n_parts, 1)), xp.zeros(len(e.layout.tables.rows))
+        self._fisher.products(tables.sources, tables.datasets, tables.rows, t.blocks, t.pairs, starts, weights, jacobian[0], parts)
+        backgrounds = any(term.background.indices for term in self._evaluation.terms)
+        if backgrounds:
+            template = e.data.template
+            self._fisher.crosses(
+                tables.sources, tables.datasets, tables.rows, t.blocks, t.cross_ranges, starts, weights, template, jacobian[0], parts
+            )
+            self._fisher.squares(tables.rows, weights, template, squares)
+        parts, squares = to_host(parts), to_host(squares)
+        terms = self._evaluation.terms
+        sources = [terms[d].sources[j] for d, j, _ in made.blocks]
+        for first, second, part in made.pairs:
+            rows, columns = sources[first].indices, sources[second].indices
+            block = parts[part : part + len(rows) * len(columns)].reshape(len(rows), len(columns))
+            _add_block(out, rows, columns, block, symmetric=first != second)
+        for d, (term, state) in enumerate(zip(terms, states, strict=True)):
+            indices = term.background.indices
+            if not indices:
+                continue
+            by_index = term.background.by_index(state.norm_gradient)
+            first = int(e.layout.tables.datasets[d, 0])
+            own = squares[first : first + term.shape[0]] + outside[d]
+            _add_block(out, indices, indices, (by_index * own) @ by_index.T, symmetric=False)
+            for (at, _, _), source, part in zip(made.blocks, sources, made.cross_parts, strict=True):
+                if at == d:
+                    cross = parts[part : part + len(source.indices) * term.shape[0]].reshape(len(source.indices), -1)
+                    _add_block(out, source.indices, indices, cross @ by_index.T, symmetric=True)
+        return out
+
+    def _weights(self, buffers):
+        """Expected and observed second derivative of the statistic per bin."""
+        engine, d = self._engine, self._engine.data
+        expected, observed = (engine.backend.xp.empty(engine.layout.n_bins) for _ in range(2))
+        engine.kernels.cash.weights(d.counts, d.mask, buffers.mu, expected, observed)
+        return expected, observed
+
+    def fisher(self, theta, buffers, cells=None):
+        """Expected second derivatives, array[P, P]."""
+        states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
+        jacobian, _, _ = self._images(buffers)
+        outside = [term.outside_weights(state.norm[0])[0] for term, state in zip(self._evaluation.terms, states, strict=True)]
+        return self._products(jacobian, self._weights(buffers)[0], outside, states, len(theta))
+
+    def both(self, theta, buffers, steps_of, cells=None):
+        """Fisher matrix and Hessian.
+
+        Parameters
+        ----------
+        theta : array[P]
+        buffers : Buffers
+            For one parameter vector.
+        steps_of : callable
+            Steps of the differences of the models' own derivatives, array[P], from the Fisher matrix.
+        cells : list, optional
+        """
+        thetas, terms = theta[np.newaxis], self._evaluation.terms
+        states = self._evaluation.predict(thetas, buffers, cells)
+        jacobian, templates, images = self._images(buffers)
+        expected, observed = self._weights(buffers)
+        outside = [term.outside_weights(state.norm[0]) for term, state in zip(terms, states, strict=True)]
+        fisher = self._products(jacobian, expected, [o[0] for o in outside], states, len(theta))
+        hessian = self._products(jacobian, observed, [o[1] for o in outside], states, len(theta))
+        steps = steps_of(fisher)
+        self._engine.slopes(buffers)
+        self._engine.pull(buffers)
+        mixed = self._mixed(buffers, templates, images)
+        parts = to_host(buffers.parts)[0]
+        for i, term in enumerate(terms):
+            for j, source in enumerate(term.sources):
+                held = None if cells is None else cells[i][j]
+                pulled = self._pulled(i, j, source, parts, mixed, buffers)
+                hessian += source.curvature(theta, held, pulled, steps)
+            if term.background.pack is not None:
+                by_norm = term.outside(states[i].norm)[1][0] + self._by_norm(i, parts)
+                hessian += term.background.curvature(theta, by_norm, steps)
+        return fisher, hessian
+
+    # ---- what curvature needs ---------------------------------------------------------------------------------------------------------
+    def _mixed(self, buffers, templates, images):
+        """Sums of derivative images folded with the slope, as parts on the host."""
+        e, t, d, size = self._engine, self._tables, self._engine.data, self._sizes
+        xp, tables = e.backend.xp, e.tables
+        parts = xp.zeros((1, max(self._made.n_parts, 1)))
+        response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
+        nothing = d.psf[:0]
+        if size["mixed_items"]:
+            e.kernels.fold.fold_pull(
+                t.mixed_sources, tables.datasets, tables.rows, tables.images, tables.groups, t.mixed_items, *response, d.fixed, templates,
+                buffers.slope, nothing, parts,
+            )  # fmt: skip
+        if size["mixed_back_items"]:
+            planes_in = nothing if buffers.transforms is None else buffers.transforms.planes_in
+            e.kernels.fourier.back(
+                tables.sources, tables.datasets, tables.rows, t.mixed_images, tables.groups, t.mixed_back_items, *response, images,
+                buffers.slope, planes_in, xp.empty_like(images), parts,
+            )  # fmt: skip
+        return to_host(parts)[0]
+
+    def _pulled(self, i, j, source, parts, mixed, buffers):
+        """Derivatives of the statistic by flux, weights and image of one source, on the host."""
+        slots, n_true = self._evaluation.layout.slots[i][j], source.response.edisp.shape[0]
+        if source.kind == "point":
+            return SimpleNamespace(by_corner=parts[slots.part : slots.part + 4 * n_true].reshape(4, n_true))
+        by_flux = parts[slots.part : slots.part + n_true * slots.chunks].reshape(n_true, -1).sum(axis=1)
+        out = SimpleNamespace(by_flux=by_flux, by_image=None, mixed={})
+        if source.kind == "image" and source.spatial_pack.is_free:
+            size = source.box.ny * source.box.nx
+            own = buffers.adjoint[0, slots.image : slots.image + size]
+            out.by_image = to_host(own).astype(np.float64).reshape(source.box.shape)
+            for slot in source.spatial_pack.slots:
+                part, chunks = self._made.mixed[i, j, slot]
+                out.mixed[slot] = mixed[part : part + n_true * chunks].reshape(n_true, -1).sum(axis=1)
+        return out
+
+    def _by_norm(self, i, parts):
+        """Derivative of the statistic by the background's norms in the rows of bins, array[K]."""
+        layout = self._evaluation.layout
+        first, n_items = int(layout.tables.datasets[i, 0]), len(layout.tables.cash_items)
+        ranges = layout.row_items[first : first + self._evaluation.terms[i].shape[0]]
+        return np.array([parts[n_items + begin : n_items + begin + number].sum() for begin, number in ranges])
+
+
+def _grown(array, size, xp):
+    """A larger copy of ``array[1, n]``, or the array itself if it is large enough."""
+    if size == array.shape[1]:
+        return array
+    out = xp.empty((1, size), dtype=array.dtype)
+    out[:, : array.shape[1]] = array
+    return out
+
+
+def _add_block(matrix, rows, columns, block, symmetric):
+    """Add a block of second derivatives; `symmetric` adds its transpose as well."""
+    np.add.at(matrix, np.ix_(rows, columns), block)
+    if symmetric:
+        np.add.at(matrix, np.ix_(columns, rows), block.T)

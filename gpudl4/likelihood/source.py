@@ -1,0 +1,316 @@
+"""One source in one dataset: its bound models, its response, and the numbers that follow from theta on the host.
+
+A source never changes after compile. What it needs on pixels is laid out by `tables.py` and computed by `engine.py`; here are the small
+things that stay on the host: fluxes per true energy, the four weights of a point, angles of a shape, and their derivatives. Which class
+serves depends on what can change:
+
+* `FixedSource`: shape fixed, spectrum free, PSF in true energy. Its templates T[l, p] are made once.
+* `PointSource`: a point that moves, or one with a PSF in reconstructed energy.
+* `ImageSource`: any other shape; goes through the PSF by FFT at every evaluation.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpudl4.core.backend import NUMPY
+
+from .region import Box
+from .transforms import WORKERS
+
+__all__ = ["FixedSource", "ImageSource", "PointSource", "Source", "second_differences"]
+
+LARGE_BOX = 150**2  # pixels; such a shape hardly feels the PSF, so drafts and cheap metrics leave it out
+COARSE_STRIDE = 3
+EDGE_FRACTION = 1e-3  # of its peak that a shape may have at the edge of its cutout while a fit moves it; the end of a fit compiles anew
+FAR = 10**6  # pixels; a point this far away, or without a place on the map, is nowhere
+
+
+def second_differences(gradient, theta, steps, indices):
+    """Matrix of second derivatives, array[P, P], from central differences of ``gradient(theta) -> array[P]`` along some parameters."""
+    out = np.zeros((len(theta), len(theta)))
+    for i in indices:
+        if not steps[i] > 0:
+            continue
+        up, down = theta.copy(), theta.copy()
+        up[i] += steps[i]
+        down[i] -= steps[i]
+        out[i] = (gradient(up) - gradient(down)) / (up[i] - down[i])
+    return (out + out.T) / 2
+
+
+class Source:
+    """What all sources share: the spectrum, its place in theta, the response.
+
+    Parameters
+    ----------
+    name : str
+        Model name.
+    response : Response
+    spectral, spectral_pack : bound spectral model and its `SubPack`
+    spatial, spatial_pack : bound spatial model and its `SubPack`
+    map_shape : (int, int)
+        Rows and columns of the map.
+    """
+
+    def __init__(self, name, response, spectral, spectral_pack, spatial, spatial_pack, map_shape):
+        self.name, self.response, self.map_shape = name, response, map_shape
+        self.spectral, self.spectral_pack = spectral, spectral_pack
+        self.spatial, self.spatial_pack = spatial, spatial_pack
+        self.box = response.box
+
+    @property
+    def indices(self):
+        """Indices of theta this source depends on, sorted and unique."""
+        return tuple(sorted(set(self.spectral_pack.indices) | set(self.spatial_pack.indices)))
+
+    @property
+    def n_planes(self):
+        """Planes of its templates: reconstructed bins where the PSF acts last, true ones else."""
+        return self.response.edisp.shape[1 if self.response.psf_last else 0]
+
+    def flux(self, thetas):
+        """Spectral integrals times the exposure's unit factor, array[B, L], and their derivatives, array[B, P_spectral, L]."""
+        flux, derivative = self.spectral.value_and_gradient(self.spectral_pack.values(thetas))
+        scale = self.response.scale
+        return flux * scale, derivative * scale
+
+    def pull_flux(self, state, by_flux, gradient):
+        """Add what ``by_flux[B, L]`` means for theta to ``gradient[B, P]``."""
+        self.spectral_pack.scatter(np.einsum("bpl,bl->bp", state.flux_gradient, by_flux), gradient)
+
+    def begin(self, thetas, cells=None):
+        """Everything that follows from theta on the host."""
+        flux, derivative = self.flux(thetas)
+        return SimpleNamespace(flux=flux, flux_gradient=derivative)
+
+    def fill(self, state, slots, params):
+        """Write the state to ``params[B, n_params]`` at the offsets of `slots`."""
+        params[:, slots.flux : slots.flux + state.flux.shape[1]] = state.flux
+        for slot, offset in slots.flux_slopes.items():
+            params[:, offset : offset + state.flux.shape[1]] = state.flux_gradient[:, slot]
+
+    def second_flux(self, theta, weight, steps):
+        """``sum_l weight[l] d2 F_l / d i d j``, by central differences of the exact first derivatives."""
+
+        def gradient(point):
+            out = np.zeros((1, len(point)))
+            self.spectral_pack.scatter(np.einsum("bpl,l->bp", self.flux(point[np.newaxis])[1], weight), out)
+            return out[0]
+
+        return second_differences(gradient, theta, steps, set(self.spectral_pack.indices))
+
+    def is_valid(self, theta):
+        """Whether the compile-time cutout and sampling still serve this theta."""
+        return True
+
+
+class FixedSource(Source):
+    """A fixed shape with a free spectrum.
+
+    Parameters
+    ----------
+    source : PointSource or ImageSource
+        Where everything else comes from.
+    templates : real[L, ny, nx]
+        Image x PSF x exposure per true bin, on `box`.
+    box : Box
+    """
+
+    kind, has_psf = "fixed", False
+
+    def __init__(self, source, templates, box):
+        super().__init__(
+            source.name, source.response, source.spectral, source.spectral_pack, source.spatial, source.spatial_pack, source.map_shape
+        )
+        self.templates, self.box = templates, box
+
+    @property
+    def nbytes(self):
+        """Bytes of arrays that are its own."""
+        return self.templates.nbytes + self.response.edisp.nbytes
+
+    def curvature(self, theta, cells, pulled, steps):
+        """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope; ``pulled.by_flux[L]`` is the derivative by the flux."""
+        return self.second_flux(theta, pulled.by_flux, steps)
+
+
+class PointSource(Source):
+    """A point source placed bilinearly on four pixels.
+
+    The prediction is smooth while the source stays in its pixel cell ``floor(x), floor(y)``. ``cells`` given to `begin` hold the cell, so
+    that the formula continues smoothly beyond the border; by default each theta's own cell is used.
+    """
+
+    kind, has_psf = "point", False  # no PSF to be applied by transforms
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.psf = np.ascontiguousarray(np.pad(self.response.psf, ((0, 0), (1, 1), (1, 1))))
+        self._half = (self.response.psf.shape[1] // 2, self.response.psf.shape[2] // 2)
+
+    @property
+    def support(self):
+        """Rows and columns that the four copies of the kernel cover together."""
+        return self.psf.shape[1] - 1, self.psf.shape[2] - 1
+
+    @property
+    def nbytes(self):
+        """Bytes of arrays that are its own."""
+        return self.psf.nbytes + self.response.edisp.nbytes
+
+    def position(self, thetas):
+        """Pixel coordinates (x, y) in the map, array[B, 2], and their derivatives, array[B, 2, P_spatial]."""
+        return self.spatial.position(self.spatial_pack.values(thetas))
+
+    def cell(self, thetas):
+        """Pixel cells (floor x, floor y), int array[B, 2]."""
+        return _cells(self.position(thetas)[0])
+
+    def begin(self, thetas, cells=None):
+        """Spectrum and position; `cells` is int array[B, 2] or None."""
+        state = super().begin(thetas)
+        xy, dxy = self.position(thetas)
+        cells = _cells(xy) if cells is None else cells
+        fx, fy = (xy - cells).T
+        x0, y0 = cells[:, 0] - self.box.x0, cells[:, 1] - self.box.y0
+        inside = np.stack(
+            [(y0 + j >= 0) & (y0 + j < self.box.ny) & (x0 + i >= 0) & (x0 + i < self.box.nx) for j in (0, 1) for i in (0, 1)], axis=1
+        )  # weight on pixels outside the map is lost, as in gammapy
+        state.weight = np.where(inside, np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], axis=1), 0.0)
+        by_x = np.where(inside, np.stack([fy - 1, 1 - fy, -fy, fy], axis=1), 0.0)
+        by_y = np.where(inside, np.stack([fx - 1, -fx, 1 - fx, fx], axis=1), 0.0)
+        # derivatives of the weights by the own-unit values of the position, array[B, P_spatial, 4]
+        state.weight_gradient = by_x[:, np.newaxis] * dxy[:, 0, :, np.newaxis] + by_y[:, np.newaxis] * dxy[:, 1, :, np.newaxis]
+        state.corner = np.stack([y0 - self._half[0], x0 - self._half[1], y0, x0], axis=1)
+        return state
+
+    def fill(self, state, slots, params):
+        """Write the state to ``params[B, n_params]`` at the offsets of `slots`."""
+        super().fill(state, slots, params)
+        params[:, slots.corner : slots.corner + 4] = state.corner
+        params[:, slots.weights : slots.weights + 4] = state.weight
+        for slot, offset in slots.weight_slopes.items():
+            params[:, offset : offset + 4] = state.weight_gradient[:, slot]
+
+    def curvature(self, theta, cells, pulled, steps):
+        """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope.
+
+        ``pulled.by_corner[4, L]``, the derivative by weight of pixel c times F_l, is fixed then; weights and fluxes vary.
+        """
+        cells = self.cell(theta[np.newaxis]) if cells is None else cells
+        by_corner = pulled.by_corner[np.newaxis]
+
+        def gradient(point):
+            state, out = self.begin(point[np.newaxis], cells), np.zeros((1, len(point)))
+            self.pull_flux(state, np.einsum("bc,bcl->bl", state.weight, by_corner), out)
+            by_weight = np.einsum("bcl,bl->bc", by_corner, state.flux)
+            self.spatial_pack.scatter(np.einsum("bpc,bc->bp", state.weight_gradient, by_weight), out)
+            return out[0]
+
+        return second_differences(gradient, theta, steps, set(self.indices))
+
+    def placed_box(self, theta):
+        """Box in the map that the placed kernel covers at theta, cut at the source's box; None if that is nothing."""
+        row, column = self.begin(theta[np.newaxis]).corner[0, :2]
+        height, width = self.support
+        return Box(int(row) + self.box.y0, int(column) + self.box.x0, height, width).intersection(self.box)
+
+    def is_valid(self, theta):
+        """False when the placed kernel would leave the cutout on a side where the map goes on."""
+        x, y = self.cell(theta[np.newaxis])[0]
+        y0, x0 = y - self.box.y0 - self._half[0], x - self.box.x0 - self._half[1]
+        (height, width), (ny, nx) = self.support, self.map_shape
+        low = (y0 >= 0 or self.box.y0 == 0) and (x0 >= 0 or self.box.x0 == 0)
+        high = (y0 + height <= self.box.ny or self.box.y0 + self.box.ny == ny) and (
+            x0 + width <= self.box.nx or self.box.x0 + self.box.nx == nx
+        )
+        return bool(low and high)
+
+
+def _cells(xy):
+    """Integer cells of pixel coordinates; no place on the map counts as far away."""
+    return np.clip(np.nan_to_num(np.floor(xy), nan=-FAR), -FAR, FAR).astype(np.int64)
+
+
+class ImageSource(Source):
+    """A shape with extent: pixel image, convolved with the PSF by FFT, times exposure.
+
+    As a draft, a large one leaves the PSF out: cheap, and near enough for the first steps of a fit.
+    """
+
+    kind = "image"
+
+    def __init__(self, *args, dtype=np.float64, draft=False):
+        super().__init__(*args)
+        psf, (ny, nx) = self.response.psf, self.box.shape
+        self.has_psf = psf.shape[1:] != (1, 1)
+        self.is_large = ny * nx > LARGE_BOX
+        self.is_draft = draft and self.has_psf and self.is_large
+        self.has_psf = self.has_psf and not self.is_draft
+        # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
+        self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
+        self.transfer = NUMPY.fft.rfft2(psf.astype(dtype), s=self.padded, workers=WORKERS) if self.has_psf else None
+
+    @property
+    def is_gaussian(self):
+        """Whether the kernels make its image; else the model does, on the host."""
+        return hasattr(self.spatial, "vectors")
+
+    @property
+    def nbytes(self):
+        """Bytes of arrays that are its own."""
+        own = self.response.edisp.nbytes + (0 if self.transfer is None else self.transfer.nbytes)
+        return own + (self.spatial.vectors.nbytes if self.is_gaussian else 0)
+
+    def begin(self, thetas, cells=None):
+        """Spectrum, and the spatial model's own-unit values."""
+        state = super().begin(thetas)
+        state.values = self.spatial_pack.values(thetas)
+        return state
+
+    def fill(self, state, slots, params):
+        """Write the state to ``params[B, n_params]`` at the offsets of `slots`."""
+        super().fill(state, slots, params)
+        if self.is_gaussian:
+            params[:, slots.shape : slots.shape + 5] = self.spatial.radians(state.values)
+            params[:, slots.shape + 5 : slots.shape + 10] = self.spatial.factors
+
+    def curvature(self, theta, cells, pulled, steps):
+        """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope.
+
+        The statistic is linear in flux and in image then: ``pulled.by_flux[L]`` and ``pulled.by_image[ny, nx]`` give the pure second
+        derivatives, ``pulled.mixed`` (slot -> array[L], the derivative by the flux of the derivative images) the others.
+        """
+        out = self.second_flux(theta, pulled.by_flux, steps)
+        if not self.spatial_pack.is_free:
+            return out
+        by_image = pulled.by_image[np.newaxis]
+
+        def gradient(point):
+            total = np.zeros((1, len(point)))
+            self.spatial_pack.scatter(self.spatial.pullback(self.spatial_pack.values(point[np.newaxis]), by_image), total)
+            return total[0]
+
+        out += second_differences(gradient, theta, steps, set(self.spatial_pack.indices))
+        state = self.begin(theta[np.newaxis])
+        for slot, i in zip(self.spatial_pack.slots, self.spatial_pack.indices, strict=True):
+            mixed = np.zeros((1, len(theta)))
+            self.pull_flux(state, pulled.mixed[slot][np.newaxis], mixed)
+            out[i] += mixed[0]
+            out[:, i] += mixed[0]
+        return out
+
+    def is_valid(self, theta):
+        """False when the image needs another sampling, or has grown or moved to an edge of the cutout where the map goes on."""
+        values = self.spatial_pack.values(theta[np.newaxis])
+        if not self.spatial.is_valid(values):
+            return False
+        image, box, (ny, nx) = self.spatial.image(values)[0], self.box, self.map_shape
+        edges = [
+            image[0] if box.y0 > 0 else 0.0,
+            image[-1] if box.y0 + box.ny < ny else 0.0,
+            image[:, 0] if box.x0 > 0 else 0.0,
+            image[:, -1] if box.x0 + box.nx < nx else 0.0,
+        ]
+        return bool(max(np.max(edge) for edge in edges) <= EDGE_FRACTION * image.max())

@@ -1,0 +1,427 @@
+"""Lay sources and datasets out as the work tables and flat arrays of `gpudl4.kernels`. Done once, when a likelihood is compiled.
+
+The columns are named in `gpudl4.kernels.tables`. `Layout` holds the tables (NumPy, small), where each source's numbers stand, and the flat
+arrays of data (`Data`, on the backend that computes).
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpudl4.kernels import tables as t
+
+from .layout import Counter, Flat, Slots, Table, row_items
+
+__all__ = ["Data", "Layout", "gather_items", "group_transforms", "unload_items"]
+
+COLUMNS, BINS = 128, 4  # of a block of threads that folds: columns of the active region, reconstructed bins
+RUN = 4096  # bins of an item of the statistic
+
+
+class Layout:
+    """Tables of one likelihood.
+
+    Parameters
+    ----------
+    terms : sequence of DatasetTerm
+    n_free : int
+        Length of theta.
+
+    Attributes
+    ----------
+    tables : SimpleNamespace
+        int64 tables by name.
+    slots : list of list of Slots
+        Per term and source.
+    norms, norm_slopes : list
+        Per term: offset in params of its background norms, and slot -> offset of their derivatives.
+    users : dict
+        Images that the host makes, by ``id(source)``: offset in images, and slot -> offset of their derivative images.
+    sources : list of Source
+        In the order of their table.
+    flats : dict of Flat
+        What `Data` is made of.
+    """
+
+    def __init__(self, terms, n_free):
+        self.terms, self.n_free = tuple(terms), n_free
+        self.sources = [source for term in self.terms for source in term.sources]
+        self.params, self.parts = Counter(1), Counter()  # params[0] is the constant 1
+        self.templates, self.images, self.pixels = Counter(), Counter(), Counter()
+        self.flats = {name: Flat() for name in ("exposure", "fixed", "psf", "edisp", "reach", "starts", "vectors", "weights", "transfer")}
+        self._tables = {
+            "sources": Table(21),
+            "datasets": Table(8),
+            "rows": Table(2),
+            "places": Table(6),
+            "images": Table(13),
+            "shapes": Table(11),
+            "cash_items": Table(2),
+            "place_items": Table(6),
+            "pull_items": Table(6),
+            "unload_items": Table(6),
+            "back_items": Table(6),
+            "shape_items": Table(6),
+            "pullback_items": Table(6),
+            "dot_items": Table(5),
+        }
+        self.entries = [[] for _ in range(n_free + 1)]
+        self.slots, self.norms, self.norm_slopes = [], [], []
+        self.users = self._lay_images_of_users()
+        self._lay_rows()
+        for d, term in enumerate(self.terms):
+            self._lay_dataset(d, term)
+        transforms = group_transforms(self.table("images").rows, self.sources)
+        self._write_fields(transforms["groups"])
+        self.tables = SimpleNamespace(**{name: table.array() for name, table in self._tables.items()}, **transforms)
+        self.tables.entries = np.array([e for es in self.entries for e in es], dtype=np.int64).reshape(-1, 6)
+        self.tables.ranges = np.concatenate([[0], np.cumsum([len(es) for es in self.entries])]).astype(np.int64)
+
+    def table(self, name):
+        """A growing table by name."""
+        return self._tables[name]
+
+    def _lay_rows(self):
+        """Rows of bins and the items of the statistic, whose sums come first in parts."""
+        rows, items, self.row_items, begin = self.table("rows"), self.table("cash_items"), [], 0
+        for term in self.terms:
+            for length in term.row_lengths:
+                rows.add(begin, length)
+                first = len(items.rows)
+                for a in range(begin, begin + length, RUN):
+                    items.add(a, min(a + RUN, begin + length))
+                self.row_items.append((first, len(items.rows) - first))
+                begin += length
+        self.n_bins, n = begin, len(items.rows)
+        self.parts.take(2 * n)
+        self.entries[0].append((0, 1, 0, 1, 0, n))
+
+    def _lay_dataset(self, d, term):
+        n_reco, area = term.counts.shape[0], term.region.size
+        first_row = sum(t_.counts.shape[0] for t_ in self.terms[:d])
+        norm = self.params.take(n_reco) if term.has_template else -1
+        self.norms.append(norm)
+        pack = term.background.pack
+        slopes = {} if pack is None else {slot: self.params.take(n_reco) for slot in pack.slots}
+        self.norm_slopes.append(slopes)
+        n_items = len(self.table("cash_items").rows)
+        for slot, index in () if pack is None else zip(pack.slots, pack.indices, strict=True):
+            for k in range(n_reco):
+                first, number = self.row_items[first_row + k]
+                self.entries[1 + index].append((0, 1, slopes[slot] + k, 1, n_items + first, number))
+        exposure = -1 if term.exposure is None else self.flats["exposure"].add(term.exposure)
+        begin = len(self.table("sources").rows)
+        own = [self._lay_source(d, term, source, exposure) for source in term.sources]
+        end = len(self.table("sources").rows)
+        self.slots.append(own)
+        pixels = self.pixels.take(area)
+        self.table("datasets").add(first_row, n_reco, pixels, term.shape[-1], area, norm, begin, end)
+
+    def _lay_source(self, d, term, source, exposure):
+        response, box = source.response, source.box
+        n_true, n_reco = response.edisp.shape
+        free = source.spectral_pack.slots
+        slots = Slots(self.params.take(n_true), {slot: self.params.take(n_true) for slot in free})
+        starts = term.region.starts(box)
+        planes = source.n_planes
+        height, width = box.shape
+        corner = psf = -1
+        fixed = 0
+        if source.kind == "fixed":
+            templates, fixed = self.flats["fixed"].add(source.templates), 1
+        else:
+            if source.kind == "point":
+                height, width = source.support
+                slots.corner, slots.weights = self.params.take(4), self.params.take(4)
+                slots.weight_slopes = {slot: self.params.take(4) for slot in source.spatial_pack.slots}
+                corner, psf = slots.corner, self.flats["psf"].add(source.psf)
+            templates = self.templates.take(planes * height * width)
+        index = self.table("sources").add(
+            d,
+            int(response.psf_last),
+            planes,
+            n_true,
+            n_reco,
+            box.y0,
+            box.x0,
+            box.ny,
+            box.nx,
+            self.flats["starts"].add(starts),
+            exposure if response.has_exposure else -1,
+            term.region.size,
+            self.flats["edisp"].add(response.edisp),
+            self.flats["reach"].add(response.reach),
+            slots.flux,
+            fixed,
+            templates,
+            height,
+            width,
+            corner,
+            psf,
+        )
+        if source.kind == "point":
+            self._lay_point(index, source, slots, templates)
+        elif source.kind == "image":
+            self._lay_image(index, source, slots, templates)
+        else:
+            self._pull_templates(index, slots, planes, height, width)
+            self._flux_entries(source, slots)
+        return slots
+
+    def _flux_entries(self, source, slots):
+        for slot, i in zip(source.spectral_pack.slots, source.spectral_pack.indices, strict=True):
+            self.entries[1 + i].append((0, 1, slots.flux_slopes[slot], source.response.edisp.shape[0], slots.part, slots.chunks))
+
+    def _pull_templates(self, index, slots, planes, height, width):
+        """Items that sum templates times q, each plane in the same number of chunks."""
+        chunks = row_items(height, width)
+        slots.part, slots.chunks = self.parts.take(planes * len(chunks)), len(chunks)
+        for plane in range(planes):
+            for c, (y, y_end) in enumerate(chunks):
+                self.table("pull_items").add(index, plane, y, y_end, slots.part + plane * len(chunks) + c, -1)
+
+    def _lay_point(self, index, source, slots, templates):
+        planes, n_true = source.n_planes, source.response.edisp.shape[0]
+        parts = self.parts.take(4 * planes)
+        unfolded = self.parts.take(4 * n_true) if source.response.psf_last else -1
+        slots.part = unfolded if source.response.psf_last else parts
+        row = self.table("places").add(index, slots.weights, slots.flux, templates, parts, unfolded)
+        for plane in range(planes):
+            self.table("place_items").add(row, plane, 0, source.support[0], -1, 1)
+        for slot, i in zip(source.spectral_pack.slots, source.spectral_pack.indices, strict=True):
+            self.entries[1 + i].append((slots.weights, 4, slots.flux_slopes[slot], n_true, slots.part, 1))
+        for slot, i in zip(source.spatial_pack.slots, source.spatial_pack.indices, strict=True):
+            self.entries[1 + i].append((slots.weight_slopes[slot], 4, slots.flux, n_true, slots.part, 1))
+
+    def _lay_image(self, index, source, slots, templates):
+        box, last = source.box, source.response.psf_last
+        n_true = source.response.edisp.shape[0]
+        if source.is_gaussian:
+            slots.image, slots.shape = self.images.take(box.ny * box.nx), self.params.take(10)
+        else:
+            slots.image, slots.slopes = self.users[id(source)]
+        transfer = self.flats["transfer"].add(source.transfer) if source.has_psf else 0
+        half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
+        row = self.table("images").add(index, slots.image, slots.flux, -1, 0, 0, *half, transfer, templates, 1, box.ny, box.nx)
+        self.table("unload_items").rows.extend(unload_items(row, source.n_planes, box.ny, box.nx))
+        chunks = row_items(box.ny, box.nx)
+        moves = source.spatial_pack.is_free
+        if not last:
+            self._pull_templates(index, slots, n_true, box.ny, box.nx)
+        else:
+            slots.part, slots.chunks = self.parts.take(n_true * len(chunks)), len(chunks)
+        if moves or last:
+            for c, (y, y_end) in enumerate(chunks):
+                self.table("back_items").add(row, 0, y, y_end, slots.part + c if last else -1, len(chunks))
+        self._flux_entries(source, slots)
+        if source.is_gaussian:
+            shape = self._lay_gaussian(source, slots)
+            if moves:
+                self._lay_gaussian_sums(shape, source, slots)
+        else:
+            self._lay_users_sums(source, slots)
+
+    def _lay_gaussian(self, source, slots):
+        row, column, height, width = source.spatial.window
+        shape = self.table("shapes").add(
+            slots.image,
+            source.box.nx,
+            source.box.ny,
+            row,
+            column,
+            height,
+            width,
+            source.spatial.vectors.shape[1],
+            self.flats["vectors"].add(source.spatial.vectors),
+            self.flats["weights"].add(source.spatial.weights),
+            slots.shape,
+        )
+        slots.shape_row = shape
+        for y, y_end in row_items(source.box.ny, source.box.nx):
+            self.table("shape_items").add(shape, 0, y, y_end, -1, 1)
+        return shape
+
+    def _lay_gaussian_sums(self, shape, source, slots):
+        _, _, height, width = source.spatial.window
+        chunks = row_items(height, width)
+        part = self.parts.take(5 * len(chunks))
+        for c, (y, y_end) in enumerate(chunks):
+            self.table("pullback_items").add(shape, 0, y, y_end, part + c, len(chunks))
+        for slot, i in zip(source.spatial_pack.slots, source.spatial_pack.indices, strict=True):
+            self.entries[1 + i].append((0, 1, slots.shape + 5 + slot, 1, part + slot * len(chunks), len(chunks)))
+
+    def _lay_users_sums(self, source, slots):
+        size = source.box.ny * source.box.nx
+        for slot, i in zip(source.spatial_pack.slots, source.spatial_pack.indices, strict=True):
+            part = self.parts.take(-(-size // RUN))
+            for c, begin in enumerate(range(0, size, RUN)):
+                self.table("dot_items").add(slots.image, slots.slopes[slot], begin, min(begin + RUN, size), part + c)
+            self.entries[1 + i].append((0, 1, 0, 1, part, -(-size // RUN)))
+
+    def _lay_images_of_users(self):
+        """Images and derivative images that the host makes, before all others, so that one upload brings them."""
+        out = {}
+        for source in self.sources:
+            if source.kind == "image" and not source.is_gaussian:
+                size = source.box.ny * source.box.nx
+                out[id(source)] = self.images.take(size), {slot: self.images.take(size) for slot in source.spatial_pack.slots}
+        self.n_users = self.images.size
+        return out
+
+    def _write_fields(self, groups):
+        """Let the pull items of images with a PSF write the field that goes back through it, down to the last padded row."""
+        pulls, fields = self.table("pull_items").rows, []
+        for i, image in enumerate(self.table("images").rows):
+            source = self.sources[image[t.I_SOURCE]]
+            if image[t.I_GROUP] < 0:
+                continue
+            ny, nx = groups[image[t.I_GROUP]][t.F_NY : t.F_NX + 1]
+            for j, item in enumerate(pulls):
+                if item[t.W_WHAT] == image[t.I_SOURCE]:
+                    end = int(ny) if item[t.W_Y_END] == source.box.ny else item[t.W_Y_END]
+                    pulls[j] = (*item[: t.W_Y_END], end, item[t.W_PART], i)
+            if source.response.psf_last:
+                for plane in range(source.n_planes):
+                    fields.extend((image[t.I_SOURCE], plane, y, y_end, -1, i) for y, y_end in row_items(int(ny), int(nx)))
+        pulls.extend(fields)
+
+
+def unload_items(row, planes, height, width):
+    """Items that make the templates of an image."""
+    return [(row, plane, y, y_end, -1, 1) for plane in range(planes) for y, y_end in row_items(height, width)]
+
+
+def group_transforms(images, sources):
+    """Sort the images with a PSF into groups of one padded shape.
+
+    Parameters
+    ----------
+    images : list of tuple
+        Rows of the table of images; their group and first planes are set.
+    sources : list of Source
+        In the order of the table of sources.
+
+    Returns
+    -------
+    dict of int64 table
+        ``groups`` (one row of zeros if there is none) and ``load_items``, ``spread_items``, ``gather_items``.
+    """
+    shapes, planes = {}, []
+    for i, image in enumerate(images):
+        source = sources[image[t.I_SOURCE]]
+        if not source.has_psf or image[t.I_STRIDE] > 1:
+            continue
+        group = shapes.setdefault(source.padded, len(shapes))
+        if group == len(planes):
+            planes.append((0, 0))
+        n_in, n_out = planes[group]
+        images[i] = (*image[: t.I_GROUP], group, n_in, n_out, *image[t.I_FIRST_OUT + 1 :])
+        planes[group] = n_in + _planes_in(source), n_out + source.n_planes
+    groups, begin = [], [0, 0, 0, 0]
+    for (ny, nx), (n_in, n_out) in zip(shapes, planes, strict=True):
+        groups.append((begin[0], n_in, begin[1], n_out, ny, nx, begin[2], begin[3]))
+        half = ny * (nx // 2 + 1)
+        begin = [begin[0] + n_in * ny * nx, begin[1] + n_out * ny * nx, begin[2] + n_in * half, begin[3] + n_out * half]
+    load, spread, gather = Table(6), Table(6), Table(6)
+    for i, image in enumerate(images):
+        if image[t.I_GROUP] < 0:
+            continue
+        source, (ny, nx) = sources[image[t.I_SOURCE]], groups[image[t.I_GROUP]][t.F_NY : t.F_NX + 1]
+        for plane in range(_planes_in(source)):
+            for y, y_end in row_items(ny, nx):
+                load.add(i, plane, y, y_end, -1, 1)
+            for y, y_end in row_items(ny, nx // 2 + 1):
+                gather.add(i, plane, y, y_end, -1, 1)
+        for plane in range(source.n_planes):
+            for y, y_end in row_items(ny, nx // 2 + 1):
+                spread.add(i, plane, y, y_end, -1, 1)
+    return {
+        "groups": np.array(groups or [(0,) * 8], dtype=np.int64),
+        "load_items": load.array(),
+        "spread_items": spread.array(),
+        "gather_items": gather.array(),
+    }
+
+
+def _planes_in(source):
+    """Planes of an image before the PSF."""
+    return source.n_planes if source.response.psf_last else 1
+
+
+def gather_items(datasets, sources, starts, row_lengths):
+    """How the CUDA twin of `fold` gathers.
+
+    Parameters
+    ----------
+    datasets, sources : int64 tables
+    starts : int64[...]
+    row_lengths : list of list of int
+        Bins of each row of each dataset.
+
+    Returns
+    -------
+    items, members : int64
+        See `gpudl4.kernels.tables`.
+    """
+    items, members = [], []
+    for d, dataset in enumerate(datasets):
+        area, n_reco = int(dataset[t.D_AREA]), int(dataset[t.D_RECO])
+        tiles = [[] for _ in range(-(-area // COLUMNS))]
+        for c in range(dataset[t.D_SOURCES], dataset[t.D_SOURCES_END]):
+            row = sources[c]
+            begin = starts[row[t.S_STARTS] : row[t.S_STARTS] + row[t.S_NY]]
+            reached = np.zeros(len(tiles) + 1, dtype=np.int64)  # +1 where a row enters a tile, -1 behind its last
+            np.add.at(reached, begin // COLUMNS, 1)
+            np.add.at(reached, (begin + row[t.S_NX] - 1) // COLUMNS + 1, -1)
+            for tile in np.flatnonzero(np.cumsum(reached)[:-1]):
+                tiles[tile].append(c)
+        for tile, own in enumerate(tiles):
+            first = len(members)
+            members.extend(own)
+            ends = tile * COLUMNS, min((tile + 1) * COLUMNS, area)
+            items.extend((d, k, min(k + BINS, n_reco), *ends, first, len(members)) for k in range(0, n_reco, BINS))
+        for k, length in enumerate(row_lengths[d]):
+            items.extend((d, k, k + 1, a, min(a + COLUMNS, length), 0, 0) for a in range(area, length, COLUMNS))
+    return np.array(items, dtype=np.int64).reshape(-1, 7), np.array(members, dtype=np.int64)
+
+
+class Data:
+    """The flat arrays of a layout on a backend.
+
+    Parameters
+    ----------
+    layout : Layout
+    backend : Backend
+    real : dtype
+        Of working arrays.
+    cube : dtype
+        Of counts, template and exposure.
+    """
+
+    def __init__(self, layout, backend, real, cube):
+        flats = layout.flats
+        complex_ = np.result_type(real, np.complex64)
+        self.exposure = flats["exposure"].array(backend, cube)
+        self.fixed, self.psf = flats["fixed"].array(backend, real), flats["psf"].array(backend, real)
+        self.edisp, self.reach = flats["edisp"].array(backend, np.float64), flats["reach"].array(backend, np.int64)
+        self.starts = flats["starts"].array(backend, np.int64)
+        self.vectors, self.weights = flats["vectors"].array(backend, np.float64), flats["weights"].array(backend, np.float64)
+        self.transfer = flats["transfer"].array(backend, complex_)
+        terms = layout.terms
+        self.counts = _rows(backend, cube, [term.flat_counts for term in terms])
+        self.mask = _rows(backend, np.uint8, [term.flat_mask for term in terms])
+        has_static = any(term.static is not None for term in terms)
+        self.template = _rows(backend, cube, [term.flat_template for term in terms])
+        self.static = _rows(backend, real, [term.flat_static for term in terms] if has_static else [])
+
+    @property
+    def nbytes(self):
+        """Bytes by item."""
+        return {name: array.nbytes for name, array in self.__dict__.items() if array.nbytes}
+
+
+def _rows(backend, dtype, arrays):
+    flat = Flat()
+    for array in arrays:
+        flat.add(array)
+    return flat.array(backend, dtype)

@@ -1,0 +1,123 @@
+"""Fourier transforms of all planes of a layout: SciPy on the host, cuFFT plan objects with their own work areas on a device.
+
+`Transforms` owns the planes and spectra. Inverse transforms are not normalised; the kernels do that.
+"""
+
+import os
+
+from gpudl4.kernels import tables as t
+
+__all__ = ["make_transforms"]
+
+WORKERS = min(4, os.cpu_count() or 1)
+FORWARD, INVERSE = -1, 1  # cuFFT's names for the directions
+
+
+def make_transforms(backend, groups, batch, real, complex_):
+    """Transforms of a backend, or None if there is nothing to transform.
+
+    Parameters
+    ----------
+    backend : Backend
+    groups : int64[n, 8]
+        Table of groups on the host.
+    batch : int
+    real, complex_ : dtype
+    """
+    if not groups[:, t.F_OUT_PLANES].any():
+        return None
+    return (HostTransforms if backend.name == "numpy" else DeviceTransforms)(backend, groups, batch, real, complex_)
+
+
+class _Transforms:
+    """Views of the planes of each group.
+
+    Attributes
+    ----------
+    planes_in, planes_out : real[...]
+        Planes before and behind the PSF.
+    spectrum_in, spectrum_out : complex[...]
+    """
+
+    def __init__(self, backend, groups, batch, real, complex_):
+        self._backend, self._batch = backend, batch
+        self._groups = [tuple(int(n) for n in group) for group in groups]
+        sizes = {True: 0, False: 0}
+        half = {True: 0, False: 0}
+        for group in self._groups:
+            for inner, planes in ((True, group[t.F_IN_PLANES]), (False, group[t.F_OUT_PLANES])):
+                sizes[inner] += planes * group[t.F_NY] * group[t.F_NX]
+                half[inner] += planes * group[t.F_NY] * (group[t.F_NX] // 2 + 1)
+        xp = backend.xp
+        self.planes_in, self.planes_out = xp.empty(batch * sizes[True], dtype=real), xp.empty(batch * sizes[False], dtype=real)
+        self.spectrum_in, self.spectrum_out = xp.empty(batch * half[True], dtype=complex_), xp.empty(batch * half[False], dtype=complex_)
+
+    def _plane_view(self, flat, group, inner):
+        begin, planes = (group[t.F_IN], group[t.F_IN_PLANES]) if inner else (group[t.F_OUT], group[t.F_OUT_PLANES])
+        shape = self._batch * planes, group[t.F_NY], group[t.F_NX]
+        begin *= self._batch
+        return flat[begin : begin + shape[0] * shape[1] * shape[2]].reshape(shape)
+
+    def _spectrum_view(self, flat, group, inner):
+        begin, planes = (group[t.F_SPECTRUM_IN], group[t.F_IN_PLANES]) if inner else (group[t.F_SPECTRUM_OUT], group[t.F_OUT_PLANES])
+        shape = self._batch * planes, group[t.F_NY], group[t.F_NX] // 2 + 1
+        begin *= self._batch
+        return flat[begin : begin + shape[0] * shape[1] * shape[2]].reshape(shape)
+
+    @property
+    def nbytes(self):
+        """Bytes of planes and spectra."""
+        return sum(a.nbytes for a in (self.planes_in, self.planes_out, self.spectrum_in, self.spectrum_out))
+
+
+class HostTransforms(_Transforms):
+    """SciPy returns new arrays; with a single group they replace the old ones instead of being copied."""
+
+    def to_spectrum(self, inner):
+        """Planes to spectrum, before (`inner`) or behind the PSF."""
+        planes, fft = self.planes_in if inner else self.planes_out, self._backend.fft
+        new = [fft.rfft2(self._plane_view(planes, group, inner), workers=WORKERS) for group in self._groups]
+        self._store("spectrum_in" if inner else "spectrum_out", new)
+
+    def to_planes(self, inner):
+        """Spectrum to planes, not normalised; the spectrum is lost."""
+        spectrum, fft = self.spectrum_in if inner else self.spectrum_out, self._backend.fft
+        new = []
+        for group in self._groups:
+            shape = group[t.F_NY], group[t.F_NX]
+            view = self._spectrum_view(spectrum, group, inner)
+            new.append(fft.irfft2(view, s=shape, workers=WORKERS, overwrite_x=True, norm="forward"))
+        self._store("planes_in" if inner else "planes_out", new)
+
+    def _store(self, name, new):
+        if len(new) == 1:
+            setattr(self, name, new[0].reshape(-1))
+            return
+        flat, begin = getattr(self, name), 0
+        for array in new:
+            flat[begin : begin + array.size] = array.reshape(-1)
+            begin += array.size
+
+
+class DeviceTransforms(_Transforms):
+    """Plan objects, made once: an execution is one library call and allocates nothing."""
+
+    def __init__(self, backend, groups, batch, real, complex_):
+        super().__init__(backend, groups, batch, real, complex_)
+        get_fft_plan = backend.fft.get_fft_plan
+        self._calls = {}
+        for inner in (True, False):
+            planes, spectrum = (self.planes_in, self.spectrum_in) if inner else (self.planes_out, self.spectrum_out)
+            views = [(self._plane_view(planes, g, inner), self._spectrum_view(spectrum, g, inner)) for g in self._groups]
+            self._calls[inner, FORWARD] = [(get_fft_plan(p, axes=(1, 2), value_type="R2C"), p, s) for p, s in views]
+            self._calls[inner, INVERSE] = [(get_fft_plan(s, shape=p.shape[1:], axes=(1, 2), value_type="C2R"), s, p) for p, s in views]
+
+    def to_spectrum(self, inner):
+        """Planes to spectrum, before (`inner`) or behind the PSF."""
+        for plan, planes, spectrum in self._calls[inner, FORWARD]:
+            plan.fft(planes, spectrum, FORWARD)
+
+    def to_planes(self, inner):
+        """Spectrum to planes, not normalised; the spectrum is lost."""
+        for plan, spectrum, planes in self._calls[inner, INVERSE]:
+            plan.fft(spectrum, planes, INVERSE)

@@ -1,0 +1,126 @@
+"""Second derivatives: weighted products of derivative images, summed over the pixels that two sources share.
+
+For derivative images J_i = d mu / d theta_i and weights w (2 / mu for the Fisher matrix, 2 n / mu^2 for the Hessian; `cash.weights`)::
+
+    M[i, j] = sum_k,p w[k, p] J_i[k, p] J_j[k, p]
+
+A *block* holds the derivative images of one source on its box. Images of large shapes may be thinned out to every few rows and columns,
+each pixel then standing for stride^2 pixels. The derivative by the norm of a background in bin k is its template, on all pixels.
+"""
+
+import numba as nb
+import numpy as np
+
+from .tables import (
+    D_RECO,
+    D_ROW,
+    J_COLUMN,
+    J_COUNT,
+    J_FIRST,
+    J_NX,
+    J_NY,
+    J_ROW,
+    J_SOURCE,
+    J_STRIDE,
+    PAIR_FIRST,
+    PAIR_PART,
+    PAIR_SECOND,
+    R_BEGIN,
+    R_LENGTH,
+    S_COLUMN,
+    S_DATASET,
+    S_ROW,
+    S_STARTS,
+)
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _bin(source, first, row, column, stride, starts):
+    """Bin, in a dataset's row that begins at `first`, of a pixel of a thinned out box."""
+    y, x = row * stride - source[S_ROW], column * stride - source[S_COLUMN]
+    return first + starts[source[S_STARTS] + y] + x
+
+
+@nb.njit(cache=True, nogil=True)
+def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, parts):
+    """Weighted products of blocks.
+
+    Parameters
+    ----------
+    sources, datasets, rows, blocks : int64 tables
+    pairs : int64[n, 3]
+        Two blocks of one dataset and one stride (or one block twice), and where their products[n_first, n_second] go.
+    starts : int64[...]
+    weights : float64[N]
+    jacobian : real[...]
+    parts : float64[n_parts]
+        Output.
+    """
+    for p in range(pairs.shape[0]):
+        one, two = blocks[pairs[p, PAIR_FIRST]], blocks[pairs[p, PAIR_SECOND]]
+        source = sources[one[J_SOURCE]]
+        dataset = datasets[source[S_DATASET]]
+        n1, n2, stride = one[J_COUNT], two[J_COUNT], one[J_STRIDE]
+        y0, y1 = max(one[J_ROW], two[J_ROW]), min(one[J_ROW] + one[J_NY], two[J_ROW] + two[J_NY])
+        x0, x1 = max(one[J_COLUMN], two[J_COLUMN]), min(one[J_COLUMN] + one[J_NX], two[J_COLUMN] + two[J_NX])
+        n = max(0, x1 - x0)
+        total = np.zeros((n1, n2))
+        left, right = np.empty((n1, n)), np.empty((n2, n))
+        for k in range(dataset[D_RECO]):
+            first = rows[dataset[D_ROW] + k, R_BEGIN]
+            for y in range(y0, y1):
+                bin_ = _bin(source, first, y, x0, stride, starts)
+                for i in range(n1):
+                    begin = one[J_FIRST] + ((i * dataset[D_RECO] + k) * one[J_NY] + y - one[J_ROW]) * one[J_NX] + x0 - one[J_COLUMN]
+                    for x in range(n):
+                        left[i, x] = weights[bin_ + x * stride] * jacobian[begin + x]
+                for i in range(n2):
+                    begin = two[J_FIRST] + ((i * dataset[D_RECO] + k) * two[J_NY] + y - two[J_ROW]) * two[J_NX] + x0 - two[J_COLUMN]
+                    for x in range(n):
+                        right[i, x] = jacobian[begin + x]
+                total += np.dot(left, right.T)
+        for i in range(n1):
+            for j in range(n2):
+                parts[pairs[p, PAIR_PART] + i * n2 + j] = stride * stride * total[i, j]
+
+
+@nb.njit(cache=True, nogil=True)
+def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, jacobian, parts):
+    """Weighted products of each block with the background template, per reconstructed bin.
+
+    Parameters
+    ----------
+    sources, datasets, rows, blocks, starts, weights, jacobian
+        As for `products`.
+    ranges : int64[n_blocks + 1]
+        Where the products[n, K] of each block go in parts.
+    template : cube[N]
+    parts : float64[n_parts]
+        Output.
+    """
+    for j in range(blocks.shape[0]):
+        block = blocks[j]
+        source = sources[block[J_SOURCE]]
+        dataset = datasets[source[S_DATASET]]
+        stride = block[J_STRIDE]
+        for i in range(block[J_COUNT]):
+            for k in range(dataset[D_RECO]):
+                first = rows[dataset[D_ROW] + k, R_BEGIN]
+                total = 0.0
+                for y in range(block[J_NY]):
+                    bin_ = _bin(source, first, y + block[J_ROW], block[J_COLUMN], stride, starts)
+                    begin = block[J_FIRST] + ((i * dataset[D_RECO] + k) * block[J_NY] + y) * block[J_NX]
+                    for x in range(block[J_NX]):
+                        total += weights[bin_ + x * stride] * template[bin_ + x * stride] * jacobian[begin + x]
+                parts[ranges[j] + i * dataset[D_RECO] + k] = stride * stride * total
+
+
+@nb.njit(cache=True, nogil=True)
+def squares(rows, weights, template, parts):
+    """Weighted square of the background template: ``parts[r] = sum w B^2`` over each row of bins."""
+    for r in range(rows.shape[0]):
+        total = 0.0
+        for a in range(rows[r, R_BEGIN], rows[r, R_BEGIN] + rows[r, R_LENGTH]):
+            t = np.float64(template[a])
+            total += weights[a] * t * t
+        parts[r] = total
