@@ -54,7 +54,7 @@ def cuda(stem, *, cube="float64", real="float64"):
     ValueError
         If the stem has no CUDA twin, or a type is neither of the two.
     BackendError
-        If CuPy is not installed.
+        If CuPy is not installed, or cannot compile here.
     """
     from ._cuda import twin
 

@@ -16,6 +16,7 @@ from .launches import RULES
 __all__ = ["FOLDER", "Kernel", "Twin", "options", "source", "twin"]
 
 FOLDER = Path(__file__).parent  # holds the .cu files and common.cuh; also the compiler's include path
+INSTALL = "pip install 'gpudl4[gpu]' (CUDA 13) or 'gpudl4[gpu12]' (CUDA 12)"  # as in core.backend, which lies beside this folder
 _TYPES = {"float64": "double", "float32": "float"}
 
 
@@ -92,7 +93,14 @@ class Twin:
 
 @functools.cache
 def _compiled(cupy, stem, cube, real):
-    return Twin(stem, cupy.RawModule(code=source(stem), options=options(cube, real)))
+    code, given = source(stem), options(cube, real)
+    try:
+        return Twin(stem, cupy.RawModule(code=code, options=given))
+    except Exception as error:  # no compiler, no driver, a compiler of another CUDA: each raises a class of its own
+        raise BackendError(
+            f"the CUDA kernel {stem!r} cannot be compiled: {error}\n"
+            f"CuPy compiles with NVRTC, which {INSTALL} brings; a CuPy that was installed in another way may lack it"
+        ) from error
 
 
 def twin(stem, cube, real):
@@ -101,14 +109,12 @@ def twin(stem, cube, real):
     Raises
     ------
     BackendError
-        If CuPy is not installed.
+        If CuPy is not installed, or cannot compile here.
     ValueError
         If the stem has no CUDA twin, or a type is unknown.
     """
     try:
         cupy = importlib.import_module("cupy")
     except ImportError:
-        raise BackendError(
-            f"the CUDA kernel {stem!r} needs CuPy: pip install 'gpudl4[gpu]' (CUDA 13) or 'gpudl4[gpu12]' (CUDA 12)"
-        ) from None
+        raise BackendError(f"the CUDA kernel {stem!r} needs CuPy: {INSTALL}") from None
     return _compiled(cupy, stem, cube, real)

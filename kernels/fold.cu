@@ -46,8 +46,9 @@ fold(const long long* __restrict__ sources, const long long* __restrict__ datase
     const long long b = blockIdx.y;
     const long long* item = items + FOLD_SIZE * blockIdx.x;
     const long long* dataset = datasets + D_SIZE * item[FOLD_DATASET];
-    const int k = item[FOLD_K], n_k = item[FOLD_K_END] - k;
     params += b * n_params;
+    int k[BINS];  // where the item has fewer, the last one is made several times over
+    for (int j = 0; j < BINS; ++j) k[j] = min(item[FOLD_K] + j, item[FOLD_K_END] - 1);
     for (long long column = item[FOLD_BEGIN] + threadIdx.x; column < item[FOLD_END]; column += blockDim.x) {
         double total[BINS] = {};
         // Bins behind the active region have no pixel here, and no member.
@@ -59,34 +60,32 @@ fold(const long long* __restrict__ sources, const long long* __restrict__ datase
             const long long size = source[S_HEIGHT] * source[S_WIDTH];
             const real* values = (source[S_FIXED] ? fixed : templates + b * n_templates) + source[S_TEMPLATES] + at.offset;
             if (source[S_LAST]) {
-                for (int j = 0; j < BINS; ++j)
-                    if (j < n_k) total[j] += values[(k + j) * size];
+                for (int j = 0; j < BINS; ++j) total[j] += values[k[j] * size];
                 continue;
             }
             const int n_reco = source[S_RECO];
-            const long long* low = reach + source[S_REACH] + 2 * source[S_TRUE] + k;
+            const long long* low = reach + source[S_REACH] + 2 * source[S_TRUE];
             const long long* high = low + n_reco;
-            int begin = low[0], end = high[0];
-            for (int j = 1; j < n_k; ++j) {
-                begin = min(begin, (int)low[j]);
-                end = max(end, (int)high[j]);
+            int begin = low[k[0]], end = high[k[0]];
+            for (int j = 1; j < BINS; ++j) {
+                begin = min(begin, (int)low[k[j]]);
+                end = max(end, (int)high[k[j]]);
             }
             const double* flux = params + source[S_FLUX];
-            const double* matrix = edisp + source[S_EDISP] + k;
+            const double* matrix = edisp + source[S_EDISP];
+#pragma unroll 1
             for (int l = begin; l < end; ++l) {
                 const double value = flux[l] * values[l * size];
-                for (int j = 0; j < BINS; ++j)
-                    if (j < n_k) total[j] += matrix[l * n_reco + j] * value;
+                for (int j = 0; j < BINS; ++j) total[j] += matrix[l * n_reco + k[j]] * value;
             }
         }
         for (int j = 0; j < BINS; ++j) {
-            const long long* row = rows + R_SIZE * (dataset[D_ROW] + k + j);
-            if (j < n_k && column < row[R_LENGTH]) {
-                const long long bin = row[R_BEGIN] + column;
-                if (dataset[D_NORM] >= 0) total[j] += params[dataset[D_NORM] + k + j] * template_[bin];
-                if (n_static > 0) total[j] += static_[bin];
-                mu[b * n_bins + bin] = total[j];
-            }
+            const long long* row = rows + R_SIZE * (dataset[D_ROW] + k[j]);
+            if (column >= row[R_LENGTH]) continue;
+            const long long bin = row[R_BEGIN] + column;
+            if (dataset[D_NORM] >= 0) total[j] += params[dataset[D_NORM] + k[j]] * template_[bin];
+            if (n_static > 0) total[j] += static_[bin];
+            mu[b * n_bins + bin] = total[j];
         }
     }
 }

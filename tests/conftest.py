@@ -58,34 +58,27 @@ def device(request):
     yield from _opened(request.param)
 
 
-@pytest.fixture
-def kernel_backend(request, backend):
-    """As `backend`, for tests that launch CUDA kernels: skipped where the emulator cannot compile them."""
-    reason = emulator.missing_requirement() if request.node.callspec.params["backend"] == "emulated" else None
+def _skip_without_compiler(request, fixture):
+    reason = emulator.missing_requirement() if request.node.callspec.params[fixture] == "emulated" else None
     if reason is not None:
         pytest.skip(reason)
+
+
+@pytest.fixture
+def kernel_backend(request, backend):
+    """As `backend`, for tests that launch CUDA kernels (npred, statistic, fit): skipped where the emulator cannot compile them."""
+    _skip_without_compiler(request, "backend")
     return backend
+
+
+@pytest.fixture
+def kernel_device(request, device):
+    """As `device`, for tests that launch CUDA kernels: skipped where the emulator cannot compile them."""
+    _skip_without_compiler(request, "device")
+    return device
 
 
 @pytest.fixture
 def limits(device):
     """Context manager that limits transfers and synchronisations (`tests.emulator.guard`); on a real GPU nothing is counted."""
     return emulator.guard if device.xp is emulator.cupy else lambda **_: contextlib.nullcontext()
-
-
-@pytest.fixture
-def predictions(monkeypatch):
-    """Let datasets on a device take their predictions from the host: what is done with them is tested, not how they are made."""
-    from gpudl4.datasets import MapDataset
-
-    def from_host(name):
-        original = getattr(MapDataset, name)
-
-        def verb(dataset, *args, **kwargs):
-            answer = original(dataset.to_host(), *args, **kwargs)
-            return answer.to_device(dataset.backend) if hasattr(answer, "to_device") else answer
-
-        monkeypatch.setattr(MapDataset, name, verb)
-
-    for name in ("npred_signal", "npred_background", "stat_sum"):
-        from_host(name)

@@ -1,12 +1,10 @@
 """``gpudl4 fit``: datasets and models from files, a fit, and a folder with everything that came out."""
 
-import contextlib
-import os
 import time
 
 import click
 
-from ..core.backend import BACKEND_VARIABLE, get_backend
+from ..core.backend import get_backend
 from ..core.errors import OutputError
 from .notices import collected_warnings
 from .output import MANIFEST, staged_folder
@@ -20,21 +18,6 @@ NOT_CONVERGED = 3
 
 def _plural(number, noun):
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-@contextlib.contextmanager
-def _auto_means(backend):
-    """Let "auto" mean a backend while the block runs, for everything that compiles a likelihood in it; "auto" itself changes nothing."""
-    before = os.environ.get(BACKEND_VARIABLE)
-    if backend != "auto":
-        os.environ[BACKEND_VARIABLE] = backend
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(BACKEND_VARIABLE, None)
-        else:
-            os.environ[BACKEND_VARIABLE] = before
 
 
 def _read(datasets_file, models_file, backend):
@@ -100,7 +83,7 @@ def fit(datasets, models, output, backend, overwrite, plots):
     if plots and not can_plot():
         raise OutputError("pictures need matplotlib, which is not installed: pip install 'gpudl4[plot]', or pass --no-plots")
     get_backend(backend)  # a GPU that is missing is said before files are read
-    with _auto_means(backend), staged_folder(output, overwrite) as stage:
+    with staged_folder(output, overwrite) as stage:
         seconds, begun = {}, time.perf_counter()
         with collected_warnings():
             loaded, fitted = _read(datasets, models, backend)
@@ -109,7 +92,7 @@ def fit(datasets, models, output, backend, overwrite, plots):
             click.echo("Fitting ...")
             from ..fit import Fit
 
-            result = Fit(progress=True).run(loaded)
+            result = Fit(progress=True, device=backend).run(loaded)
             seconds["fit"] = result.wall_time
         click.echo(f"\n{result}")
         command = ["gpudl4", "fit", datasets, models, "--output", output, "--backend", backend]

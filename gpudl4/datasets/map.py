@@ -188,10 +188,6 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
 
     # ------------------------------------------------------------------------------------------------------------------ predictions
 
-    def _need_host(self, what):
-        if self.backend.name != "numpy":
-            raise BackendError(f"dataset '{self.name}': {what} runs on the CPU, but the arrays are on a device: use dataset.to_host()")
-
     def _map(self, data):
         from gpudl4.maps import Map
 
@@ -224,7 +220,6 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         models = self._selected(model_names)
         if not models:
             return self._zeros()
-        self._need_host("npred_signal()")
         from gpudl4.likelihood import predict
 
         if stack:
@@ -262,7 +257,6 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
             return None
         if self.background_model is None:
             return self.background.copy()
-        self._need_host("npred_background()")
         from gpudl4.likelihood import predict
 
         return self._map(predict.background(self))
@@ -291,6 +285,8 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
     def stat_sum(self):
         """Cash statistic summed over the bins of `mask` (all bins without one), without priors; compiled anew at every call.
 
+        It is computed where the dataset lives.
+
         Returns
         -------
         stat : float
@@ -301,7 +297,6 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
             If the dataset has no counts, or lacks what its models need.
         """
         self._need_counts("stat_sum()")
-        self._need_host("stat_sum()")
         from gpudl4.likelihood import compile, predict
 
         mask = self.mask

@@ -48,6 +48,8 @@ class Fit:
         Keep the accepted steps in ``result.trace``.
     progress : bool
         Show progress: a bar on a terminal, a line now and then elsewhere.
+    device : {"auto", "numpy", "cupy"}
+        Where the likelihood runs, see `gpudl4.compile`; ``result.backend`` says where it ran.
 
     Examples
     --------
@@ -56,7 +58,7 @@ class Fit:
     >>> result = Fit().run(datasets)  # doctest: +SKIP
     """
 
-    def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False):
+    def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False, device="auto"):
         if backend != "minuit":
             raise FitError(f"fit backend {backend!r} is not known: choose 'minuit' (Fisher scoring certified by MIGRAD)")
         if covariance not in COVARIANCES:
@@ -66,6 +68,7 @@ class Fit:
             raise FitError(f"unknown optimize_opts {sorted(unknown)}: known are {', '.join(MINUIT_OPTIONS)}")
         self.backend, self.covariance_from = backend, covariance
         self.optimize_opts, self.store_trace, self.progress = dict(optimize_opts or {}), store_trace, progress
+        self.device = device
 
     def run(self, datasets, models=None):
         """Minimise and compute the covariance.
@@ -112,7 +115,7 @@ class Fit:
         dict
             ``errp``, ``errn`` (positive; NaN where a bound comes first), ``nfev``, ``success``, ``stat``.
         """
-        profiler = Profiler(datasets)
+        profiler = Profiler(datasets, device=self.device)
         index = profiler.index(parameter)
         step = sigma * _profile_error(profiler, index)
         errp, errn = (profiler.crossing(index, direction, sigma**2, step, reoptimize) for direction in (1, -1))
@@ -128,7 +131,7 @@ class Fit:
         dict
             ``{name}_scan``: values; ``stat_scan``: statistic.
         """
-        profiler = Profiler(datasets)
+        profiler = Profiler(datasets, device=self.device)
         index = profiler.index(parameter)
         own = profiler.likelihood.parameters[index]
         values = np.asarray(own.scan_values, dtype=np.float64)
@@ -143,7 +146,7 @@ class Fit:
         dict
             ``{x}_scan``, ``{y}_scan``: values; ``stat_scan``: array[x, y].
         """
-        profiler = Profiler(datasets)
+        profiler = Profiler(datasets, device=self.device)
         pair = [profiler.index(x), profiler.index(y)]
         first, second = (profiler.likelihood.parameters[i] for i in pair)
         xs, ys = np.asarray(first.scan_values, dtype=np.float64), np.asarray(second.scan_values, dtype=np.float64)
@@ -158,7 +161,7 @@ class Fit:
         dict
             ``{x}``, ``{y}``: coordinates of the points; ``success``.
         """
-        profiler = Profiler(datasets)
+        profiler = Profiler(datasets, device=self.device)
         pair = [profiler.index(x), profiler.index(y)]
         points, found = profiler.contour(*pair, float(sigma) ** 2, numpoints)
         first, second = (profiler.likelihood.parameters[i].name for i in pair)
@@ -174,7 +177,7 @@ class Fit:
                 if self.store_trace:
                     counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
 
-            likelihood = compile(datasets, models, draft=True)
+            likelihood = compile(datasets, models, backend=self.device, draft=True)
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled = self._minimise(likelihood, counter, watch)

@@ -23,10 +23,12 @@ class Profiler:
     datasets : Datasets, list of datasets or dataset
     models : Models, optional
         Used instead of the datasets' own.
+    device : str
+        Where the likelihood runs.
     """
 
-    def __init__(self, datasets, models=None):
-        self.likelihood = compile(datasets, models)
+    def __init__(self, datasets, models=None, device="auto"):
+        self.likelihood = compile(datasets, models, backend=device)
         self.counter = Counter(compiles=1)
         theta = np.clip(self.likelihood.theta0, *self.likelihood.bounds.T)
         self.best = self._fit(theta, self.likelihood.bounds, None)

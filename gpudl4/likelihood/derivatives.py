@@ -1,8 +1,9 @@
 """Tables for derivative images: d mu / d theta_i of every source on its box, made by the same kernels as the prediction itself.
 
-A derivative image is a sum of *pieces*. A spectral parameter folds the source's own templates with the derivative of its flux; a position or a
-shape folds templates made from derivatives of the four weights or of the image. Where the PSF acts last, the flux is part of the templates,
-so spectral pieces need templates of their own too. Folding a piece is folding a source into a dataset whose only pixels are the box.
+A derivative image is a sum of *pieces*. A spectral parameter folds the source's own templates with the derivative of its flux; a position
+or a shape folds templates made from derivatives of the four weights or of the image. Where the PSF acts last, the flux is part of the
+templates, so spectral pieces need templates of their own too. Folding a piece is folding a source into a dataset whose only pixels are
+the box.
 
 `DerivativeTables` extends a `Layout`: its templates and images come behind the layout's own, and params are the same.
 """
@@ -50,9 +51,9 @@ class DerivativeTables:
     def __init__(self, layout, exact, with_gather):
         self._layout, self._exact = layout, exact
         self._tables = {name: Table(columns) for name, columns in (
-            ("pieces", 21), ("piece_datasets", 8), ("piece_rows", 2), ("places", 6), ("place_items", 6), ("images", 13), ("unload_items", 6),
-            ("slopes", 3), ("slope_items", 6), ("blocks", 8), ("pairs", 3), ("mixed_sources", 21), ("mixed_items", 6),
-            ("mixed_images", 13), ("mixed_back_items", 6),
+            ("pieces", 21), ("piece_datasets", 8), ("piece_rows", 2), ("places", 6), ("place_items", 6), ("images", 13),
+            ("unload_items", 6), ("slopes", 3), ("slope_items", 6), ("blocks", 8), ("pairs", 3), ("mixed_sources", 21),
+            ("mixed_items", 6), ("mixed_images", 13), ("mixed_back_items", 6),
         )}  # fmt: skip
         self._templates, self._images = Counter(layout.templates.size), Counter(layout.images.size)
         self._jacobian, self._parts = Counter(), Counter()
@@ -74,7 +75,7 @@ class DerivativeTables:
         gathers, pixels = (np.zeros((0, 7), np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
         if with_gather:
             gathers = gather_items(self.tables.piece_datasets, self.tables.pieces, self.starts, self._lengths)
-            pixels = np.concatenate(self._pixels)
+            pixels = np.concatenate([np.zeros(0, dtype=np.int64), *self._pixels])
         self.tables.piece_items, self.tables.piece_members, self.tables.pixels = *gathers, pixels
         self.n_templates, self.n_images = self._templates.size, self._images.size
         self.n_jacobian, self.n_parts = self._jacobian.size, self._parts.size

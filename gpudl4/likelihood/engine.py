@@ -1,7 +1,7 @@
 """Run the kernels over the tables of a layout: predicted counts, statistic, gradient. The same lines on every backend.
 
-`Engine` is immutable; `Buffers` hold what one evaluation of B parameter vectors writes. On a device an evaluation costs one upload (params),
-one download ([statistic, gradient]) and a number of launches that does not depend on how many sources and datasets there are.
+`Engine` is immutable; `Buffers` hold what one evaluation of B parameter vectors writes. On a device an evaluation costs one upload
+(params), one download ([statistic, gradient]) and a number of launches that does not depend on how many sources and datasets there are.
 """
 
 from types import SimpleNamespace

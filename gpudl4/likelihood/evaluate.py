@@ -1,7 +1,7 @@
 """From theta to statistic and gradient: the host's small numbers in, one pass of the kernels, the host's closed sums added.
 
-`Evaluation` ties an `Engine` to its terms. It is immutable; buffers are handed in and remember which thetas they hold, so that value, gradient
-and second derivatives at one place predict once. The answer never depends on that memory.
+`Evaluation` ties an `Engine` to its terms. It is immutable; buffers are handed in and remember which thetas they hold, so that value,
+gradient and second derivatives at one place predict once. The answer never depends on that memory.
 """
 
 from types import SimpleNamespace

@@ -1,7 +1,7 @@
 """The statistic of one dataset: what is summed over the active region, and closed sums for all other bins.
 
-A `DatasetTerm` holds what a dataset brings to a likelihood and never changes. The bins of the active region, and single bins outside it that
-follow no closed formula, go through the kernels (`engine.py`); the rest of the map costs three sums per energy, on the host.
+A `DatasetTerm` holds what a dataset brings to a likelihood and never changes. The bins of the active region, and single bins outside it
+that follow no closed formula, go through the kernels (`engine.py`); the rest of the map costs three sums per energy, on the host.
 """
 
 import copy

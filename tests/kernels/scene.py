@@ -2,7 +2,7 @@
 
 A test hands the tables and arrays of a `Scene` to a kernel and computes what it expects from the objects (`Dataset`, `Source`), pixel by
 pixel on whole maps: the two share nothing but the numbers. Between the pieces of every flat array lies a gap of NaN, so that a wrong
-offset shows.
+offset shows; behind the last there is none, and the checking mode of the emulator sees who reads on.
 
 The scene has three datasets of different size (one without background, one without sources), bins evaluated singly behind the active
 ones, and sources of every kind: fixed and changing templates, PSF first and last, with and without exposure, boxes that overlap and
@@ -124,12 +124,12 @@ def _sources():
         "wide": Source(0, (0, 0, 14, 15), fixed=True),
         "image": Source(0, (8, 10, 6, 7)),
         "point": Source(0, (3, 4, 7, 8), support=(6, 4), cells=[(0, 6), (6, -1), (3, 3)]),
-        "last point": Source(0, (2, 9, 6, 8), last=True, support=(4, 6), cells=[(-1, 7), (5, 0), (10**6, -7)]),
+        "last point": Source(0, (2, 9, 6, 8), last=True, support=(4, 6), cells=[(-1, 7), (5, -1), (10**6, -7)]),
         "last image": Source(0, (5, 2, 5, 6), last=True),
         "bare point": Source(1, (0, 0, 9, 8), exposed=False, support=(4, 4), cells=[(-1, -1), (8, 7), (4, 4)]),
         "bare fixed": Source(1, (2, 2, 4, 5), fixed=True, exposed=False),
-        "bare last point": Source(1, (1, 0, 7, 5), last=True, exposed=False, support=(4, 4), cells=[(2, 3), (7, -2), (3, 0)]),
         "bare image": Source(1, (3, 1, 5, 5), exposed=False),
+        "bare last point": Source(1, (1, 0, 7, 5), last=True, exposed=False, support=(4, 4), cells=[(2, 3), (7, -2), (3, 0)]),
     }
 
 
@@ -148,7 +148,7 @@ def _reach(matrix):
 
 
 class _Flat:
-    """Pieces of a flat array, or of one per batch entry, with a gap in front of each and behind the last."""
+    """Pieces of a flat array, or of one per batch entry, with a gap in front of each; reading behind the last is out of bounds."""
 
     def __init__(self, gap, *batch):
         self._gap, self._pieces, self._batch, self._size = np.full((*batch, 2), gap), [], batch, 0
@@ -161,7 +161,7 @@ class _Flat:
         return self._size - piece.shape[-1]
 
     def array(self, dtype):
-        return np.concatenate([*self._pieces, self._gap], axis=-1).astype(dtype)
+        return np.concatenate(self._pieces, axis=-1).astype(dtype)
 
 
 def full(shape, dtype="float64"):
@@ -290,8 +290,7 @@ class Scene:
             table.append((dataset.first_row, dataset.n_reco, pixels, dataset.shape[1], len(dataset.pixels), norm, source, end))
             source = end
         self.datasets_table = np.array(table)
-        # Without a gap behind: the bins evaluated singly have no pixel, and reading one must be noticed.
-        self.pixels = self.pixels.array("int64")[:-2]
+        self.pixels = self.pixels.array("int64")
 
     def _lay_sources(self):
         table = []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpudl4 import kernels
+from gpudl4.core import backend
 from gpudl4.core.backend import NUMPY, Backend
 from gpudl4.core.errors import BackendError
 from gpudl4.kernels import _cuda, launches, tables
@@ -58,6 +59,22 @@ def test_without_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(BackendError, match=r"the CUDA kernel 'cash' needs CuPy: pip install 'gpudl4\[gpu\]'"):
         kernels.cuda("cash")
+
+
+def test_without_a_compiler(cp, monkeypatch):
+    def module(**_):
+        raise RuntimeError("Failure finding libnvrtc.so.13")
+
+    monkeypatch.setattr(cp, "RawModule", module)
+    _cuda._compiled.cache_clear()
+    with pytest.raises(
+        BackendError, match=r"'cash' cannot be compiled: Failure finding libnvrtc\.so\.13\nCuPy compiles with NVRTC, which pip"
+    ):
+        kernels.cuda("cash")
+
+
+def test_the_hint_is_that_of_the_backend():
+    assert _cuda.INSTALL == backend.INSTALL
 
 
 @pytest.mark.parametrize("wrong", [{"cube": "int32"}, {"real": "float16"}])

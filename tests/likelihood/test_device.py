@@ -275,9 +275,8 @@ def test_backends_that_do_not_fit(device):
 @needs_emulator
 def test_a_full_device_is_said_with_bytes_and_a_way_out():
     dataset = make_dataset()
-    with emulator.installed(), emulator.configure(memory_bytes=40_000):
-        with pytest.raises(DeviceMemoryError, match="float32") as caught:
-            gpudl4.compile(dataset, backend="cupy")
+    with emulator.installed(), emulator.configure(memory_bytes=40_000), pytest.raises(DeviceMemoryError, match="float32") as caught:
+        gpudl4.compile(dataset, backend="cupy")
     assert "the likelihood" in str(caught.value)
 
 

@@ -50,9 +50,9 @@ DATASETS = {
 
 @pytest.mark.parametrize("models", [None, "all"])
 @pytest.mark.parametrize("name", DATASETS)
-def test_datasets(device, predictions, name, models):
+def test_datasets(kernel_device, name, models):
     host = make_dataset(models=models)
-    same_picture(DATASETS[name], host.to_device(device), host)
+    same_picture(DATASETS[name], host.to_device(kernel_device), host)
 
 
 MAPS = {
@@ -71,9 +71,9 @@ def test_maps_and_responses(device, name):
     same_picture(MAPS[name], host.to_device(device), host)
 
 
-def test_numbers_behind_the_pictures(device, predictions):
+def test_numbers_behind_the_pictures(kernel_device):
     host = make_dataset()
-    there = host.to_device(device)
+    there = host.to_device(kernel_device)
     image = residual_significance(there, npred=there.npred())
     assert image.backend.name == "numpy"
     assert_close(image, residual_significance(host))
