@@ -73,7 +73,7 @@ fold(const long long* __restrict__ sources, const long long* __restrict__ datase
             }
             const double* flux = params + source[S_FLUX];
             const double* matrix = edisp + source[S_EDISP];
-#pragma unroll 1
+            _Pragma("unroll 1")  // unrolled it takes up to twice the registers, and spills on some GPUs
             for (int l = begin; l < end; ++l) {
                 const double value = flux[l] * values[l * size];
                 for (int j = 0; j < BINS; ++j) total[j] += matrix[l * n_reco + k[j]] * value;

@@ -177,9 +177,9 @@ gather(const long long* __restrict__ sources, const long long* __restrict__ imag
     const long long* source = sources + S_SIZE * row[I_SOURCE];
     const long long* group = groups + F_SIZE * row[I_GROUP];
     const long long plane = item[W_PLANE], nx = group[F_NX] / 2 + 1, size = group[F_NY] * nx;
-    const long long first = source[S_LAST] ? plane : 0, planes = source[S_LAST] ? 1 : source[S_PLANES];
-    const complex_t* factor = transfer + row[I_TRANSFER] + first * size;
-    const complex_t* in = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + first, size);
+    const long long planes = source[S_LAST] ? 1 : source[S_PLANES];  // from `plane` on, which is 0 where the PSF acts first
+    const complex_t* factor = transfer + row[I_TRANSFER] + plane * size;
+    const complex_t* in = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size);
     complex_t* out = spectrum_in + plane_begin(group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size);
     for (long long i = item[W_Y] * nx + threadIdx.x; i < item[W_Y_END] * nx; i += blockDim.x) {
         double re = 0.0, im = 0.0;

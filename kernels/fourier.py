@@ -248,11 +248,11 @@ def gather(sources, images, groups, items, batch, transfer, spectrum_out, spectr
         size = group[F_NY] * nx
         first_in = _plane(batch, b, group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size)
         first_out = _plane(batch, b, group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], size)
-        begin, end = (plane, plane + 1) if source[S_LAST] else (0, source[S_PLANES])
+        end = plane + (1 if source[S_LAST] else source[S_PLANES])  # plane is 0 where the PSF acts first
         total = np.empty(nx, np.complex128)
         for y in range(item[W_Y], item[W_Y_END]):
             total[:] = 0.0
-            for l in range(begin, end):
+            for l in range(plane, end):
                 o, t = first_out + l * size + y * nx, row[I_TRANSFER] + l * size + y * nx
                 values, factors = spectrum_out[o : o + nx], transfer[t : t + nx]
                 for x in range(nx):

@@ -163,6 +163,11 @@ __device__ __forceinline__ void add_slopes(const Gaussian& g, const double* pixe
     }
 }
 
+// One of five values; an index known at run time only would put them on a stack.
+__device__ __forceinline__ double pick(const double (&values)[5], long long k) {
+    return (k == 0) ? values[0] : (k == 1) ? values[1] : (k == 2) ? values[2] : (k == 3) ? values[3] : values[4];
+}
+
 // Integrals over pixels: shapes[], items[n_items, 6], vectors[] ([pixels, subpixels, 3] for each window), weight[] (per pixel of each
 // window), params[B, n_params] -> image[B, n_image]. An item is rows of a box.
 extern "C" __global__ void __launch_bounds__(256)
@@ -210,8 +215,7 @@ gauss_gradient(const long long* __restrict__ shapes, const long long* __restrict
             const long long p = row * shape[G_WIDTH] + column;
             double sums[5] = {0.0, 0.0, 0.0, 0.0, 0.0};
             add_slopes(g, vectors + shape[G_VECTORS] + 3 * n_sub * p, n_sub, scale * weight[shape[G_WEIGHTS] + p], sums);
-            for (int k = 0; k < 5; ++k)
-                if (k == wanted[SLOPE_PARAMETER]) value = sums[k];
+            value = pick(sums, wanted[SLOPE_PARAMETER]);
         }
         out[i] = value;
     }

@@ -94,31 +94,32 @@ def place(sources, places, items, starts, psf, exposure, edisp, reach, params, t
         source = sources[row[P_SOURCE]]
         height, width = source[S_HEIGHT], source[S_WIDTH]
         y0, x0 = int(params[b, source[S_CORNER]]), int(params[b, source[S_CORNER] + 1])
-        j0, j1 = max(0, -x0), max(max(0, -x0), min(width, source[S_NX] - x0))
+        j0 = min(max(0, -x0), width)  # columns j0 .. j0 + n lie in the box
+        n = max(0, min(width, source[S_NX] - x0) - j0)
         w0 = _amount(source, row, plane, 0, starts, exposure, edisp, reach, params[b])
         w1 = _amount(source, row, plane, 1, starts, exposure, edisp, reach, params[b])
         w2 = _amount(source, row, plane, 2, starts, exposure, edisp, reach, params[b])
         w3 = _amount(source, row, plane, 3, starts, exposure, edisp, reach, params[b])
-        kernel = source[S_PSF] + plane * (height + 1) * (width + 1)
+        kernel = source[S_PSF] + plane * (height + 1) * (width + 1) + j0
         for i in range(height):
             t = row[P_TEMPLATES] + (plane * height + i) * width
-            out = templates[b, t : t + width]
             y = y0 + i
-            if y < 0 or y >= source[S_NY]:
-                out[:] = 0.0
+            if n == 0 or y < 0 or y >= source[S_NY]:
+                templates[b, t : t + width] = 0.0
                 continue
-            low = psf[kernel + i * (width + 1) : kernel + (i + 1) * (width + 1)]
-            up = psf[kernel + (i + 1) * (width + 1) : kernel + (i + 2) * (width + 1)]
-            out[:j0] = 0.0
-            out[j1:] = 0.0
+            templates[b, t : t + j0] = 0.0
+            templates[b, t + j0 + n : t + width] = 0.0
+            out = templates[b, t + j0 : t + j0 + n]
+            low = psf[kernel + i * (width + 1) : kernel + i * (width + 1) + n + 1]
+            up = psf[kernel + (i + 1) * (width + 1) : kernel + (i + 1) * (width + 1) + n + 1]
             if source[S_LAST] or source[S_EXPOSURE] < 0:
-                for x in range(j0, j1):
+                for x in range(n):
                     out[x] = w0 * up[x + 1] + w1 * up[x] + w2 * low[x + 1] + w3 * low[x]
             else:
-                e = source[S_EXPOSURE] + plane * source[S_AREA] + starts[source[S_STARTS] + y] + x0
-                seen = exposure[e + j0 : e + j1]
-                for x in range(j0, j1):
-                    out[x] = seen[x - j0] * (w0 * up[x + 1] + w1 * up[x] + w2 * low[x + 1] + w3 * low[x])
+                e = source[S_EXPOSURE] + plane * source[S_AREA] + starts[source[S_STARTS] + y] + x0 + j0
+                seen = exposure[e : e + n]
+                for x in range(n):
+                    out[x] = seen[x] * (w0 * up[x + 1] + w1 * up[x] + w2 * low[x + 1] + w3 * low[x])
 
 
 @sized(lambda *args: args[3].shape[0] * 4096)

@@ -108,9 +108,9 @@ def _usable_cupy():
     """CuPy's backend if a GPU really works, else None and the reason. Importing CuPy proves nothing: it imports without a driver."""
     try:
         cupy = importlib.import_module("cupy")
-    except ModuleNotFoundError:
-        return None, f"CuPy is not installed: {INSTALL}"
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+            return None, f"CuPy is not installed: {INSTALL}"
         return None, f"CuPy cannot be imported ({error}): remove all packages named cupy*, then {INSTALL}"
     try:
         cupy.zeros(1)

@@ -7,7 +7,7 @@ and its models. To evaluate many parameter values, compile once: `gpudl4.compile
 import numpy as np
 
 from gpudl4.core.backend import array_namespace, to_device
-from gpudl4.core.errors import BackendError, DatasetError, ModelError
+from gpudl4.core.errors import DatasetError, ModelError
 
 from .base import Dataset, FieldValue
 from .fields import MAP_FIELDS

@@ -110,13 +110,20 @@ def test_cupy_missing(monkeypatch):
         get_backend("auto")
 
 
-def test_cupy_that_does_not_import(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("raise ImportError('libcudart.so.13: not found')", "libcudart.so.13: not found"),
+        ("import no_such_part", "No module named 'no_such_part'"),
+    ],
+)
+def test_cupy_that_does_not_import(monkeypatch, tmp_path, line, reason):
     monkeypatch.delenv("GPUDL4_BACKEND", raising=False)
-    (tmp_path / "cupy.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
+    (tmp_path / "cupy.py").write_text(line)
     for name in [name for name in sys.modules if name.split(".")[0] in ("cupy", "cupyx")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    assert "CuPy cannot be imported (libcudart.so.13: cannot open shared object file): remove all packages named cupy*" in refusal()
+    assert f"CuPy cannot be imported ({reason}): remove all packages named cupy*" in refusal()
 
 
 INSUFFICIENT = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"

@@ -31,11 +31,11 @@ def test_only_the_other_is_masked(make):
     assert_same(first.mask_safe, safe)
 
 
-def test_background_model_is_baked_in_once():
-    first, second = make_dataset(), make_dataset(name="second")
+def test_background_model_is_baked_in_once(kernel_backend):
+    first, second = (make_dataset(name=name).to_device(kernel_backend) for name in ("test", "second"))
     expected = first.npred_background().data + second.npred_background().data * second.mask_safe.data
     first.stack(second)
-    np.testing.assert_allclose(first.npred_background().data, expected, rtol=1e-5)
+    assert_close(first.npred_background(), expected, rtol=1e-5)
     assert first.models.names == ["point", "gauss"]
 
 

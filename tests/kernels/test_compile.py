@@ -10,11 +10,13 @@ from . import cuda_source, nvrtc
 
 pytestmark = pytest.mark.skipif(nvrtc.missing_requirement() is not None, reason=str(nvrtc.missing_requirement()))
 
-REGISTERS = 128  # two blocks of 256 threads fit on a multiprocessor
-# Kernels that need more, and why that is right.
-MORE_REGISTERS = {}
-# Kernels with a stack frame (bytes), and why that is right.
-STACK = {}
+REGISTERS = 80  # three blocks of 256 threads fit on a multiprocessor
+# Kernels that may have more, and why.
+MORE_REGISTERS = {
+    "gauss.gauss_image": (128, "a sub-pixel's distance, its profile and their polynomials are in flight at once; two blocks fit"),
+    "gauss.gauss_gradient": (128, "five derivatives of a sub-pixel are in flight at once; two blocks fit"),
+    "gauss.gauss_pullback": (128, "five derivatives of a sub-pixel are in flight at once; two blocks fit"),
+}
 
 STEMS = cuda_source.cuda_stems()
 EVERYTHING = list(product(STEMS, nvrtc.TYPES, nvrtc.ARCHITECTURES))
@@ -43,16 +45,15 @@ def test_resources(stem):
         for name, needs in nvrtc.compile_stem(stem, *types, architecture)[0].items():
             kernel, where = f"{stem}.{name}", f"{stem}.{name} cube/real {types} sm_{architecture}: {needs}"
             assert needs.spills == 0, where
-            assert needs.stack <= STACK.get(kernel, (0, ""))[0], where
+            assert needs.stack == 0, where
             assert needs.registers <= MORE_REGISTERS.get(kernel, (REGISTERS, ""))[0], where
             assert needs.shared <= 48 * 1024, where
 
 
-@pytest.mark.parametrize("exceptions", [MORE_REGISTERS, STACK])
-def test_exceptions_are_kernels_with_a_reason(exceptions):
+def test_exceptions_are_kernels_with_a_reason():
     kernels = {f"{stem}.{name}" for stem in STEMS for name in cuda_source.kernels_of(cuda_source.read(f"{stem}.cu"))}
-    assert set(exceptions) <= kernels
-    assert all(len(reason) > 20 for _, reason in exceptions.values())
+    assert set(MORE_REGISTERS) <= kernels
+    assert all(registers > REGISTERS and len(reason) > 20 for registers, reason in MORE_REGISTERS.values())
 
 
 def test_table_in_the_documentation():
@@ -70,7 +71,7 @@ def compiled_kernel(body, architecture=80, head='extern "C" __global__ void f(do
 
 def test_warnings_are_found():
     _, warnings = compiled_kernel("int unused = n; x[0] = 1;")
-    assert any('"unused" was declared but never referenced' in line or "unused" in line for line in warnings)
+    assert any('variable "unused"' in line for line in warnings)
 
 
 def test_stack_is_found():

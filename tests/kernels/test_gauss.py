@@ -31,7 +31,7 @@ class Shape:
 SHAPES = (
     Shape((9, 11), (2, 3, 5, 6), 4, 0.05, 4, ((2.1, -0.9, 0.05, 0, 0.3), (2.1, -0.9, 0.05, 0.6, 0.7), (2.11, -0.9, 0.8, 0.95, -2.0))),
     # all of the box, in items of more pixels than a block has threads; one Gaussian without extent
-    Shape((17, 19), (0, 0, 17, 19), 1, 0.4, 17, ((0, 0, 0.3, 0.4, 1.0), (0, 0, 1.2, 0, 0), (0, 0, 0.1, 1.0, 0.2))),
+    Shape((17, 19), (0, 0, 17, 19), 1, 0.4, 17, ((0, 0, 2.8, 0.4, 1.0), (0, 0, 1.2, 0, 0), (0, 0, 0.1, 1.0, 0.2))),
     # small; and without extent
     Shape((6, 7), (1, 0, 5, 3), 9, 2e-4, 2, ((5.9, 0.4, 2e-4, 0.3, 0.5), (5.9, 0.4, 0, 0, 0.5), (5.9, 0.4, 3e-4, 0, 0))),
 )
@@ -110,7 +110,9 @@ class World:
     @staticmethod
     def items(what):
         """Rows of the boxes of shapes, and an empty item."""
-        items = [[i, 0, y, min(y + SHAPES[s].rows, SHAPES[s].box[0]), -1, 1] for i, s in what for y in range(0, SHAPES[s].box[0], SHAPES[s].rows)]
+        items = [
+            [i, 0, y, min(y + SHAPES[s].rows, SHAPES[s].box[0]), -1, 1] for i, s in what for y in range(0, SHAPES[s].box[0], SHAPES[s].rows)
+        ]
         return np.array([*items, [0, 0, 2, 2, -1, 1]])
 
     @staticmethod
@@ -257,7 +259,9 @@ def test_much_smaller_than_the_distance_of_pixels(twins, e):
     assert np.all(gradient[0, :, 1] == 0)
 
 
-@pytest.mark.parametrize(("sigma", "e"), [(0, 0), (-0.1, 0), (0, 0.5), (1e-21, 0), (1e-200, 0.5), (0.1, 1), (0.1, 1.5), (np.nan, 0), (0.1, np.nan)])
+@pytest.mark.parametrize(
+    ("sigma", "e"), [(0, 0), (-0.1, 0), (0, 0.5), (1e-21, 0), (1e-200, 0.5), (0.1, 1), (0.1, 1.5), (np.nan, 0), (0.1, np.nan)]
+)
 def test_without_extent(twins, sigma, e):
     image, gradient = one_row(twins, [[1, 0, 0], [0, 1, 0]], [0, 0, sigma, e, 0.4])
     assert np.all(image == 0)

@@ -1,4 +1,4 @@
-"""The compiled kernels of models against plain loops."""
+"""The compiled kernels of spectral models against plain loops; those of shapes are in tests/kernels/test_gauss.py."""
 
 import math
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from gpudl4 import kernels
-
-from .numeric import relative_error
 
 
 def loglog_oracle(y, x):
@@ -63,67 +61,3 @@ def test_loglog_of_a_power_law_is_exact_for_any_steepness():
         kernel.loglog_integral((x**-index)[np.newaxis], x, np.log(x[:, 1:] / x[:, :-1]), out)
         closed = math.log(2) if index == 1 else math.expm1((1 - index) * math.log(2)) / (1 - index)
         assert out[0, 0] == pytest.approx(closed, rel=1e-13)
-
-
-def gauss_oracle(n, n0, east, north, sigma, e, phi):
-    separation = math.atan2(np.linalg.norm(np.cross(n, n0)), n @ n0)
-    if e == 0:
-        a = 1 - math.cos(sigma)
-        norm = 1 / (4 * math.pi * a * (1 - math.exp(-1 / a)))
-    else:
-        angle = math.atan2(n @ east, n @ north) - phi
-        minor = sigma * math.sqrt(1 - e * e)
-        a = 1 - math.cos(sigma * minor / math.hypot(sigma * math.sin(angle), minor * math.cos(angle)))
-        norm = 1 / (2 * math.pi * sigma * minor)
-    return norm * math.exp(-0.5 * (1 - math.cos(separation)) / a)
-
-
-@pytest.mark.parametrize(("e", "phi"), [(0, 0), (0.3, 0.7), (0.95, -2.0)])
-@pytest.mark.parametrize("sigma", [0.05, 0.8])
-def test_gauss_kernels(e, phi, sigma):
-    rng = np.random.default_rng(2)
-    lon, lat = 2.1, -0.9
-    n0 = np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
-    east = np.array([-math.sin(lon), math.cos(lon), 0])
-    north = np.cross(n0, east)
-    vectors = n0 + sigma * rng.normal(size=(7, 4, 3))
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    vectors[0, 0] = n0
-    weight = rng.uniform(1, 2, 7)
-    kernel = kernels.cpu("spatial")
-    parameters = np.array([[lon, lat, sigma, e, phi], [lon + 0.01, lat, 0.0, e, phi], [lon, lat, sigma, 1.0, phi]])
-    image = np.empty((3, 7))
-    kernel.gauss_image(vectors, weight, parameters, image)
-    want = [w * sum(gauss_oracle(n, n0, east, north, sigma, e, phi) for n in group) for w, group in zip(weight, vectors, strict=True)]
-    np.testing.assert_allclose(image[0], want, rtol=1e-10)
-    assert np.all(image[1:] == 0)  # no extent: no pixel centre is hit
-    gradient, pulled = np.empty((3, 5, 7)), np.empty((3, 5))
-    slope = rng.normal(size=(3, 7))
-    slope[0, 2] = 0
-    kernel.gauss_gradient(vectors, weight, parameters, gradient)
-    kernel.gauss_pullback(vectors, weight, parameters, slope, pulled)
-    np.testing.assert_allclose(pulled, np.einsum("bpq,bq->bp", gradient, slope), rtol=1e-11, atol=1e-12 * np.abs(pulled).max())
-    for k in range(5):
-        if e == 0 and k > 2:
-            assert np.all(gradient[0, k] == 0)
-            continue
-        shifted = np.repeat(parameters[:1], 4, axis=0)
-        step = 1e-3 * sigma if k < 3 else 1e-3 * (1 - e) if k == 3 else 1e-3
-        shifted[:, k] += step * np.array([1, -1, 2, -2])
-        f = np.empty((4, 7))
-        kernel.gauss_image(vectors, weight, shifted, f)
-        numeric = (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * step)
-        assert relative_error(gradient[0, k], numeric) < 1e-7
-
-
-def test_gauss_derivative_for_eccentricity_goes_to_its_limit():
-    kernel = kernels.cpu("spatial")
-    rng = np.random.default_rng(3)
-    vectors = np.array([1.0, 0, 0]) + 0.05 * rng.normal(size=(9, 1, 3))
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    gradient = np.empty((2, 5, 9))
-    kernel.gauss_gradient(vectors, np.ones(9), np.array([[0, 0, 0.05, 0, 0.4], [0, 0, 0.05, 1e-6, 0.4]]), gradient)
-    scale = np.abs(gradient[0, 2]).max() * 0.05
-    assert np.all(gradient[0, 3:] == 0)
-    assert np.abs(gradient[1, 3:]).max() < 1e-5 * scale
-    np.testing.assert_allclose(gradient[1, :3], gradient[0, :3], atol=1e-3 * np.abs(gradient[0, :3]).max())

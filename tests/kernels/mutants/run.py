@@ -7,6 +7,7 @@ listed there does not survive.
 
 import argparse
 import contextlib
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -25,6 +26,7 @@ __all__ = ["Outcome", "files", "judge", "run_tests", "tests_of"]
 
 TESTS = Path(__file__).resolve().parents[1]
 PASSES = ("check", "not numba and not check")  # selections of test ids, in this order
+_OPTIONS = ("-x", "-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:tests.emulator.plugin")
 _PATIENCE = 5.0, 20.0  # a mutant may take this many times as long as the original, plus seconds: a bound that is gone can mean for ever
 
 
@@ -66,11 +68,7 @@ def _session(folder, path, log):
     _cuda.FOLDER = Path(folder)
     with open(log, "w", encoding="utf-8") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         for selection in PASSES:
-            status = int(
-                pytest.main(
-                    ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:tests.emulator.plugin", "-k", selection, str(path)]
-                )
-            )
+            status = int(pytest.main([*_OPTIONS, "-k", selection, str(path)]))
             if status not in (0, 5):
                 break
         else:
@@ -165,14 +163,9 @@ def judge(made, outcomes):
 
 
 def _warm_up():
-    """Import what every child needs."""
-    import numba
-    import pytest
-
-    from gpudl4 import kernels
-    from tests import emulator
-
-    return numba, pytest, kernels, emulator
+    """Import what every child needs, once."""
+    for name in ("numba", "pytest", "hypothesis", "gpudl4.kernels", "tests.conftest", "tests.emulator"):
+        importlib.import_module(name)
 
 
 def _mutate(names, report, workers):
