@@ -148,7 +148,8 @@ Written by `make kernels-table`, which compiles every kernel with NVRTC {version
 on a GPU.
 
 Per architecture: registers of a thread, and in brackets the theoretical occupancy (the share of a multiprocessor's threads that can be
-resident at the same time, in blocks as large as a kernel allows). Both are the worst of the pairs of types cube/real = {", ".join("/".join(types) for types in TYPES)}.
+resident at the same time, in blocks as large as a kernel allows). Both are the worst of the pairs of types
+cube/real = {", ".join("/".join(types) for types in TYPES)}.
 No kernel spills a register. Shared memory is in bytes per block.
 
 | kernel | threads | shared memory | {architectures} |

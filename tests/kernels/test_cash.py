@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpudl4 import kernels
+from gpudl4.kernels import _sized
 
 N = 1003
 ITEMS = np.array([[0, 400], [400, 407], [407, 407], [410, N]])  # bins 407 to 409 belong to nobody
@@ -86,6 +87,35 @@ def test_weights(twins, data):
     counted = (mask > 0) & (m > 1e-25)
     np.testing.assert_allclose(expected, np.where(counted, 2 / m, 0), rtol=1e-14)
     np.testing.assert_allclose(observed, np.where(counted, 2 * counts / m**2, 0), rtol=1e-14)
+
+
+def test_one_count_without_prediction_costs_115(twins):
+    parts = np.full((1, 1), np.nan)
+    twins("cash").cash_value(np.ones(1), np.ones(1, np.uint8), np.zeros((1, 1)), np.array([[0, 1]]), parts)
+    np.testing.assert_allclose(parts, 115.12925, rtol=1e-7)
+
+
+def test_slope_is_the_derivative(twins, data):
+    types, counts, mask, mu, template = data
+    bins = np.array([40, 500, 1002])
+    mask, step = np.ones_like(mask), 1e-4
+    slope, _, _ = run(twins, ({"cube": types["cube"]}, counts, mask, mu.astype(float), template))
+    moved = np.repeat(mu[:1].astype(float), 2 * len(bins), axis=0)  # a step up and one down for each of the bins
+    moved[np.arange(6), np.repeat(bins, 2)] += np.tile([step, -step], 3)
+    parts = np.full((len(moved), 1), np.nan)
+    twins("cash", cube=types["cube"]).cash_value(counts, mask, moved, np.array([[31, N]]), parts)
+    np.testing.assert_allclose((parts[::2, 0] - parts[1::2, 0]) / (2 * step), slope[0, bins], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("data", TYPES[:1], indirect=True, ids=["double"])
+def test_numba_threads_give_the_same_bits(monkeypatch, data):
+    def on_cpu(stem, **types):
+        return kernels.cpu(stem)
+
+    alone = run(on_cpu, data)
+    monkeypatch.setattr(_sized, "LARGE", 0)
+    for threaded, serial in zip(run(on_cpu, data), alone, strict=True):
+        np.testing.assert_array_equal(threaded, serial)
 
 
 def test_floor_is_what_gammapy_uses():

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.skipif(nvrtc.missing_requirement() is not None, reason=
 REGISTERS = 80  # three blocks of 256 threads fit on a multiprocessor
 # Kernels that may have more, and why.
 MORE_REGISTERS = {
-    "gauss.gauss_image": (128, "a sub-pixel's distance, its profile and their polynomials are in flight at once; two blocks fit"),
-    "gauss.gauss_gradient": (128, "five derivatives of a sub-pixel are in flight at once; two blocks fit"),
-    "gauss.gauss_pullback": (128, "five derivatives of a sub-pixel are in flight at once; two blocks fit"),
+    "gauss.gauss_image": (128, "the constants of an elongated Gaussian stay in registers; two blocks fit"),
+    "gauss.gauss_gradient": (128, "the constants of an elongated Gaussian and five sums stay in registers; two blocks fit"),
+    "gauss.gauss_pullback": (128, "the constants of an elongated Gaussian and five sums stay in registers; two blocks fit"),
 }
 
 STEMS = cuda_source.cuda_stems()

@@ -38,14 +38,19 @@ SHAPES = (
 
 
 # ---- the oracle ------------------------------------------------------------------------------------------------------------------------
+def axes(lon, lat):
+    """Unit vectors to a place, and east and north there."""
+    n0 = np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
+    east = np.array([-math.sin(lon), math.cos(lon), 0])
+    return n0, east, np.cross(n0, east)
+
+
 def density(n, parameters):
     """Density at unit vectors n[..., 3], with angles and inverse functions throughout."""
     lon, lat, sigma, e, phi = parameters
     if not (sigma > 0 and e < 1):
         return np.zeros(n.shape[:-1])
-    n0 = np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
-    east = np.array([-math.sin(lon), math.cos(lon), 0])
-    north = np.cross(n0, east)
+    n0, east, north = axes(lon, lat)
     separation = np.arctan2(np.linalg.norm(np.cross(n, n0), axis=-1), n @ n0)
     if e == 0:
         a = 2 * math.sin(sigma / 2) ** 2
@@ -92,9 +97,10 @@ class World:
         self.n_image = GAP
         for shape in SHAPES:
             (ny, nx), (row, column, height, width) = shape.box, shape.window
-            lon, lat = shape.parameters[0][:2]
-            centre = [math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)]
-            n = centre + shape.spread * rng.normal(size=(height * width, shape.n_sub, 3))
+            centre, east, north = axes(*shape.parameters[0][:2])
+            size = height * width, shape.n_sub, 1
+            r, angle = shape.spread * rng.uniform(0.3, 2, size), rng.uniform(0, 2 * math.pi, size)
+            n = centre + r * (np.cos(angle) * east + np.sin(angle) * north)
             n /= np.linalg.norm(n, axis=-1, keepdims=True)
             n[-1, 0] = centre
             self.pixels.append((n, rng.uniform(1, 2, height * width)))
@@ -109,11 +115,12 @@ class World:
 
     @staticmethod
     def items(what):
-        """Rows of the boxes of shapes, and an empty item."""
-        items = [
-            [i, 0, y, min(y + SHAPES[s].rows, SHAPES[s].box[0]), -1, 1] for i, s in what for y in range(0, SHAPES[s].box[0], SHAPES[s].rows)
-        ]
-        return np.array([*items, [0, 0, 2, 2, -1, 1]])
+        """Rows of boxes, and an empty item; `what` has pairs of a row of the table and a shape."""
+        items = [[0, 0, 2, 2, -1, 1]]
+        for i, s in what:
+            ny, rows = SHAPES[s].box[0], SHAPES[s].rows
+            items += [[i, 0, y, min(y + rows, ny), -1, 1] for y in range(0, ny, rows)]
+        return np.array(items)
 
     @staticmethod
     def placed(shape, window):
@@ -259,9 +266,10 @@ def test_much_smaller_than_the_distance_of_pixels(twins, e):
     assert np.all(gradient[0, :, 1] == 0)
 
 
-@pytest.mark.parametrize(
-    ("sigma", "e"), [(0, 0), (-0.1, 0), (0, 0.5), (1e-21, 0), (1e-200, 0.5), (0.1, 1), (0.1, 1.5), (np.nan, 0), (0.1, np.nan)]
-)
+NO_EXTENT = [(0, 0), (-0.1, 0), (0, 0.5), (1e-21, 0), (1e-200, 0.5), (0.1, 1), (0.1, 1.5), (np.nan, 0), (0.1, np.nan)]
+
+
+@pytest.mark.parametrize(("sigma", "e"), NO_EXTENT)
 def test_without_extent(twins, sigma, e):
     image, gradient = one_row(twins, [[1, 0, 0], [0, 1, 0]], [0, 0, sigma, e, 0.4])
     assert np.all(image == 0)

@@ -6,6 +6,7 @@ import pytest
 from gpudl4 import kernels
 from gpudl4.kernels import _sized
 from gpudl4.kernels import tables as t
+from tests import oracle
 
 from . import scene as scenes
 from .scene import Scene, full
@@ -222,6 +223,28 @@ def test_place_pull_is_the_transpose(twins, double):
             begin = place.unfolded if source.last else place.part
             by_corner = parts[b, begin : begin + 4 * n_true].reshape(4, n_true)
             assert abs(place.weights[b] @ by_corner @ place.flux[b] - products.sum()) < 1e-13 * (np.abs(products).sum() + 1)
+
+
+@pytest.mark.parametrize("name", ["point", "last point"])
+def test_points_are_what_the_slow_oracle_convolves(twins, double, name):
+    """With bilinear weights, placing and folding is: put the point on the pixels, convolve, multiply by exposure and energy dispersion."""
+    scene, params = double.scene, double.scene.params
+    place = next(place for place in double.places if place.source is scene.named[name])
+    source, (fx, fy) = place.source, (0.3, 0.85)
+    w = place.row[t.P_WEIGHT]
+    params[:, w : w + 4] = np.where(source.weights > 0, [(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], 0)
+    templates = run_place(twins, double, params=params)
+    y0, x0, ny, nx = source.box
+    exposure = scene.datasets[0].exposure[:, y0 : y0 + ny, x0 : x0 + nx]
+    for b, (y, x) in enumerate(source.cells):
+        image = oracle.point_image(x + fx, y + fy, (ny, nx))
+        want = oracle.fold(image, place.flux[b], exposure, source.edisp, source.psf, psf_last=source.last)
+        values = templates[b, place.row[t.P_TEMPLATES] :][: source.n_planes * source.support[0] * source.support[1]]
+        values = values.reshape(-1, *source.support)
+        counts = np.zeros_like(want)
+        for i, j, row, column in scene.pixels_of(source, b):
+            counts[:, row - y0, column - x0] = values[:, i, j] if source.last else (values[:, i, j] * place.flux[b]) @ source.edisp
+        np.testing.assert_allclose(counts, want, rtol=1e-12, atol=1e-14)
 
 
 def test_four_copies_make_the_bilinear_image(twins, double):
