@@ -182,6 +182,11 @@ FERMI_GC_SOURCES = {  # name: l, b in deg, amplitude at 50 GeV in cm-2 s-1 TeV-1
     "j1809": (7.37, -1.96, 3e-10, 3.8),
     "w30": (8.39, -0.09, 1.8e-9, 2.4),
 }
+FERMI_MANY = (  # l, b in deg: the three above and the highest smoothed excesses over the background map, ordered by significance
+    (359.96, -0.04), (7.38, -2.02), (8.38, -0.08), (5.98, -0.43), (6.53, -0.33), (356.32, 1.03), (3.78, 0.12), (3.83, 1.73),
+    (0.33, -4.03), (2.38, 2.43), (358.48, -0.68), (357.43, 1.93), (359.23, -0.83), (7.12, -2.53), (5.33, -0.98), (0.88, -0.23),
+    (2.18, 1.68), (6.33, -2.53), (8.18, 4.33), (355.07, 3.88),
+)  # fmt: skip
 FERMI_CRAB_YAML = "fermi-3fhl-crab/Fermi-LAT-3FHL_datasets.yaml"
 FERMI_CRAB_MODELS = "fermi-3fhl-crab/Fermi-LAT-3FHL_models.yaml"
 
@@ -197,6 +202,17 @@ def _fermi_gc(lib, folder):
         spatial.lon_0.error = spatial.lat_0.error = 0.01  # gammapy's first step; without it MIGRAD throws the sources off the map
         spectral = lib.PowerLawSpectralModel(index=index, amplitude=f"{amplitude} cm-2 s-1 TeV-1", reference="50 GeV")
         models.append(lib.SkyModel(spectral_model=spectral, spatial_model=spatial, name=name))
+    return [*models, _background(lib, "fermi-gc")]
+
+
+def _fermi_many(lib, folder):
+    models = []
+    for i, (lon, lat) in enumerate(FERMI_MANY):
+        spatial = lib.PointSpatialModel(lon_0=f"{lon} deg", lat_0=f"{lat} deg", frame="galactic")
+        spectral = lib.PowerLawSpectralModel(index=2.5, amplitude="2e-10 cm-2 s-1 TeV-1", reference="50 GeV")
+        for parameter in (spatial.lon_0, spatial.lat_0, spectral.index):
+            parameter.frozen = True
+        models.append(lib.SkyModel(spectral_model=spectral, spatial_model=spatial, name=f"source-{i}"))
     return [*models, _background(lib, "fermi-gc")]
 
 
@@ -216,6 +232,7 @@ CASES = {
         Case("cta-extended", (CTA_FILE,), _read_cta, _cta_extended, 11, target=5),
         Case("hawc", (HAWC_YAML, *(f"hawc-crab/{name}.fits.gz" for name in HAWC_NAMES)), _read_hawc, _hawc, 10, target=15),
         Case("fermi-gc", (FERMI_GC_FILE,), _read_fermi_gc, _fermi_gc, 13),
+        Case("fermi-many", (FERMI_GC_FILE,), _read_fermi_gc, _fermi_many, 21, target=60),
         Case("fermi-crab", (FERMI_CRAB_YAML, FERMI_CRAB_MODELS), _read_fermi_crab, _fermi_crab, 4),
     )
 }

@@ -193,7 +193,7 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
         source, group_index = sources[row[I_SOURCE]], row[I_GROUP]
         height, width, stride = row[I_HEIGHT], row[I_WIDTH], row[I_STRIDE]
         x0, y0 = -source[S_COLUMN] % stride, -source[S_ROW] % stride
-        values = np.empty(source[S_NX])  # one row, before a PSF-first exposure
+        values = np.empty(source[S_NX])  # a row of T, before it is thinned out
         for i in range(item[W_Y], item[W_Y_END]):
             y = y0 + i * stride
             if group_index < 0:
@@ -213,15 +213,13 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
                 convolved, scale = planes_out[first : first + width], 1.0 / (ny * nx)
                 for x in range(width):
                     values[x] = scale * convolved[x]
-            t = row[I_TEMPLATES] + (plane * height + i) * width
-            out = templates[b, t : t + width]
-            if source[S_LAST] or source[S_EXPOSURE] < 0:
-                for x in range(width):
-                    out[x] = values[x0 + x * stride]
-            else:
+            if not source[S_LAST] and source[S_EXPOSURE] >= 0:
                 e = source[S_EXPOSURE] + plane * source[S_AREA] + starts[source[S_STARTS] + y]
-                for x in range(width):
-                    out[x] = values[x0 + x * stride] * exposure[e + x0 + x * stride]
+                e_row = exposure[e : e + source[S_NX]]
+                for x in range(e_row.shape[0]):
+                    values[x] *= e_row[x]
+            t = row[I_TEMPLATES] + (plane * height + i) * width
+            templates[b, t : t + width] = values[x0::stride]
 
 
 @sized(lambda *args: args[-2].size)

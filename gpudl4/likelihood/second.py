@@ -1,8 +1,8 @@
 """Second derivatives of the statistic: Fisher matrix, observed Hessian, and a cheaper metric for steering.
 
 The Hessian is ``sum (2 n / mu^2) dmu dmu + sum (d stat / d mu) d2 mu``. The first sum, and the Fisher matrix with the weight 2 / mu, are
-products of derivative images (`derivatives.py`, kernels `fisher`). The second is taken at fixed slope, where it is linear in flux and image:
-what it needs are the sums that the gradient makes anyway, and second derivatives of the models' own small outputs, on the host.
+products of derivative images (`derivatives.py`, kernels `fisher`). The second is taken at fixed slope, where it is linear in flux and
+image: what it needs are the sums that the gradient makes anyway, and second derivatives of the models' own small outputs, on the host.
 """
 
 from types import SimpleNamespace

@@ -1,7 +1,7 @@
 """The likelihood on a device: what an evaluation may cost there, and that it says the same as the host.
 
-On the emulated device everything is counted: launches, library calls, transfers, synchronisations, allocations, bytes. The budget of an evaluation
-is the promise of docs/dataflow.md, and must not depend on how many sources or datasets there are.
+On the emulated device everything is counted: launches, library calls, transfers, synchronisations, allocations, bytes. The budget of
+an evaluation is the promise of docs/architecture.md, and must not depend on how many sources or datasets there are.
 """
 
 import warnings
