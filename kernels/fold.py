@@ -19,12 +19,17 @@ from .tables import (
     D_NORM,
     D_RECO,
     D_ROW,
-    D_SOURCES,
-    D_SOURCES_END,
     F_NX,
     F_NY,
     F_OUT,
     F_OUT_PLANES,
+    FOLD_BEGIN,
+    FOLD_DATASET,
+    FOLD_END,
+    FOLD_K,
+    FOLD_K_END,
+    FOLD_MEMBERS,
+    FOLD_MEMBERS_END,
     I_FIRST_OUT,
     I_GROUP,
     R_BEGIN,
@@ -67,19 +72,51 @@ def _corner(source, params):
 
 
 @nb.njit(cache=True, nogil=True)
-def _fill(dataset, rows, params, template, static, mu):
-    """Background and static counts of one dataset."""
-    for k in range(dataset[D_RECO]):
-        begin, length = rows[dataset[D_ROW] + k, R_BEGIN], rows[dataset[D_ROW] + k, R_LENGTH]
+def _fill(item, dataset, rows, params, template, static, mu):
+    """Background and static counts of the bins of an item."""
+    for k in range(item[FOLD_K], item[FOLD_K_END]):
+        row = rows[dataset[D_ROW] + k]
+        begin, end = row[R_BEGIN] + item[FOLD_BEGIN], row[R_BEGIN] + min(item[FOLD_END], row[R_LENGTH])
         if dataset[D_NORM] >= 0:
             norm = params[dataset[D_NORM] + k]
-            for a in range(begin, begin + length):
+            for a in range(begin, end):
                 mu[a] = norm * template[a]
         else:
-            mu[begin : begin + length] = 0.0
+            mu[begin:end] = 0.0
         if static.shape[0]:
-            for a in range(begin, begin + length):
+            for a in range(begin, end):
                 mu[a] += static[a]
+
+
+@nb.njit(cache=True, nogil=True)
+def _add(item, dataset, source, rows, starts, edisp, reach, params, all_templates, mu):
+    """What one source adds to the bins of an item."""
+    height, width = source[S_HEIGHT], source[S_WIDTH]
+    row, column = _corner(source, params)
+    matrix, first, n_true = source[S_EDISP], source[S_REACH], source[S_TRUE]
+    for i in range(max(0, -row), min(height, source[S_NY] - row)):
+        s = starts[source[S_STARTS] + row + i] + column  # of the template's first column in the active region
+        j0 = max(0, -column, item[FOLD_BEGIN] - s)
+        n = min(width, source[S_NX] - column, item[FOLD_END] - s) - j0
+        if n <= 0:
+            continue
+        for plane in range(source[S_PLANES]):
+            t = source[S_TEMPLATES] + (plane * height + i) * width + j0
+            values = all_templates[t : t + n]
+            if source[S_LAST]:
+                if item[FOLD_K] <= plane < item[FOLD_K_END]:
+                    begin = rows[dataset[D_ROW] + plane, R_BEGIN] + s + j0
+                    out = mu[begin : begin + n]
+                    for x in range(n):
+                        out[x] += values[x]
+                continue
+            flux = params[source[S_FLUX] + plane]
+            for k in range(max(item[FOLD_K], reach[first + plane]), min(item[FOLD_K_END], reach[first + n_true + plane])):
+                c_lk = edisp[matrix + plane * dataset[D_RECO] + k] * flux
+                begin = rows[dataset[D_ROW] + k, R_BEGIN] + s + j0
+                out = mu[begin : begin + n]
+                for x in range(n):
+                    out[x] += c_lk * values[x]
 
 
 @sized(lambda *args: args[-1].size + args[11].size)
@@ -89,10 +126,13 @@ def fold(sources, datasets, rows, items, members, pixels, starts, edisp, reach, 
     Parameters
     ----------
     sources, datasets, rows : int64 tables
-    items, members, pixels : int64
-        How the CUDA twin gathers; not looked at here. Items are blocks of up to `BINS` rows and of some columns (a thread each), which
-        together hold every bin once; rows that end before an item's last column are left at their end. Members are the sources that
-        can reach an item, in order; pixels the map index of each column.
+    items : int64[n, 7]
+        Blocks of rows and columns of a dataset that together hold every bin once; rows that end before an item's last column are left at
+        their end. For the CUDA twin up to `BINS` rows, with a thread per column; here any number, best whole rows of map pixels.
+    members : int64[...]
+        The sources that can reach each item, in order.
+    pixels : int64[...]
+        Map index of each column, for the CUDA twin.
     starts : int64[...]
     edisp : float64[...]
     reach : int64[...]
@@ -106,37 +146,15 @@ def fold(sources, datasets, rows, items, members, pixels, starts, edisp, reach, 
     mu : real[B, N]
         Output.
     """
-    for b in range(mu.shape[0]):
-        for d in range(datasets.shape[0]):
-            dataset = datasets[d]
-            _fill(dataset, rows, params[b], template, static, mu[b])
-            for c in range(dataset[D_SOURCES], dataset[D_SOURCES_END]):
-                source = sources[c]
-                all_templates = fixed if source[S_FIXED] else templates[b]
-                height, width, planes = source[S_HEIGHT], source[S_WIDTH], source[S_PLANES]
-                row, column = _corner(source, params[b])
-                j0, j1 = max(0, -column), min(width, source[S_NX] - column)
-                if j1 <= j0:
-                    continue
-                matrix, first, n_true = source[S_EDISP], source[S_REACH], source[S_TRUE]
-                for i in nb.prange(max(0, -row), min(height, source[S_NY] - row)):  # rows are disjoint in mu
-                    s = starts[source[S_STARTS] + row + i] + column
-                    for plane in range(planes):
-                        t = source[S_TEMPLATES] + (plane * height + i) * width
-                        values = all_templates[t + j0 : t + j1]
-                        if source[S_LAST]:
-                            begin = rows[dataset[D_ROW] + plane, R_BEGIN] + s
-                            out = mu[b, begin + j0 : begin + j1]
-                            for x in range(j1 - j0):
-                                out[x] += values[x]
-                            continue
-                        flux = params[b, source[S_FLUX] + plane]
-                        for k in range(reach[first + plane], reach[first + n_true + plane]):
-                            c_lk = edisp[matrix + plane * dataset[D_RECO] + k] * flux
-                            begin = rows[dataset[D_ROW] + k, R_BEGIN] + s
-                            out = mu[b, begin + j0 : begin + j1]
-                            for x in range(j1 - j0):
-                                out[x] += c_lk * values[x]
+    n_items = items.shape[0]
+    for j in nb.prange(mu.shape[0] * n_items):
+        b, item = j // n_items, items[j % n_items]
+        dataset = datasets[item[FOLD_DATASET]]
+        _fill(item, dataset, rows, params[b], template, static, mu[b])
+        for m in range(item[FOLD_MEMBERS], item[FOLD_MEMBERS_END]):
+            source = sources[members[m]]
+            all_templates = fixed if source[S_FIXED] else templates[b]
+            _add(item, dataset, source, rows, starts, edisp, reach, params[b], all_templates, mu[b])
 
 
 @sized(lambda *args: args[-3].size)

@@ -16,7 +16,7 @@ from gpudl4.kernels import tables as t
 
 from .layout import Counter, Table, row_items
 from .source import COARSE_STRIDE
-from .tables import gather_items, group_transforms, unload_items
+from .tables import fold_items, group_transforms, unload_items
 
 __all__ = ["DerivativeTables"]
 
@@ -29,8 +29,8 @@ class DerivativeTables:
     layout : Layout
     exact : bool
         If not, large shapes are thinned out and go without PSF: good enough to steer a minimiser.
-    with_gather : bool
-        Also make what the CUDA twin of `fold` needs.
+    on_host : bool
+        Whether the Numba twins will run.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class DerivativeTables:
         (term, source number, slot) -> (offset in parts, chunks) of the derivative by flux of a derivative image.
     """
 
-    def __init__(self, layout, exact, with_gather):
+    def __init__(self, layout, exact, on_host):
         self._layout, self._exact = layout, exact
         self._tables = {name: Table(columns) for name, columns in (
             ("pieces", 21), ("piece_datasets", 8), ("piece_rows", 2), ("places", 6), ("place_items", 6), ("images", 13),
@@ -72,11 +72,10 @@ class DerivativeTables:
         self.starts = np.concatenate(self._starts)
         self.tables = SimpleNamespace(**{name: table.array() for name, table in self._tables.items()}, **transforms)
         self.tables.cross_ranges = np.array([*self.cross_parts, 0], dtype=np.int64)
-        gathers, pixels = (np.zeros((0, 7), np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
-        if with_gather:
-            gathers = gather_items(self.tables.piece_datasets, self.tables.pieces, self.starts, self._lengths)
-            pixels = np.concatenate([np.zeros(0, dtype=np.int64), *self._pixels])
-        self.tables.piece_items, self.tables.piece_members, self.tables.pixels = *gathers, pixels
+        self.tables.piece_items, self.tables.piece_members = fold_items(
+            self.tables.piece_datasets, self.tables.pieces, self.starts, self._lengths, on_host
+        )
+        self.tables.pixels = np.concatenate([np.zeros(0, dtype=np.int64), *self._pixels])
         self.n_templates, self.n_images = self._templates.size, self._images.size
         self.n_jacobian, self.n_parts = self._jacobian.size, self._parts.size
 

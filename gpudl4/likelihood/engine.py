@@ -11,7 +11,7 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.backend import to_device
 
-from .tables import gather_items
+from .tables import fold_items
 from .transforms import make_transforms
 
 __all__ = ["Buffers", "Engine"]
@@ -87,12 +87,11 @@ class Engine:
         self.kernels = SimpleNamespace(**{s: kernels.of(backend, s, cube=self.cube.name, real=self.real.name) for s in STEMS})
         tables = dict(vars(layout.tables))
         on_host = backend.name == "numpy"
-        gathers, pixels = (np.zeros((0, 7), np.int64), np.zeros(0, np.int64)), np.zeros(0, np.int64)
-        if not on_host:
-            starts = layout.flats["starts"].host()
-            gathers = gather_items(tables["datasets"], tables["sources"], starts, [term.row_lengths for term in layout.terms])
-            pixels = np.concatenate([term.region.pixels for term in layout.terms]).astype(np.int64)
-        tables["fold_items"], tables["members"], tables["pixels"] = *gathers, pixels
+        lengths = [term.row_lengths for term in layout.terms]
+        starts = layout.flats["starts"].host()
+        tables["fold_items"], tables["members"] = fold_items(tables["datasets"], tables["sources"], starts, lengths, on_host)
+        pixels = [] if on_host else [term.region.pixels for term in layout.terms]
+        tables["pixels"] = np.concatenate([np.zeros(0, dtype=np.int64), *pixels])
         self.tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in tables.items()})
         self.has = SimpleNamespace(
             **{name: len(tables[name]) > 0 for name in ("shape_items", "load_items", "images", "places", "pull_items", "back_items",

@@ -31,7 +31,7 @@ class SecondOrder:
     def __init__(self, evaluation, exact):
         self._evaluation, self._engine = evaluation, evaluation.engine
         backend = self._engine.backend
-        self._made = DerivativeTables(evaluation.layout, exact, with_gather=backend.name != "numpy")
+        self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy")
         self._tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in vars(self._made.tables).items()})
         self._sizes = {name: len(table) for name, table in vars(self._made.tables).items()}
         self._starts = to_device(self._made.starts, backend)

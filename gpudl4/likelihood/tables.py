@@ -12,9 +12,10 @@ from gpudl4.kernels import tables as t
 
 from .layout import Counter, Flat, Slots, Table, row_items
 
-__all__ = ["Data", "Layout", "gather_items", "group_transforms", "unload_items"]
+__all__ = ["Data", "Layout", "fold_items", "group_transforms", "unload_items"]
 
 COLUMNS, BINS = 128, 4  # of a block of threads that folds: columns of the active region, reconstructed bins
+HOST_COLUMNS = 8192  # the same on a CPU, with all reconstructed bins
 RUN = 4096  # bins of an item of the statistic
 
 
@@ -348,8 +349,8 @@ def _planes_in(source):
     return source.n_planes if source.response.psf_last else 1
 
 
-def gather_items(datasets, sources, starts, row_lengths):
-    """How the CUDA twin of `fold` gathers.
+def fold_items(datasets, sources, starts, row_lengths, on_host):
+    """Blocks of bins for `fold`, and the sources that can reach each.
 
     Parameters
     ----------
@@ -357,31 +358,36 @@ def gather_items(datasets, sources, starts, row_lengths):
     starts : int64[...]
     row_lengths : list of list of int
         Bins of each row of each dataset.
+    on_host : bool
+        All energies of many columns for the Numba twin, a few energies of a few columns for the CUDA twin.
 
     Returns
     -------
     items, members : int64
         See `gpudl4.kernels.tables`.
     """
+    columns = HOST_COLUMNS if on_host else COLUMNS
     items, members = [], []
     for d, dataset in enumerate(datasets):
         area, n_reco = int(dataset[t.D_AREA]), int(dataset[t.D_RECO])
-        tiles = [[] for _ in range(-(-area // COLUMNS))]
+        bins = n_reco if on_host else BINS
+        tiles = [[] for _ in range(-(-area // columns))]
         for c in range(dataset[t.D_SOURCES], dataset[t.D_SOURCES_END]):
             row = sources[c]
             begin = starts[row[t.S_STARTS] : row[t.S_STARTS] + row[t.S_NY]]
             reached = np.zeros(len(tiles) + 1, dtype=np.int64)  # +1 where a row enters a tile, -1 behind its last
-            np.add.at(reached, begin // COLUMNS, 1)
-            np.add.at(reached, (begin + row[t.S_NX] - 1) // COLUMNS + 1, -1)
+            np.add.at(reached, begin // columns, 1)
+            np.add.at(reached, (begin + row[t.S_NX] - 1) // columns + 1, -1)
             for tile in np.flatnonzero(np.cumsum(reached)[:-1]):
                 tiles[tile].append(c)
         for tile, own in enumerate(tiles):
             first = len(members)
             members.extend(own)
-            ends = tile * COLUMNS, min((tile + 1) * COLUMNS, area)
-            items.extend((d, k, min(k + BINS, n_reco), *ends, first, len(members)) for k in range(0, n_reco, BINS))
-        for k, length in enumerate(row_lengths[d]):
-            items.extend((d, k, k + 1, a, min(a + COLUMNS, length), 0, 0) for a in range(area, length, COLUMNS))
+            ends = tile * columns, min((tile + 1) * columns, area)
+            items.extend((d, k, min(k + bins, n_reco), *ends, first, len(members)) for k in range(0, n_reco, bins))
+        if (longest := max(row_lengths[d])) > area:
+            items.extend((d, k, min(k + bins, n_reco), a, min(a + columns, longest), 0, 0)
+                         for a in range(area, longest, columns) for k in range(0, n_reco, bins))  # fmt: skip
     return np.array(items, dtype=np.int64).reshape(-1, 7), np.array(members, dtype=np.int64)
 
 
