@@ -280,7 +280,8 @@ def back(sources, datasets, rows, images, groups, items, starts, exposure, edisp
     ----------
     sources, datasets, rows, images, groups : int64 tables
     items : int64[n, 6]
-        Rows of the boxes of images. Where sums are wanted, the sum for true bin l goes to ``part + l chunks``.
+        Rows of the boxes of images. Where sums are wanted, the sum for true bin l goes to ``part + l chunks``; the part must be -1
+        where the PSF acts first, for then `fold_pull` has the sums.
     starts, exposure, edisp, reach, params, image
         As for `load`.
     slope : real[B, N]

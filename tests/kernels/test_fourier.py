@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from gpudl4 import kernels
+from gpudl4.kernels import _sized
 from gpudl4.kernels import tables as t
 
 from .builder_images import BATCH, World
@@ -196,16 +198,16 @@ def transformed(world, array, side, out):
 
 def forward(twins, world):
     """Templates of all images."""
-    kernels, tables, folded = kernels_of(twins, world), arrays(world, *SOURCES), arrays(world, *FOLDED)
+    kernel, tables, folded = kernels_of(twins, world), arrays(world, *SOURCES), arrays(world, *FOLDED)
     padded = lambda one: one.kind.padded[0]  # noqa: E731
     planes_in, spectrum_out, templates = world.empty("in"), world.empty("spectrum_out"), np.full_like(world.templates, np.nan)
-    kernels.load(*tables, all_items(world, world.convolved, padded, lambda one: one.planes_in), *folded, planes_in)
+    kernel.load(*tables, all_items(world, world.convolved, padded, lambda one: one.planes_in), *folded, planes_in)
     spectrum_in = transformed(world, planes_in, "in", "spectrum_in")
     items = all_items(world, world.convolved, padded, lambda one: one.planes)
-    kernels.spread(*tables, items, BATCH, world.transfer, spectrum_in, spectrum_out)
+    kernel.spread(*tables, items, BATCH, world.transfer, spectrum_in, spectrum_out)
     planes_out = transformed(world, spectrum_out, "spectrum_out", "out")
     items = all_items(world, range(len(world.each)), lambda one: len(one.rows), lambda one: one.planes)
-    kernels.unload(*tables, items, *folded, planes_out, templates)
+    kernel.unload(*tables, items, *folded, planes_out, templates)
     return templates
 
 
@@ -228,7 +230,7 @@ def test_the_way_back_is_the_transpose(twins):
     """<r, T> is the sum over pixels of s times its derivative, and where the PSF acts last also the sum of F times its derivative."""
     world = World()
     templates = forward(twins, world)
-    kernels, tables, folded = kernels_of(twins, world), arrays(world, *SOURCES), arrays(world, *FOLDED)
+    kernel, tables, folded = kernels_of(twins, world), arrays(world, *SOURCES), arrays(world, *FOLDED)
     padded = lambda one: one.kind.padded[0]  # noqa: E731
     slopes = np.random.default_rng(9).normal(size=templates.shape)
     field, spectrum_in = np.zeros_like(world.empty("out")), world.empty("spectrum_in")
@@ -239,14 +241,14 @@ def test_the_way_back_is_the_transpose(twins):
                 slope = world.template(slopes, i, b, plane)
                 world.plane(field, "out", i, b, plane)[: one.ny, : one.nx] = slope if one.kind.last else slope * one.exposure[plane]
     items = all_items(world, world.convolved, padded, lambda one: one.planes_in)
-    kernels.gather(*tables, items, BATCH, world.transfer, transformed(world, field, "out", "spectrum_out"), spectrum_in)
+    kernel.gather(*tables, items, BATCH, world.transfer, transformed(world, field, "out", "spectrum_out"), spectrum_in)
     planes_in = transformed(world, spectrum_in, "spectrum_in", "in")
     items = all_items(world, world.convolved, lambda one: one.ny, lambda one: 1)
     for n, item in enumerate(items):
         item[t.W_PART] = 4 * n if world.each[item[t.W_WHAT]].kind.last else -1
     adjoint, parts = np.full_like(world.image, np.nan), np.zeros((BATCH, 4 * len(items)))
     back = arrays(world, "sources", "datasets", "rows", "images", "groups")
-    kernels.back(*back, items, *folded, world.slope, planes_in, adjoint, parts)
+    kernel.back(*back, items, *folded, world.slope, planes_in, adjoint, parts)
     for n, i in enumerate(world.convolved):
         one = world.each[i]
         for b in range(BATCH):
@@ -255,3 +257,10 @@ def test_the_way_back_is_the_transpose(twins):
             assert (world.box(adjoint, i, b) * one.image[b]).sum() == pytest.approx(want, abs=scale)
             if one.kind.last:
                 assert (parts[b, 4 * n : 4 * n + len(one.flux[b])] * one.flux[b]).sum() == pytest.approx(want, abs=scale)
+
+
+@pytest.mark.parametrize("test", [test_load, test_spread, test_unload, test_gather, test_back, test_dot])
+def test_numba_with_threads(test, monkeypatch):
+    """The variants that large inputs get."""
+    monkeypatch.setattr(_sized, "LARGE", 0)
+    test(lambda stem, **_: kernels.cpu(stem), World())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpudl4 import kernels
+from gpudl4.kernels import _sized
 from gpudl4.kernels import tables as t
 
 PRECISIONS = ["float64", "float32"]
@@ -307,3 +308,10 @@ def test_series_are_exact_where_they_are_used():
         root = math.sqrt(x)
         assert kernel._one_minus_cos_of_square(x) == pytest.approx(2 * math.sin(root / 2) ** 2, rel=4e-16)
         assert kernel._angle_times_sine(x) == pytest.approx(root * math.sin(root), rel=1e-15)
+
+
+@pytest.mark.parametrize("test", [test_image, test_gradient, test_pullback])
+def test_numba_with_threads(test, monkeypatch):
+    """The variants that large inputs get."""
+    monkeypatch.setattr(_sized, "LARGE", 0)
+    test(lambda stem, **_: kernels.cpu(stem), "float64")
