@@ -193,7 +193,8 @@ gauss_image(const long long* __restrict__ shapes, const long long* __restrict__ 
 }
 
 // Derivative images, by parameters in their own units: shapes[], slopes[n, 3] (the wanted derivatives), items[n_items, 6], vectors[],
-// weight[], params[B, n_params] -> image[B, n_image]. An item is rows of the box of a row of `slopes`.
+// weight[], params[B, n_params] -> image[B, n_image]. An item is rows of the box of a Gaussian, for a row of `slopes` and W_PLANE more rows
+// behind it, all of the same Gaussian.
 extern "C" __global__ void __launch_bounds__(256)
 gauss_gradient(const long long* __restrict__ shapes, const long long* __restrict__ slopes, const long long* __restrict__ items,
                const double* __restrict__ vectors, const double* __restrict__ weight, const double* __restrict__ params,
@@ -206,18 +207,18 @@ gauss_gradient(const long long* __restrict__ shapes, const long long* __restrict
     if (threadIdx.x == 0) make_gaussian(parameters, g);
     __syncthreads();
     const int y0 = item[W_Y], nx = shape[G_NX], n = (item[W_Y_END] - y0) * nx, n_sub = shape[G_SUBPIXELS];
-    const double scale = g.norm * parameters[5 + wanted[SLOPE_PARAMETER]];
-    real* out = image + blockIdx.y * n_image + wanted[SLOPE_IMAGE] + y0 * nx;
+    real* out = image + blockIdx.y * n_image + y0 * nx;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         const long long row = y0 + i / nx - shape[G_ROW], column = i % nx - shape[G_COLUMN];
-        double value = 0.0;
+        double sums[5] = {0.0, 0.0, 0.0, 0.0, 0.0};
         if (g.exists && row >= 0 && row < shape[G_HEIGHT] && column >= 0 && column < shape[G_WIDTH]) {
             const long long p = row * shape[G_WIDTH] + column;
-            double sums[5] = {0.0, 0.0, 0.0, 0.0, 0.0};
-            add_slopes(g, vectors + shape[G_VECTORS] + 3 * n_sub * p, n_sub, scale * weight[shape[G_WEIGHTS] + p], sums);
-            value = pick(sums, wanted[SLOPE_PARAMETER]);
+            add_slopes(g, vectors + shape[G_VECTORS] + 3 * n_sub * p, n_sub, g.norm * weight[shape[G_WEIGHTS] + p], sums);
         }
-        out[i] = value;
+        for (int s = 0; s <= item[W_PLANE]; ++s) {
+            const long long* one = wanted + SLOPE_SIZE * s;
+            out[one[SLOPE_IMAGE] + i] = parameters[5 + one[SLOPE_PARAMETER]] * pick(sums, one[SLOPE_PARAMETER]);
+        }
     }
 }
 

@@ -37,6 +37,7 @@ from .tables import (
     SLOPE_SHAPE,
     W_CHUNKS,
     W_PART,
+    W_PLANE,
     W_WHAT,
     W_Y,
     W_Y_END,
@@ -248,29 +249,33 @@ def gauss_gradient(shapes, slopes, items, vectors, weight, params, image):
     slopes : int64[n, 3]
         Wanted derivatives: Gaussian, parameter, offset in image.
     items : int64[n, 6]
-        Rows of the boxes of the rows of `slopes`.
+        Rows of the box of a Gaussian: for a row of `slopes` and W_PLANE more rows behind it, all of the same Gaussian, so that what they
+        share is computed once.
     image : real[B, ...]
         Output.
     """
     n_items = items.shape[0]
     for j in nb.prange(image.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
-        wanted = slopes[item[W_WHAT]]
-        shape = shapes[wanted[SLOPE_SHAPE]]
+        wanted = slopes[item[W_WHAT] : item[W_WHAT] + item[W_PLANE] + 1]
+        shape = shapes[wanted[0, SLOPE_SHAPE]]
         n_sub, width = shape[G_SUBPIXELS], shape[G_WIDTH]
-        lon, lat, sigma, e, phi = params[b, shape[G_PARAMETERS] : shape[G_PARAMETERS] + 5]
-        g = _gaussian(lon, lat, sigma, e, phi)
-        scale = g.norm * params[b, shape[G_PARAMETERS] + 5 + wanted[SLOPE_PARAMETER]]
+        parameters = params[b, shape[G_PARAMETERS] : shape[G_PARAMETERS] + 10]
+        g = _gaussian(parameters[0], parameters[1], parameters[2], parameters[3], parameters[4])
         for y in range(item[W_Y], item[W_Y_END]):
-            begin = wanted[SLOPE_IMAGE] + y * shape[G_NX]
-            out = image[b, begin : begin + shape[G_NX]]
-            out[:] = 0.0
+            for s in range(wanted.shape[0]):
+                begin = wanted[s, SLOPE_IMAGE] + y * shape[G_NX]
+                image[b, begin : begin + shape[G_NX]] = 0.0
             i = y - shape[G_ROW]
-            if g.exists and 0 <= i < shape[G_HEIGHT]:
-                for x in range(width):
-                    p = i * width + x
-                    by = _slopes(g, vectors, shape[G_VECTORS] + 3 * n_sub * p, n_sub)
-                    out[shape[G_COLUMN] + x] = scale * weight[shape[G_WEIGHTS] + p] * by[wanted[SLOPE_PARAMETER]]
+            if not g.exists or i < 0 or i >= shape[G_HEIGHT]:
+                continue
+            for x in range(width):
+                p = i * width + x
+                by = _slopes(g, vectors, shape[G_VECTORS] + 3 * n_sub * p, n_sub)
+                scale = g.norm * weight[shape[G_WEIGHTS] + p]
+                for s in range(wanted.shape[0]):
+                    k = wanted[s, SLOPE_PARAMETER]
+                    image[b, wanted[s, SLOPE_IMAGE] + y * shape[G_NX] + shape[G_COLUMN] + x] = scale * parameters[5 + k] * by[k]
 
 
 @sized(lambda shapes, items, vectors, *_: vectors.size * 8)

@@ -113,7 +113,7 @@ def _check_exposure(dataset, model, response):
         )
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False, previous=None):
     """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
@@ -128,6 +128,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
         Precision of working arrays.
     draft : bool
         See `ImageSource`.
+    previous : DatasetTerm, optional
+        Of the same dataset and models: if the same pixels are wanted again, its arrays serve.
 
     Returns
     -------
@@ -163,6 +165,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
     background = _background(dataset, [m for m in models if is_background(m)], pack)
     if background.pack is not None:
         contributing.append(background.name)
+    if previous is not None and static is None and previous.serves(free):
+        return previous.with_sources(background, free), contributing
     if dataset.background is None:
         template = xp.zeros(counts.shape, dtype=np.float32)
     else:

@@ -93,7 +93,7 @@ class DerivativeTables:
         self._starts.append(np.arange(box.ny, dtype=np.int64) * box.nx)
         pixels, self._n_pixels = self._n_pixels, self._n_pixels + size
         self._pixels.append(np.arange(size, dtype=np.int64))
-        shape_templates = {}
+        shape_templates, first_slope = {}, len(self._tables["slopes"].rows)
         for i, theta_index in enumerate(source.indices):
             own, pieces = len(self._tables["piece_datasets"].rows), self._tables["pieces"]
             begin, first_row = len(pieces.rows), len(self._tables["piece_rows"].rows)
@@ -115,6 +115,9 @@ class DerivativeTables:
                 changes |= {t.S_DATASET: own, t.S_ROW: 0, t.S_COLUMN: 0, t.S_NY: box.ny, t.S_NX: box.nx, t.S_STARTS: starts, t.S_FLUX: flux}
                 pieces.add(*_changed(row, changes))
             self._tables["piece_datasets"].add(first_row, n_reco, pixels, box.nx, size, -1, begin, len(pieces.rows))
+        if (more := len(self._tables["slopes"].rows) - first_slope - 1) >= 0:  # all of this source's derivative images at once
+            for y, y_end in row_items(source.box.ny, source.box.nx):
+                self._tables["slope_items"].add(first_slope, more, y, y_end, -1, 1)
         if source.kind == "image" and self._exact:
             for slot, (image, templates) in shape_templates.items():
                 self.mixed[d, j, slot] = self._lay_mixed(index, row, source, slots, image, templates)
@@ -142,9 +145,7 @@ class DerivativeTables:
         if not source.is_gaussian:
             return slots.slopes[slot]
         image = self._images.take(source.box.ny * source.box.nx)
-        new = self._tables["slopes"].add(slots.shape_row, slot, image)
-        for y, y_end in row_items(source.box.ny, source.box.nx):
-            self._tables["slope_items"].add(new, 0, y, y_end, -1, 1)
+        self._tables["slopes"].add(slots.shape_row, slot, image)
         return image
 
     def _lay_mixed(self, index, row, source, slots, image, templates):

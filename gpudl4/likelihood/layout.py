@@ -9,6 +9,7 @@ from gpudl4.core.backend import NUMPY, to_device
 __all__ = ["Counter", "Flat", "Slots", "Table", "row_items"]
 
 ITEM = 4096  # elements of an item of work: enough for a block of threads, small enough to keep many busy
+MOST = 24  # items of a plane, about: a large plane needs no more, as there are many planes
 
 
 class Counter:
@@ -105,6 +106,6 @@ class Slots:
 
 
 def row_items(rows, width):
-    """Cut rows of pixels into items of about `ITEM` elements: list of (first row, end row)."""
-    step = max(1, ITEM // max(width, 1))
+    """Cut rows of pixels into items of about `ITEM` elements, or `MOST` items: list of (first row, end row)."""
+    step = max(1, max(ITEM, rows * width // MOST) // max(width, 1))
     return [(y, min(y + step, rows)) for y in range(0, rows, step)]

@@ -57,15 +57,15 @@ class Plan:
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options):
-        self.datasets, self.models, self.pack = tuple(datasets), models, pack
+    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset):
+        self.datasets, self.models, self.pack, self.by_dataset = tuple(datasets), models, pack, by_dataset
         self.terms, self.priors, self.options = tuple(terms), priors, options
         self.backend, self.dtype = backend, np.dtype(dtype)
         self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype)
 
     def with_terms(self, terms):
         """The same parameters, without priors, for other terms."""
-        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options)
+        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {})
 
 
 def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False):
@@ -108,24 +108,30 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         raise DatasetError("no dataset was given: pass a dataset, a list of datasets or Datasets")
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise BackendError(f"dtype {dtype!r} is not supported: choose 'float64' or 'float32'")
-    where = _choose_backend(datasets, backend)
+    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
+    return _compile(datasets, models, _choose_backend(datasets, backend), {}, **options)
+
+
+def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
+    """`compile` for checked options; `previous` holds terms of the same datasets, by ``id(dataset)``, whose arrays may be used again."""
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
-    terms, contributing = [], set()
-    options = {"backend": where, "dtype": dtype, "priors": priors, "draft": draft}
+    terms, contributing, by_dataset = [], set(), {}
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft, previous.get(id(dataset)))
             if term is not None:
                 terms.append(term)
+                by_dataset[id(dataset)] = term
                 contributing.update(names)
         if not terms:
             names = ", ".join(f"'{d.name}'" for d in datasets)
             raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-        plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options)
+        options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
+        plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options, by_dataset)
         return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
 
 
@@ -336,6 +342,7 @@ class Likelihood:
     def recompile(self, theta, draft=None):
         """The same datasets and models compiled at another theta: the parameters are set to it, and left there.
 
+        Counts, background and exposure are those of this likelihood where no cutout has moved, even if a dataset was edited since.
         ``draft`` changes that option of `compile`.
         """
         for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):
@@ -344,7 +351,7 @@ class Likelihood:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there was to say was said by the first compile
             options = plan.options if draft is None else {**plan.options, "draft": draft}
-            return compile(list(plan.datasets), plan.models, **options)
+            return _compile(list(plan.datasets), plan.models, plan.backend, plan.by_dataset, dtype=plan.dtype, **options)
 
     def unconstrained(self, theta):
         """Names of free parameters that no bin of any dataset depends on at this theta."""

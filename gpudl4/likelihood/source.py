@@ -39,6 +39,12 @@ def second_differences(gradient, theta, steps, indices):
     return (out + out.T) / 2
 
 
+def _transfer(psf, shape):
+    """Fourier transform of a small kernel in a large plane; rows that hold nothing are not transformed along x."""
+    fft = NUMPY.fft
+    return fft.fft(fft.rfft(psf, n=shape[1], axis=-1, workers=WORKERS), n=shape[0], axis=-2, workers=WORKERS)
+
+
 class Source:
     """What all sources share: the spectrum, its place in theta, the response.
 
@@ -250,7 +256,7 @@ class ImageSource(Source):
         self.has_psf = self.has_psf and not self.is_draft
         # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
         self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
-        self.transfer = NUMPY.fft.rfft2(psf.astype(dtype), s=self.padded, workers=WORKERS) if self.has_psf else None
+        self.transfer = _transfer(psf.astype(dtype), self.padded) if self.has_psf else None
 
     @property
     def is_gaussian(self):

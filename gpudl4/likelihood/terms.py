@@ -96,6 +96,18 @@ class DatasetTerm:
         self.sums, self.special_bins, self.special_values = outside.sums, outside.bins, outside.values
         self.n_bins = int(self.sums[:, kernels.cpu("background").N_BINS].sum())
 
+    def serves(self, sources):
+        """Whether other sources need the same pixels, and nothing is static: then all arrays can be used again."""
+        needs_exposure = any(source.response.has_exposure for source in sources if source.kind != "fixed")
+        same = [source.box for source in self.sources] == [source.box for source in sources]
+        return same and self.static is None and not len(self.special_bins) and needs_exposure == (self.exposure is not None)
+
+    def with_sources(self, background, sources):
+        """The same data with other sources on the same boxes."""
+        out = copy.copy(self)
+        out.background, out.sources = background, tuple(sources)
+        return out
+
     @property
     def memory(self):
         """Bytes by item."""

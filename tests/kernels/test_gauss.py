@@ -173,6 +173,8 @@ def test_gradient(twins, real):
         size += math.prod(SHAPES[s].box) + GAP
     image, want = np.full((BATCH, size), np.nan, real), np.full((BATCH, size), np.nan)
     items = w.items((i, s) for i, (s, _) in enumerate(wanted))
+    items = items[items[:, t.W_WHAT] != 1]  # the second goes along with the first, which is of the same Gaussian
+    items[items[:, t.W_WHAT] == 0, t.W_PLANE] = 1
     twins("gauss", real=real).gauss_gradient(w.shapes, np.array(slopes), items, w.vectors, w.weight, w.params, image)
     for s, k, begin in slopes:
         for b in range(BATCH):
