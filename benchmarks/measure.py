@@ -80,13 +80,15 @@ def print_machine(record):
         print("The machine is busy with something else: times will be too long, and those of threaded work more so.")
 
 
-def alternate(calls, seconds=0.5, least=7, most=1000):
+def alternate(calls, seconds=0.5, least=7, most=1000, burst=5):
     """Time calls in turn, so that what else the machine does hits all of them alike.
+
+    A turn is one call that fills the caches and is not timed, and `burst` that are, as calls follow each other in a fit.
 
     Parameters
     ----------
     calls : dict of callable
-        Every one is called twice before it is timed: once to compile, once to fill caches.
+        Every one is called once before all others are, so that what compiles at first use is compiled.
     seconds : float
         Time to spend on each, as far as `least` and `most` calls allow.
 
@@ -98,15 +100,16 @@ def alternate(calls, seconds=0.5, least=7, most=1000):
     taken = {name: [] for name in calls}
     for call in calls.values():
         call()
-        call()
     gc.collect()
     wanted = set(calls)
     while wanted:
         for name in [n for n in calls if n in wanted]:
             own = taken[name]
-            begun = time.perf_counter()
             calls[name]()
-            own.append(time.perf_counter() - begun)
+            for _ in range(burst):
+                begun = time.perf_counter()
+                calls[name]()
+                own.append(time.perf_counter() - begun)
             if len(own) >= most or (len(own) >= least and sum(own) >= seconds):
                 wanted.discard(name)
     return taken

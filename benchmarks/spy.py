@@ -10,6 +10,7 @@ Numbers are taken in place, with the caches as the step before left them. For th
 """
 
 import inspect
+import itertools
 import time
 from types import SimpleNamespace
 
@@ -103,7 +104,8 @@ class _Stem:
 class Unseen:
     """Calls of `value_and_gradient`, `value` or `evaluate` at parameters that were not evaluated before.
 
-    A likelihood remembers where it was last; the steps are far too small to change how long a call takes.
+    A likelihood remembers where it was last, so no two calls of one process, by whatever object, are at the same place. The steps are far
+    too small to change how long a call takes.
 
     Parameters
     ----------
@@ -114,11 +116,12 @@ class Unseen:
     """
 
     STEP = 1e-9
+    _calls = itertools.count(1)
 
     def __init__(self, likelihood, what="value_and_gradient", batch=None):
         theta = likelihood.theta0
         self._theta = theta if batch is None else theta + self.STEP * abs(theta) * np.arange(batch)[:, np.newaxis]
-        self._step, self._calls = self.STEP * abs(theta), 0
+        self._step = self.STEP * abs(theta)
         if batch is None:
             self._call = getattr(likelihood, what)
         else:
@@ -126,5 +129,4 @@ class Unseen:
             self._call = lambda thetas: likelihood.evaluate(thetas, workspace)
 
     def __call__(self):
-        self._calls += 1
-        return self._call(self._theta + self._calls * self._step)
+        return self._call(self._theta + next(self._calls) * self._step)

@@ -5,7 +5,8 @@ or a shape folds templates made from derivatives of the four weights or of the i
 templates, so spectral pieces need templates of their own too. Folding a piece is folding a source into a dataset whose only pixels are
 the box.
 
-`DerivativeTables` extends a `Layout`: its templates and images come behind the layout's own, and params are the same.
+New templates are made in *passes*, so that a few large shapes with many parameters need the memory of one derivative image at a time and
+not of all. `DerivativeTables` extends a `Layout`: its images come behind the layout's own, and params are the same.
 """
 
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from .source import COARSE_STRIDE
 from .tables import fold_items, group_transforms, unload_items
 
 __all__ = ["DerivativeTables"]
+
+PASS = 3_000_000  # elements of new templates of a pass; one that is larger on its own is a pass of its own
 
 
 class DerivativeTables:
@@ -36,9 +39,11 @@ class DerivativeTables:
     ----------
     tables : SimpleNamespace
         int64 tables by name.
+    passes : list of SimpleNamespace
+        Tables of each pass; ``own_templates``: whether it folds the layout's templates or its own, of which there are ``n_templates``.
     starts : int64[...]
         Of the layout, and behind them those of the boxes.
-    n_templates, n_images, n_jacobian, n_parts : int
+    n_images, n_jacobian, n_parts : int
         Sizes.
     blocks : list of tuple
         Per source: term, the term's source number, block of derivative images.
@@ -49,17 +54,13 @@ class DerivativeTables:
     """
 
     def __init__(self, layout, exact, on_host):
-        self._layout, self._exact = layout, exact
-        self._tables = {name: Table(columns) for name, columns in (
-            ("pieces", 21), ("piece_datasets", 8), ("piece_rows", 2), ("places", 6), ("place_items", 6), ("images", 13),
-            ("unload_items", 6), ("slopes", 3), ("slope_items", 6), ("blocks", 8), ("pairs", 3), ("mixed_sources", 21),
-            ("mixed_items", 6), ("mixed_images", 13), ("mixed_back_items", 6),
-        )}  # fmt: skip
-        self._templates, self._images = Counter(layout.templates.size), Counter(layout.images.size)
-        self._jacobian, self._parts = Counter(), Counter()
+        self._layout, self._exact, self._on_host = layout, exact, on_host
+        self._tables = {"slopes": Table(3), "slope_items": Table(6), "blocks": Table(8), "pairs": Table(3)}
+        self._own, self._open = _Pass(own_templates=True), []
+        self._images, self._jacobian, self._parts = Counter(layout.images.size), Counter(), Counter()
         self._starts = [layout.flats["starts"].host()]
         self._n_starts = len(self._starts[0])
-        self._pixels, self._lengths, self._n_pixels = [], [], 0
+        self._pixels, self._n_pixels = [np.zeros(0, dtype=np.int64)], 0
         self.blocks, self.mixed = [], {}
         index = 0
         for d, term in enumerate(layout.terms):
@@ -68,16 +69,12 @@ class DerivativeTables:
                 index += 1
         self._lay_pairs()
         self.cross_parts = self._take_crosses()
-        transforms = group_transforms(self._tables["images"].rows, layout.sources)
         self.starts = np.concatenate(self._starts)
-        self.tables = SimpleNamespace(**{name: table.array() for name, table in self._tables.items()}, **transforms)
+        self.tables = SimpleNamespace(**{name: table.array() for name, table in self._tables.items()})
         self.tables.cross_ranges = np.array([*self.cross_parts, 0], dtype=np.int64)
-        self.tables.piece_items, self.tables.piece_members = fold_items(
-            self.tables.piece_datasets, self.tables.pieces, self.starts, self._lengths, on_host
-        )
-        self.tables.pixels = np.concatenate([np.zeros(0, dtype=np.int64), *self._pixels])
-        self.n_templates, self.n_images = self._templates.size, self._images.size
-        self.n_jacobian, self.n_parts = self._jacobian.size, self._parts.size
+        self.tables.pixels = np.concatenate(self._pixels)
+        self.passes = [one.finished(self.starts, layout.sources, on_host) for one in (self._own, *self._open) if one.lengths]
+        self.n_images, self.n_jacobian, self.n_parts = self._images.size, self._jacobian.size, self._parts.size
 
     def _lay_source(self, index, d, j, source):
         """Block, pseudo-datasets and pieces of one source."""
@@ -93,51 +90,56 @@ class DerivativeTables:
         self._starts.append(np.arange(box.ny, dtype=np.int64) * box.nx)
         pixels, self._n_pixels = self._n_pixels, self._n_pixels + size
         self._pixels.append(np.arange(size, dtype=np.int64))
-        shape_templates, first_slope = {}, len(self._tables["slopes"].rows)
+        first_slope = len(self._tables["slopes"].rows)
+        on_box = {t.S_ROW: 0, t.S_COLUMN: 0, t.S_NY: box.ny, t.S_NX: box.nx, t.S_STARTS: starts}
         for i, theta_index in enumerate(source.indices):
-            own, pieces = len(self._tables["piece_datasets"].rows), self._tables["pieces"]
-            begin, first_row = len(pieces.rows), len(self._tables["piece_rows"].rows)
+            variations = _variations(source, slots, theta_index)
+            needs_new = row[t.S_LAST] or is_coarse or any(weights is not None or image is not None for _, weights, image, _ in variations)
+            one = self._pass_for(source.n_planes * size * len(variations)) if needs_new else self._own
+            own = len(one.tables["datasets"].rows)
+            begin, first_row = len(one.tables["pieces"].rows), len(one.tables["rows"].rows)
             for k in range(n_reco):
-                self._tables["piece_rows"].add(first + (i * n_reco + k) * size, size)
-            self._lengths.append([size] * n_reco)
-            for flux, weights, image, slot in _variations(source, slots, theta_index):
+                one.tables["rows"].add(first + (i * n_reco + k) * size, size)
+            one.lengths.append([size] * n_reco)
+            for flux, weights, image, slot in variations:
+                changes = {**on_box, t.S_DATASET: own, t.S_FLUX: flux}
                 if image == "slope":
                     image = self._slope_image(source, slots, slot)
-                if weights is None and image is None and not row[t.S_LAST] and not is_coarse:
-                    changes = {}  # the source's own templates serve
-                else:
-                    templates = self._templates_of(index, row, source, slots, flux, weights, image, box, stride)
-                    changes = {t.S_FIXED: 0, t.S_TEMPLATES: templates}
+                if needs_new:
+                    templates = self._templates_of(one, index, source, slots, flux, weights, image, box, stride)
+                    changes |= {t.S_FIXED: 0, t.S_TEMPLATES: templates}
                     if is_coarse:
                         changes |= {t.S_HEIGHT: box.ny, t.S_WIDTH: box.nx}
-                    if image is not None:
-                        shape_templates[slot] = image, templates
-                changes |= {t.S_DATASET: own, t.S_ROW: 0, t.S_COLUMN: 0, t.S_NY: box.ny, t.S_NX: box.nx, t.S_STARTS: starts, t.S_FLUX: flux}
-                pieces.add(*_changed(row, changes))
-            self._tables["piece_datasets"].add(first_row, n_reco, pixels, box.nx, size, -1, begin, len(pieces.rows))
+                    if image is not None and self._exact:
+                        self.mixed[d, j, slot] = self._lay_mixed(one, index, row, source, image, templates)
+                one.tables["pieces"].add(*_changed(row, changes))
+            one.tables["datasets"].add(first_row, n_reco, pixels, box.nx, size, -1, begin, len(one.tables["pieces"].rows))
         if (more := len(self._tables["slopes"].rows) - first_slope - 1) >= 0:  # all of this source's derivative images at once
             for y, y_end in row_items(source.box.ny, source.box.nx):
                 self._tables["slope_items"].add(first_slope, more, y, y_end, -1, 1)
-        if source.kind == "image" and self._exact:
-            for slot, (image, templates) in shape_templates.items():
-                self.mixed[d, j, slot] = self._lay_mixed(index, row, source, slots, image, templates)
 
-    def _templates_of(self, index, row, source, slots, flux, weights, image, box, stride):
+    def _pass_for(self, size):
+        """The pass that new templates of some size go to."""
+        if not self._open or (self._open[-1].templates.size and self._open[-1].templates.size + size > PASS):
+            self._open.append(_Pass(own_templates=False))
+        return self._open[-1]
+
+    def _templates_of(self, one, index, source, slots, flux, weights, image, box, stride):
         """Offset of new templates: of a point with other weights or flux, or of another image or flux."""
         planes = source.n_planes
         if source.kind == "point":
             height, width = source.support
-            templates = self._templates.take(planes * height * width)
-            place = self._tables["places"].add(index, slots.weights if weights is None else weights, flux, templates, -1, -1)
+            templates = one.templates.take(planes * height * width)
+            place = one.tables["places"].add(index, slots.weights if weights is None else weights, flux, templates, -1, -1)
             for plane in range(planes):
-                self._tables["place_items"].add(place, plane, 0, height, -1, 1)
+                one.tables["place_items"].add(place, plane, 0, height, -1, 1)
             return templates
-        templates = self._templates.take(planes * box.ny * box.nx)
+        templates = one.templates.take(planes * box.ny * box.nx)
         half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
         transfer = next(r[t.I_TRANSFER] for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
         image = slots.image if image is None else image
-        new = self._tables["images"].add(index, image, flux, -1, 0, 0, *half, transfer, templates, stride, box.ny, box.nx)
-        self._tables["unload_items"].rows.extend(unload_items(new, planes, box.ny, box.nx))
+        new = one.tables["images"].add(index, image, flux, -1, 0, 0, *half, transfer, templates, stride, box.ny, box.nx)
+        one.tables["unload_items"].rows.extend(unload_items(new, planes, box.ny, box.nx))
         return templates
 
     def _slope_image(self, source, slots, slot):
@@ -148,20 +150,20 @@ class DerivativeTables:
         self._tables["slopes"].add(slots.shape_row, slot, image)
         return image
 
-    def _lay_mixed(self, index, row, source, slots, image, templates):
+    def _lay_mixed(self, one, index, row, source, image, templates):
         """Sums over pixels, per true bin, of a derivative image folded with the slope."""
         n_true, chunks = row[t.S_TRUE], row_items(source.box.ny, source.box.nx)
         part = self._parts.take(n_true * len(chunks))
         if row[t.S_LAST]:
             own = next(r for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
-            new = self._tables["mixed_images"].add(*_changed(own, {t.I_IMAGE: image}))
+            new = one.tables["mixed_images"].add(*_changed(own, {t.I_IMAGE: image}))
             for c, (y, y_end) in enumerate(chunks):
-                self._tables["mixed_back_items"].add(new, 0, y, y_end, part + c, len(chunks))
+                one.tables["mixed_back_items"].add(new, 0, y, y_end, part + c, len(chunks))
         else:
-            new = self._tables["mixed_sources"].add(*_changed(row, {t.S_TEMPLATES: templates}))
+            new = one.tables["mixed_sources"].add(*_changed(row, {t.S_TEMPLATES: templates}))
             for plane in range(n_true):
                 for c, (y, y_end) in enumerate(chunks):
-                    self._tables["mixed_items"].add(new, plane, y, y_end, part + plane * len(chunks) + c, -1)
+                    one.tables["mixed_items"].add(new, plane, y, y_end, part + plane * len(chunks) + c, -1)
         return part, len(chunks)
 
     def _lay_pairs(self):
@@ -184,6 +186,25 @@ class DerivativeTables:
             row[t.J_COUNT] * self._layout.terms[d].shape[0] for row, (d, _, _) in zip(self._tables["blocks"].rows, self.blocks, strict=True)
         ]
         return [self._parts.take(size) for size in sizes]
+
+
+class _Pass:
+    """Growing tables of one pass: templates to be made, and pieces that fold them."""
+
+    def __init__(self, own_templates):
+        self.own_templates, self.templates, self.lengths = own_templates, Counter(), []
+        self.tables = {name: Table(columns) for name, columns in (
+            ("pieces", 21), ("datasets", 8), ("rows", 2), ("places", 6), ("place_items", 6), ("images", 13), ("unload_items", 6),
+            ("mixed_sources", 21), ("mixed_items", 6), ("mixed_images", 13), ("mixed_back_items", 6),
+        )}  # fmt: skip
+
+    def finished(self, starts, sources, on_host):
+        """The tables as arrays."""
+        transforms = group_transforms(self.tables["images"].rows, sources)
+        out = SimpleNamespace(**{name: table.array() for name, table in self.tables.items()}, **transforms)
+        out.items, out.members = fold_items(out.datasets, out.pieces, starts, self.lengths, on_host)
+        out.own_templates, out.n_templates = self.own_templates, self.templates.size
+        return out
 
 
 def _variations(source, slots, index):

@@ -31,40 +31,85 @@ class SecondOrder:
     def __init__(self, evaluation, exact):
         self._evaluation, self._engine = evaluation, evaluation.engine
         backend = self._engine.backend
-        self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy")
-        self._tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in vars(self._made.tables).items()})
-        self._sizes = {name: len(table) for name, table in vars(self._made.tables).items()}
-        self._starts = to_device(self._made.starts, backend)
+        made = self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy")
+        self._tables = _moved(made.tables, backend)
+        self._passes = [(_moved(one, backend), one) for one in made.passes]  # on the backend, and on the host for sizes
+        self._starts = to_device(made.starts, backend)
         self._fisher = kernels.of(backend, "fisher", cube=self._engine.cube.name, real=self._engine.real.name)
 
     # ---- derivative images -----------------------------------------------------------------------------------------------------------
-    def _images(self, buffers):
-        """Derivative images real[n], the templates and images they are made from, at the theta that the buffers hold."""
-        engine, t, d, size = self._engine, self._tables, self._engine.data, self._sizes
-        xp, k, tables = engine.backend.xp, engine.kernels, engine.tables
-        templates = _grown(buffers.templates, self._made.n_templates, xp)
-        images = _grown(buffers.images, self._made.n_images, xp)
+    def _derive(self, buffers, with_mixed):
+        """Derivative images at the theta that the buffers hold, pass by pass.
+
+        Parameters
+        ----------
+        buffers : Buffers
+        with_mixed : bool
+            Also sum them, folded with ``buffers.slope``, per true energy.
+
+        Returns
+        -------
+        jacobian : real[1, n]
+        mixed : float64[n_parts]
+            On the host; zeros without `with_mixed`.
+        """
+        engine, t, d, made = self._engine, self._tables, self._engine.data, self._made
+        xp, tables = engine.backend.xp, engine.tables
+        images = _grown(buffers.images, made.n_images, xp)
+        if len(made.tables.slope_items):
+            engine.kernels.gauss.gauss_gradient(tables.shapes, t.slopes, t.slope_items, d.vectors, d.weights, buffers.params, images)
+        jacobian = xp.empty((1, made.n_jacobian), dtype=engine.real)
+        parts = xp.zeros((1, max(made.n_parts, 1)))
+        new = xp.empty((1, max((one.n_templates for one in made.passes), default=0)), dtype=engine.real)
+        transforms = {}
+        for one, host in self._passes:
+            templates = buffers.templates if host.own_templates else new
+            self._make_templates(one, host, buffers, images, templates, transforms)
+            engine.kernels.fold.fold(
+                one.pieces, one.datasets, one.rows, one.items, one.members, t.pixels, self._starts, d.edisp, d.reach, buffers.params,
+                d.fixed, templates, d.template[:0], d.static[:0], jacobian,
+            )  # fmt: skip
+            if with_mixed:
+                self._mix(one, host, buffers, images, templates, parts)
+        return jacobian, to_host(parts)[0]
+
+    def _make_templates(self, one, host, buffers, images, templates, transforms):
+        """Templates of one pass."""
+        engine, d = self._engine, self._engine.data
+        k, tables = engine.kernels, engine.tables
         response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
-        if size["slope_items"]:
-            k.gauss.gauss_gradient(tables.shapes, t.slopes, t.slope_items, d.vectors, d.weights, buffers.params, images)
         planes_out = d.psf[:0]
-        if size["load_items"]:
-            f = make_transforms(engine.backend, self._made.tables.groups, 1, engine.real, engine.complex)
-            k.fourier.load(tables.sources, t.images, t.groups, t.load_items, *response, images, f.planes_in)
+        if len(host.load_items):
+            key = host.groups.tobytes()
+            if key not in transforms:
+                transforms[key] = make_transforms(engine.backend, host.groups, 1, engine.real, engine.complex)
+            f = transforms[key]
+            k.fourier.load(tables.sources, one.images, one.groups, one.load_items, *response, images, f.planes_in)
             f.to_spectrum(inner=True)
-            k.fourier.spread(tables.sources, t.images, t.groups, t.spread_items, 1, d.transfer, f.spectrum_in, f.spectrum_out)
+            k.fourier.spread(tables.sources, one.images, one.groups, one.spread_items, 1, d.transfer, f.spectrum_in, f.spectrum_out)
             f.to_planes(inner=False)
             planes_out = f.planes_out
-        if size["images"]:
-            k.fourier.unload(tables.sources, t.images, t.groups, t.unload_items, *response, images, planes_out, templates)
-        if size["places"]:
-            k.place.place(tables.sources, t.places, t.place_items, d.starts, d.psf, *response[1:], templates)
-        jacobian = xp.empty((1, self._made.n_jacobian), dtype=engine.real)
-        k.fold.fold(
-            t.pieces, t.piece_datasets, t.piece_rows, t.piece_items, t.piece_members, t.pixels, self._starts, d.edisp, d.reach,
-            buffers.params, d.fixed, templates, d.template[:0], d.static[:0], jacobian,
-        )  # fmt: skip
-        return jacobian, templates, images
+        if len(host.images):
+            k.fourier.unload(tables.sources, one.images, one.groups, one.unload_items, *response, images, planes_out, templates)
+        if len(host.places):
+            k.place.place(tables.sources, one.places, one.place_items, d.starts, d.psf, *response[1:], templates)
+
+    def _mix(self, one, host, buffers, images, templates, parts):
+        """Sums of the derivative images of one pass folded with the slope."""
+        e, d, tables = self._engine, self._engine.data, self._engine.tables
+        response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
+        nothing = d.psf[:0]
+        if len(host.mixed_items):
+            e.kernels.fold.fold_pull(
+                one.mixed_sources, tables.datasets, tables.rows, tables.images, tables.groups, one.mixed_items, *response, d.fixed,
+                templates, buffers.slope, nothing, parts,
+            )  # fmt: skip
+        if len(host.mixed_back_items):
+            planes_in = nothing if buffers.transforms is None else buffers.transforms.planes_in
+            e.kernels.fourier.back(
+                tables.sources, tables.datasets, tables.rows, one.mixed_images, tables.groups, one.mixed_back_items, *response, images,
+                buffers.slope, planes_in, e.backend.xp.empty_like(images), parts,
+            )  # fmt: skip
 
     # ---- sums of products ------------------------------------------------------------------------------------------------------------
     def _products(self, jacobian, weights, outside, states, size):
@@ -111,7 +156,7 @@ class SecondOrder:
     def fisher(self, theta, buffers, cells=None):
         """Expected second derivatives, array[P, P]."""
         states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
-        jacobian, _, _ = self._images(buffers)
+        jacobian, _ = self._derive(buffers, with_mixed=False)
         outside = [term.outside_weights(state.norm[0])[0] for term, state in zip(self._evaluation.terms, states, strict=True)]
         return self._products(jacobian, self._weights(buffers)[0], outside, states, len(theta))
 
@@ -129,15 +174,14 @@ class SecondOrder:
         """
         thetas, terms = theta[np.newaxis], self._evaluation.terms
         states = self._evaluation.predict(thetas, buffers, cells)
-        jacobian, templates, images = self._images(buffers)
+        self._engine.slopes(buffers)
+        self._engine.pull(buffers)
+        jacobian, mixed = self._derive(buffers, with_mixed=True)
         expected, observed = self._weights(buffers)
         outside = [term.outside_weights(state.norm[0]) for term, state in zip(terms, states, strict=True)]
         fisher = self._products(jacobian, expected, [o[0] for o in outside], states, len(theta))
         hessian = self._products(jacobian, observed, [o[1] for o in outside], states, len(theta))
         steps = steps_of(fisher)
-        self._engine.slopes(buffers)
-        self._engine.pull(buffers)
-        mixed = self._mixed(buffers, templates, images)
         parts = to_host(buffers.parts)[0]
         for i, term in enumerate(terms):
             for j, source in enumerate(term.sources):
@@ -150,26 +194,6 @@ class SecondOrder:
         return fisher, hessian
 
     # ---- what curvature needs ---------------------------------------------------------------------------------------------------------
-    def _mixed(self, buffers, templates, images):
-        """Sums of derivative images folded with the slope, as parts on the host."""
-        e, t, d, size = self._engine, self._tables, self._engine.data, self._sizes
-        xp, tables = e.backend.xp, e.tables
-        parts = xp.zeros((1, max(self._made.n_parts, 1)))
-        response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
-        nothing = d.psf[:0]
-        if size["mixed_items"]:
-            e.kernels.fold.fold_pull(
-                t.mixed_sources, tables.datasets, tables.rows, tables.images, tables.groups, t.mixed_items, *response, d.fixed, templates,
-                buffers.slope, nothing, parts,
-            )  # fmt: skip
-        if size["mixed_back_items"]:
-            planes_in = nothing if buffers.transforms is None else buffers.transforms.planes_in
-            e.kernels.fourier.back(
-                tables.sources, tables.datasets, tables.rows, t.mixed_images, tables.groups, t.mixed_back_items, *response, images,
-                buffers.slope, planes_in, xp.empty_like(images), parts,
-            )  # fmt: skip
-        return to_host(parts)[0]
-
     def _pulled(self, i, j, source, parts, mixed, buffers):
         """Derivatives of the statistic by flux, weights and image of one source, on the host."""
         slots, n_true = self._evaluation.layout.slots[i][j], source.response.edisp.shape[0]
@@ -192,6 +216,12 @@ class SecondOrder:
         first, n_items = int(layout.tables.datasets[i, 0]), len(layout.tables.cash_items)
         ranges = layout.row_items[first : first + self._evaluation.terms[i].shape[0]]
         return np.array([parts[n_items + begin : n_items + begin + number].sum() for begin, number in ranges])
+
+
+def _moved(tables, backend):
+    """A namespace of tables with all arrays on a backend."""
+    moved = {name: to_device(value, backend) if isinstance(value, np.ndarray) else value for name, value in vars(tables).items()}
+    return SimpleNamespace(**moved)
 
 
 def _grown(array, size, xp):

@@ -81,6 +81,21 @@ def test_gradient_and_hessian(dataset):
     assert np.abs(scaled).max() < 2e-5
 
 
+def test_second_derivatives_do_not_depend_on_passes(make, monkeypatch):
+    """Templates of derivative images are made in passes to save memory; here in one, and one by one."""
+    for kwargs in ({}, {"reco_psf": True}):
+        likelihood = compile(make(**kwargs))
+        theta = _off_kink(likelihood)
+        want = likelihood.second_derivatives(theta)
+        monkeypatch.setattr("gpudl4.likelihood.derivatives.PASS", 1)
+        other = compile(make(**kwargs))
+        got = other.second_derivatives(theta)
+        assert len(other._second_orders[True]._passes) > len(likelihood._second_orders[True]._passes)
+        monkeypatch.undo()
+        for one, two in zip(want, got, strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-10, atol=1e-12 * np.abs(one).max())
+
+
 def test_gradient_of_every_parameter(make):
     dataset = make()
     for model in dataset.models:
