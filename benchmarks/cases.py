@@ -56,8 +56,8 @@ class Case:
         Start values that differ from the builder's, as ``{"model.parameter": value}`` in the parameter's own unit.
     n_free : int
         Number of free parameters.
-    target : float or None
-        How many times faster than gammapy gpudl4 has to be.
+    goal, minimum : float or None
+        How many times faster than gammapy gpudl4 is to be, and has to be at least.
     """
 
     name: str
@@ -66,7 +66,8 @@ class Case:
     builder: object
     n_free: int
     start: dict = field(default_factory=dict)
-    target: float | None = None
+    goal: float | None = None
+    minimum: float | None = None
 
     def missing(self, folder):
         """Files that are not in the folder."""
@@ -122,12 +123,16 @@ def attach(package, datasets, models):
     """Give models to datasets that may have had others before; returns the models.
 
     gammapy keeps the background of the last call in the dataset and never drops it, so that state is removed by hand: the comparison is
-    between fresh objects.
+    between fresh objects. Its datasets get their models one by one: ``datasets.models = models`` would make gammapy assemble a covariance
+    matrix at every call of the statistic, which takes three quarters of the time of a fit with twenty sources.
     """
-    for dataset in datasets:
-        if package == "gammapy":
+    if package == "gammapy":
+        datasets._covariance = None
+        for dataset in datasets:
             dataset._background_cached = dataset._background_parameters_cached = None
-    datasets.models = models
+            dataset.models = models
+    else:
+        datasets.models = models
     return models
 
 
@@ -182,10 +187,13 @@ FERMI_GC_SOURCES = {  # name: l, b in deg, amplitude at 50 GeV in cm-2 s-1 TeV-1
     "j1809": (7.37, -1.96, 3e-10, 3.8),
     "w30": (8.39, -0.09, 1.8e-9, 2.4),
 }
-FERMI_MANY = (  # l, b in deg: the three above and the highest smoothed excesses over the background map, ordered by significance
-    (359.96, -0.04), (7.38, -2.02), (8.38, -0.08), (5.98, -0.43), (6.53, -0.33), (356.32, 1.03), (3.78, 0.12), (3.83, 1.73),
-    (0.33, -4.03), (2.38, 2.43), (358.48, -0.68), (357.43, 1.93), (359.23, -0.83), (7.12, -2.53), (5.33, -0.98), (0.88, -0.23),
-    (2.18, 1.68), (6.33, -2.53), (8.18, 4.33), (355.07, 3.88),
+# l, b in deg, amplitude at 50 GeV in cm-2 s-1 TeV-1 to one digit: the three above and the highest smoothed excesses over the background
+# map inside the mask (|l| < 9, |b| < 4 deg); the faintest are consistent with zero
+FERMI_MANY = (
+    (359.96, -0.04, 4e-9), (7.38, -2.02, 2e-9), (8.38, -0.08, 1e-9), (5.98, -0.43, 1e-9), (6.53, -0.33, 1e-9),
+    (356.32, 1.03, 5e-10), (3.78, 0.12, 4e-10), (3.83, 1.73, 3e-10), (2.38, 2.43, 2e-10), (358.48, -0.68, 3e-10),
+    (357.43, 1.93, 2e-10), (359.23, -0.83, 3e-10), (7.12, -2.53, 1e-10), (5.33, -0.98, 2e-10), (0.88, -0.23, 3e-10),
+    (2.18, 1.68, 2e-10), (6.33, -2.53, 1e-10), (353.48, -0.73, 7e-11), (356.18, -0.83, 1e-10), (358.23, 2.43, 1e-10),
 )  # fmt: skip
 FERMI_CRAB_YAML = "fermi-3fhl-crab/Fermi-LAT-3FHL_datasets.yaml"
 FERMI_CRAB_MODELS = "fermi-3fhl-crab/Fermi-LAT-3FHL_models.yaml"
@@ -207,9 +215,9 @@ def _fermi_gc(lib, folder):
 
 def _fermi_many(lib, folder):
     models = []
-    for i, (lon, lat) in enumerate(FERMI_MANY):
+    for i, (lon, lat, amplitude) in enumerate(FERMI_MANY):
         spatial = lib.PointSpatialModel(lon_0=f"{lon} deg", lat_0=f"{lat} deg", frame="galactic")
-        spectral = lib.PowerLawSpectralModel(index=2.5, amplitude="2e-10 cm-2 s-1 TeV-1", reference="50 GeV")
+        spectral = lib.PowerLawSpectralModel(index=2.5, amplitude=f"{amplitude} cm-2 s-1 TeV-1", reference="50 GeV")
         for parameter in (spatial.lon_0, spatial.lat_0, spectral.index):
             parameter.frozen = True
         models.append(lib.SkyModel(spectral_model=spectral, spatial_model=spatial, name=f"source-{i}"))
@@ -227,12 +235,12 @@ def _fermi_crab(lib, folder):
 CASES = {
     case.name: case
     for case in (
-        Case("cta-point", (CTA_FILE,), _read_cta, _cta_point, 6, target=15),
-        Case("cta-point-off", (CTA_FILE,), _read_cta, _cta_point, 6, start={"gc.lon_0": -0.053, "gc.lat_0": -0.047}, target=15),
-        Case("cta-extended", (CTA_FILE,), _read_cta, _cta_extended, 11, target=5),
-        Case("hawc", (HAWC_YAML, *(f"hawc-crab/{name}.fits.gz" for name in HAWC_NAMES)), _read_hawc, _hawc, 10, target=15),
+        Case("cta-point", (CTA_FILE,), _read_cta, _cta_point, 6, goal=100, minimum=50),
+        Case("cta-point-off", (CTA_FILE,), _read_cta, _cta_point, 6, start={"gc.lon_0": -0.053, "gc.lat_0": -0.047}),
+        Case("cta-extended", (CTA_FILE,), _read_cta, _cta_extended, 11, goal=100, minimum=30),
+        Case("hawc", (HAWC_YAML, *(f"hawc-crab/{name}.fits.gz" for name in HAWC_NAMES)), _read_hawc, _hawc, 10, goal=100, minimum=60),
         Case("fermi-gc", (FERMI_GC_FILE,), _read_fermi_gc, _fermi_gc, 13),
-        Case("fermi-many", (FERMI_GC_FILE,), _read_fermi_gc, _fermi_many, 21, target=60),
+        Case("fermi-many", (FERMI_GC_FILE,), _read_fermi_gc, _fermi_many, 21, goal=100, minimum=60),
         Case("fermi-crab", (FERMI_CRAB_YAML, FERMI_CRAB_MODELS), _read_fermi_crab, _fermi_crab, 4),
     )
 }

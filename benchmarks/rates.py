@@ -98,7 +98,7 @@ def _here(threads, quick):
     a, b, c = np.random.default_rng(1).random((2, n, n))[0], np.eye(n), np.empty((n, n))
     out["flops"] = 2.0 * n**3 / _best(lambda: np.dot(a, b, out=c), spend)
     numbers, sums = np.random.default_rng(2).random(2**16) + 0.1, np.zeros(blocks)
-    out["exp"] = len(numbers) / _best(lambda: exponentials(-numbers, sums), spend)
+    out["exp"] = len(numbers) / _best(lambda: exponentials(numbers, sums), spend)
     out["log"] = len(numbers) / _best(lambda: logarithms(numbers, sums), spend)
     return out
 

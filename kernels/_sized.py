@@ -7,7 +7,7 @@ does other things as well, where a thread may have to wait for its turn.
 import functools
 import types
 
-import numba as nb
+from ._compiled import compiled
 
 __all__ = ["LARGE", "sized"]
 
@@ -26,12 +26,11 @@ def sized(size):
     """
 
     def decorate(function):
-        # Numba's cache tells functions apart by name, not by options: the parallel variant needs a name of its own.
+        # The cache tells functions apart by name, not by options: the parallel variant needs a name of its own.
         twin = types.FunctionType(function.__code__, function.__globals__, function.__name__ + "_parallel")
         twin.__qualname__ = function.__qualname__ + "_parallel"
         twin.__module__, twin.__doc__ = function.__module__, function.__doc__
-        serial = nb.njit(cache=True, nogil=True)(function)
-        parallel = nb.njit(cache=True, nogil=True, parallel=True)(twin)
+        serial, parallel = compiled(function), compiled(twin, parallel=True)
 
         @functools.wraps(function)
         def call(*args):

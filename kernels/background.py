@@ -12,6 +12,7 @@ import math
 import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from ._sized import sized
 
 TEMPLATE_FLOOR = (
@@ -82,7 +83,7 @@ def outside_sums(counts, template, static, mask, active, sums, special):
         special[k] = n_special
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def special_bins(counts, template, static, mask, active, bins, values):
     """List the bins that `outside_sums` counted as special: energy index in ``bins[S]``; counts, template, static in ``values[S, 3]``."""
     has_static = static.shape[1] == counts.shape[1] and static.shape[2] == counts.shape[2]

@@ -9,12 +9,11 @@ with u and v from params: for a spectral parameter v is the derivative of the fl
 derivative of the weights of four pixels and v the flux, for the norm of a background v is the derivative of the norm.
 """
 
-import numba as nb
-
+from ._compiled import compiled
 from .tables import E_CHUNKS, E_N_U, E_N_V, E_PART, E_U, E_V
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def contract(entries, ranges, params, parts, out):
     """Add partial sums in a fixed order.
 

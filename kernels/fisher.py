@@ -8,9 +8,9 @@ A *block* holds the derivative images of one source on its box. Images of large 
 each pixel then standing for stride^2 pixels. The derivative by the norm of a background in bin k is its template, on all pixels.
 """
 
-import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from .tables import (
     D_RECO,
     D_ROW,
@@ -34,14 +34,14 @@ from .tables import (
 )
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _bin(source, first, row, column, stride, starts):
     """Bin, in a dataset's row that begins at `first`, of a pixel of a thinned out box."""
     y, x = row * stride - source[S_ROW], column * stride - source[S_COLUMN]
     return first + starts[source[S_STARTS] + y] + x
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, parts):
     """Weighted products of blocks.
 
@@ -84,7 +84,7 @@ def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, 
                 parts[pairs[p, PAIR_PART] + i * n2 + j] = stride * stride * total[i, j]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, jacobian, parts):
     """Weighted products of each block with the background template, per reconstructed bin.
 
@@ -115,7 +115,7 @@ def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, 
                 parts[ranges[j] + i * dataset[D_RECO] + k] = stride * stride * total
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def squares(rows, weights, template, parts):
     """Weighted square of the background template: ``parts[r] = sum w B^2`` over each row of bins."""
     for r in range(rows.shape[0]):

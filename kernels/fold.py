@@ -14,6 +14,7 @@ A source whose PSF acts last has templates per reconstructed energy, which are a
 import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from ._sized import sized
 from .tables import (
     D_NORM,
@@ -63,7 +64,7 @@ from .tables import (
 BINS = 4  # reconstructed bins of an item of `fold`, at most: the CUDA twin reads a template once for all of them
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _corner(source, params):
     """Row and column, in the box, of a template's first pixel."""
     if source[S_CORNER] < 0:
@@ -71,7 +72,7 @@ def _corner(source, params):
     return int(params[source[S_CORNER]]), int(params[source[S_CORNER] + 1])
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _fill(item, dataset, rows, params, template, static, mu):
     """Background and static counts of the bins of an item."""
     for k in range(item[FOLD_K], item[FOLD_K_END]):
@@ -88,7 +89,7 @@ def _fill(item, dataset, rows, params, template, static, mu):
                 mu[a] += static[a]
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _add(item, dataset, source, rows, starts, edisp, reach, params, all_templates, mu):
     """What one source adds to the bins of an item."""
     height, width = source[S_HEIGHT], source[S_WIDTH]

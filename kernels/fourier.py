@@ -16,6 +16,7 @@ Backwards, ``q[k]`` is the slope carried back through the PSF of reconstructed b
 import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from ._sized import sized
 from .tables import (
     D_ROW,
@@ -69,13 +70,13 @@ from .tables import (
 )
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _plane(batch, b, before, planes, plane, size):
     """First element of a plane of parameter vector b, in an array of the planes of all groups."""
     return batch * before + (b * planes + plane) * size
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _seen(source, flux, k, y, starts, exposure, edisp, reach, params, out):
     """One row of W[k]: exposure folded through the energy dispersion."""
     n_true, n_reco = source[S_TRUE], source[S_RECO]
@@ -258,7 +259,7 @@ def gather(sources, images, groups, items, batch, transfer, spectrum_out, spectr
             spectrum_in[first_in + y * nx : first_in + (y + 1) * nx] = total
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _rolled(plane, ny, nx, y, offset_x, out):
     """One row of a plane that was not normalised, from column -offset_x on, which wraps around."""
     scale = 1.0 / (ny * nx)

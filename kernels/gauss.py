@@ -20,6 +20,7 @@ from collections import namedtuple
 
 import numba as nb
 
+from ._compiled import compiled
 from ._sized import sized
 from .tables import (
     G_COLUMN,
@@ -59,13 +60,13 @@ Gaussian = namedtuple(
 )
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _one_minus_cos(angle):
     half = math.sin(0.5 * angle)
     return 2.0 * half * half
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _gaussian(lon, lat, sigma, e, phi):
     """Everything that does not depend on the pixel."""
     exists = sigma >= SMALLEST and e < 1.0
@@ -110,7 +111,7 @@ def _gaussian(lon, lat, sigma, e, phi):
     )
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _one_minus_cos_of_square(x):
     """1 - cos(sqrt(x)); a series without root and sine where it has all digits."""
     if x < SERIES_BELOW:
@@ -119,7 +120,7 @@ def _one_minus_cos_of_square(x):
     return _one_minus_cos(math.sqrt(x))
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _angle_times_sine(x):
     """sqrt(x) sin(sqrt(x)); a series where it has all digits."""
     if x < SERIES_BELOW:
@@ -129,14 +130,14 @@ def _angle_times_sine(x):
     return root * math.sin(root)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _from_centre(g, vectors, i):
     """D, u and v of a direction."""
     dx, dy, dz = vectors[i] - g.x0, vectors[i + 1] - g.y0, vectors[i + 2] - g.z0
     return 0.5 * (dx * dx + dy * dy + dz * dz), dx * g.ex + dy * g.ey, dx * g.nx + dy * g.ny + dz * g.nz
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _ellipse(g, u, v):
     """For a direction: its parts w along and t across the major axis, rho^2 = w^2 + t^2, 1 / (rho^2 - e^2 w^2), and sigma_eff^2."""
     w, t = g.cos_phi * v + g.sin_phi * u, g.cos_phi * u - g.sin_phi * v
@@ -148,7 +149,7 @@ def _ellipse(g, u, v):
     return w, t, rho2, inverse, g.minor2 * rho2 * inverse
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _density(g, vectors, first, n_sub):
     """Sum over the subpixels of a pixel of the density without its norm."""
     total = 0.0
@@ -167,7 +168,7 @@ def _density(g, vectors, first, n_sub):
     return total
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _slopes(g, vectors, first, n_sub):
     """Sums over the subpixels of a pixel of the derivatives of the density by longitude, latitude, sigma, e and phi, without the norm."""
     by_lon = by_lat = by_sigma = by_e = by_phi = 0.0

@@ -12,6 +12,7 @@ with the counts on each of the four pixels ``a[k, c] = w[c] sum_l R[l, k] F[l] E
 import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from ._sized import sized
 from .tables import (
     D_ROW,
@@ -43,7 +44,7 @@ from .tables import (
 )
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _corner_exposure(source, l, c, starts, exposure, params):
     """Exposure of true bin l on pixel c of the four; that of the nearest pixel of the box where it lies outside (its weight is 0 there)."""
     if source[S_EXPOSURE] < 0:
@@ -54,7 +55,7 @@ def _corner_exposure(source, l, c, starts, exposure, params):
     return np.float64(exposure[source[S_EXPOSURE] + l * source[S_AREA] + starts[source[S_STARTS] + y] + x])
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _amount(source, place, plane, c, starts, exposure, edisp, reach, params):
     """Factor of one of the four copies in a plane: its weight, times the counts on its pixel where the PSF acts last."""
     weight = params[place[P_WEIGHT] + c]
@@ -184,7 +185,7 @@ def place_pull(sources, datasets, places, items, rows, starts, psf, exposure, ed
             parts[b, row[P_PARTS] + c * source[S_PLANES] + plane] = total
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def place_unfold(sources, places, starts, exposure, edisp, reach, params, parts):
     """Where the PSF acts last, the sums of `place_pull` carried back to true energy: ``E_c[l] sum_k R[l, k] parts[c, k]``.
 

@@ -5,17 +5,17 @@ Host matters only: the projection between the two functions is astropy's.
 
 import math
 
-import numba as nb
+from ._compiled import compiled
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _centre(lon, lat):
     """Unit vectors: centre, east, north."""
     sl, cl, sb, cb = math.sin(lon), math.cos(lon), math.sin(lat), math.cos(lat)
     return cb * cl, cb * sl, sb, -sl, cl, -sb * cl, -sb * sl, cb
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def point_steps(lonlat, rotation, turn, arc, points):
     """Directions of points and of small steps west, east, south and north of them, in the frame of a map.
 
@@ -52,7 +52,7 @@ def point_steps(lonlat, rotation, turn, arc, points):
             points[1, b, k] = math.atan2(z, math.hypot(x, y)) / degree
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def point_slopes(x, y, lonlat, arc, scale, xy, dxy):
     """Pixel coordinates and their derivatives from the projections of the directions of `point_steps`.
 

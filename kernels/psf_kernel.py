@@ -3,11 +3,12 @@
 These run once per source and compile, not per evaluation; nothing here depends on model parameters, so there is no batch axis.
 """
 
-import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 
-@nb.njit(cache=True, nogil=True)
+
+@compiled
 def containment_radius_index(cumulative, energy_low, energy_weight, lat_weight, lon_weight, rad_low, rad_weight, scale, fractions, index):
     """Index of the fine radius whose containment is nearest to each fraction; the first of equals.
 
@@ -69,7 +70,7 @@ def containment_radius_index(cumulative, energy_low, energy_weight, lat_weight, 
                     index[f, p] = m
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def _locate(nodes, x, start):
     """Interval of increasing `nodes` that holds x, found by walking from `start`; the outer intervals are open."""
     i = start
@@ -81,7 +82,7 @@ def _locate(nodes, x, start):
     return i
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def profile_to_pixels(separation, nodes, profiles, planes, half, factor, quadrant, kernel):
     """Sum radial profiles over the sub-pixels of each kernel pixel; negative values count as 0.
 
@@ -140,7 +141,7 @@ def profile_to_pixels(separation, nodes, profiles, planes, half, factor, quadran
                     kernel[plane, centre - dy, centre - dx] = total
 
 
-@nb.njit(cache=True, nogil=True)
+@compiled
 def normalise_planes(kernel):
     """Divide each plane of array[L, n, n] by its sum, in place; planes that sum to 0 become 0."""
     for plane in range(kernel.shape[0]):

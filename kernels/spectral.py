@@ -9,12 +9,12 @@ infinitely steep); a segment whose ends differ in sign is a plain trapezoid (gam
 
 import math
 
-import numba as nb
+from ._compiled import compiled
 
 SERIES_BELOW = 0.5  # abs(t) below which the series is used: the closed forms lose digits like 1/t^2
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _phi(t):
     """(exp(t) - 1) / t."""
     if abs(t) < 1e-5:
@@ -22,7 +22,7 @@ def _phi(t):
     return math.expm1(t) / t
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _psi(t):
     """(exp(t) - 1 - t) / t^2."""
     if abs(t) < SERIES_BELOW:
@@ -42,7 +42,7 @@ def _psi(t):
     return (math.expm1(t) - t) / (t * t)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def loglog_integral(y, x, length, integral):
     """Integrals.
 
@@ -70,7 +70,7 @@ def loglog_integral(y, x, length, integral):
             integral[b, k] = total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def loglog_integral_gradient(y, dy, x, length, integral, gradient):
     """Integrals and their derivatives with respect to parameters of the spectrum.
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from gpudl4.kernels import tables as t
 
+from .items import fold_items, group_transforms, unload_items
 from .layout import Counter, Table, row_items
 from .source import COARSE_STRIDE
-from .tables import fold_items, group_transforms, unload_items
 
 __all__ = ["DerivativeTables"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.backend import to_device
 
-from .tables import fold_items
+from .items import fold_items
 from .transforms import make_transforms
 
 __all__ = ["Buffers", "Engine"]

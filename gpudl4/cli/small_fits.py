@@ -1,0 +1,147 @@
+"""Calls that between them use every compiled kernel, on a map of a few pixels: what ``gpudl4 warmup`` runs.
+
+Numba compiles a function for the types it is called with. `run_all` evaluates small likelihoods with every kind of source, so that the
+types are those of real fits; `compile_threaded` then compiles the variants with threads, which only large data would call.
+"""
+
+import warnings
+
+import astropy.units as u
+import numpy as np
+
+from gpudl4 import kernels
+
+from ..irf import RecoPSFMap
+from ..likelihood import compile
+from ..models import (
+    FoVBackgroundModel,
+    GaussianSpatialModel,
+    Models,
+    PointSpatialModel,
+    PowerLawNormSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    SpatialModel,
+    SpectralModel,
+)
+from ..models.parameter import Parameter
+from .field import DATASET_NAME, simulate_field
+
+__all__ = ["compile_threaded", "functions", "run_all"]
+
+N_PIXELS = 12
+
+
+class _UsersShape(SpatialModel):
+    """A shape that is not built in, to go the way of users' models."""
+
+    tag = "warmup-shape"
+    lon_0 = Parameter("lon_0", "0 deg")
+    lat_0 = Parameter("lat_0", "0 deg")
+    radius = Parameter("radius", "0.05 deg")
+
+    @property
+    def evaluation_radius(self):
+        return 2 * self.radius.quantity
+
+    @staticmethod
+    def evaluate(lon, lat, lon_0, lat_0, radius):
+        far = np.hypot((lon - lon_0).to_value("deg") % 360, (lat - lat_0).to_value("deg")) > radius.to_value("deg")
+        return u.Quantity(np.where(far, 0.0, 1.0 / (np.pi * radius.to_value("rad") ** 2)), "sr-1")
+
+
+class _UsersSpectrum(SpectralModel):
+    """A spectrum that is not built in."""
+
+    tag = "warmup-spectrum"
+    amplitude = Parameter("amplitude", "1e-12 cm-2 s-1 TeV-1")
+
+    @staticmethod
+    def evaluate(energy, amplitude):
+        return amplitude * (energy / u.TeV).to_value("") ** -2.0
+
+
+def _models(moving):
+    """One source of each kind, and the background; those that do not move are at the same place as those that do."""
+    shapes = {
+        "point": PointSpatialModel(lon_0="0 deg", lat_0="0 deg", frame="galactic"),
+        "gauss": GaussianSpatialModel(lon_0="0 deg", lat_0="0 deg", sigma="0.03 deg", frame="galactic"),
+        "users": _UsersShape(frame="galactic"),
+        "frozen": PointSpatialModel(lon_0="0.02 deg", lat_0="0 deg", frame="galactic"),
+    }
+    models = []
+    for name, shape in shapes.items():
+        spectrum = _UsersSpectrum() if name == "users" else PowerLawSpectralModel(amplitude="1e-12 cm-2 s-1 TeV-1")
+        shape.freeze() if not moving else None
+        models.append(SkyModel(name=name, spatial_model=shape, spectral_model=spectrum))
+    models[-1].freeze()
+    return Models([*models, FoVBackgroundModel(spectral_model=PowerLawNormSpectralModel(), dataset_name=DATASET_NAME)])
+
+
+def _dataset(counts, background, exposure, reco_psf):
+    """A small field in the given dtypes."""
+    dataset = simulate_field(1, N_PIXELS)
+    for name, dtype in (("counts", counts), ("background", background), ("exposure", exposure)):
+        field = getattr(dataset, name)
+        setattr(dataset, name, field.copy(data=field.data.astype(dtype)))
+    if reco_psf:
+        dataset.psf = RecoPSFMap.from_gauss(dataset.counts.geom.axes["energy"], sigma=0.03 * u.deg)
+    return dataset
+
+
+def _evaluate(likelihood):
+    """Everything that a fit asks of a likelihood."""
+    theta = likelihood.theta0
+    likelihood.value(theta)
+    likelihood.value_and_gradient(theta)
+    likelihood.metric(theta)
+    likelihood.second_derivatives(theta)
+    likelihood.is_valid(theta)
+    likelihood.local(theta, "point").value_and_gradient(theta)
+
+
+def run_all(cube, real):
+    """Call every kernel that works on data of a type.
+
+    Parameters
+    ----------
+    cube : {"float32", "float64"}
+        Type of counts, background and exposure. The sums over bins outside of all sources see each array in its own type, so
+        "float32" includes files in which only one of counts and background is float32.
+    real : {"float32", "float64"}
+        Type of working arrays.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for reco_psf in (False, True):
+            dataset = _dataset(cube, cube, cube, reco_psf)
+            for moving in (True, False):
+                dataset.models = _models(moving)
+                _evaluate(compile(dataset, backend="numpy", dtype=real))
+        if cube == "float32":
+            for counts, background in (("float32", "float64"), ("float64", "float32")):
+                dataset = _dataset(counts, background, cube, False)
+                dataset.models = _models(False)
+                compile(dataset, backend="numpy", dtype=real)
+
+
+def functions():
+    """Functions that Numba compiles, as ``{"stem.name": dispatcher}``; those that are always inlined are left out."""
+    found = {}
+    for stem in kernels.stems():
+        for name, value in vars(kernels.cpu(stem)).items():
+            if getattr(value, "__module__", "") != f"gpudl4.kernels.{stem}":
+                continue
+            if hasattr(value, "parallel"):
+                found[f"{stem}.{name}"], found[f"{stem}.{name}, threads"] = value.serial, value.parallel
+            elif hasattr(value, "signatures") and value.targetoptions.get("inline") != "always":
+                found[f"{stem}.{name}"] = value
+    return found
+
+
+def compile_threaded():
+    """Compile the variants with threads for the types that the others have been compiled for."""
+    for name, function in functions().items():
+        if name.endswith(", threads"):
+            for signature in functions()[name.removesuffix(", threads")].signatures:
+                function.compile(signature)
