@@ -66,6 +66,7 @@ def make_dataset(n_pixels=250, n_energy=10, n_true=20, binsz=0.02, name="field",
     )
     if seed is not None:
         dataset.fake(random_state=seed)
+        dataset.counts.data = dataset.counts.data.astype("float32")  # as files hold them
     return dataset
 
 

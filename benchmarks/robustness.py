@@ -7,10 +7,10 @@
     python benchmarks/robustness.py --trials cta-extended --only 7 12   # two of them again
 
 Start i is the same in every run: every source 0.3 deg from its place in a random direction, amplitudes a factor 5, extensions a factor 3
-and indices 0.5 up or down (`--inside`: anywhere within these). "Its place" is the minimum that a fit from the right values finds, and
-cut-off energies and norms begin there. A start reaches the best if its statistic is within 0.1 of the lowest of the whole run, gammapy's fits
-included; all final parameters are evaluated by gpudl4, compiled anew at each. A start that does not has to say ``success=False``: one that says
-True is counted under "wrong and sure". Every start that did not reach the best is printed with all it takes to replay it.
+and indices 0.5 up or down (`--inside`: anywhere within these). "Its place" is the minimum that a fit from the right values finds; cut-off
+energies and norms begin there. A start reaches the best if its statistic is within 0.1 of the lowest of the whole run, gammapy's fits
+included; all final parameters are evaluated by gpudl4, compiled anew at each. A start that does not has to say ``success=False``: one
+that says True is counted as "wrong and sure". Every start that missed the best is printed with all it takes to replay it.
 """
 
 import argparse

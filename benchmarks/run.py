@@ -8,20 +8,17 @@
     python benchmarks/run.py --packages gpudl4  # without gammapy
 
 A run is ``Fit().run(datasets)`` with new models on datasets in memory, compilation included; compiled code of both packages is
-warm. The table shows medians, the ratio of medians, the statistic gammapy ends at, the same parameters evaluated anew by gammapy (new
-models: nothing remembered) and by gpudl4, the statistic gpudl4 ends at, and the largest difference of a value in units of its
-error. Beside it: one `stat_sum` on the CTA data, random starts, imports. Everything goes to a JSON file with the machine and the
-versions.
+warm, and the process has two cores. Columns: medians of the seconds, their ratio, what it is to be (goal) and has to be at least (least);
+the statistic gammapy ends at, the same parameters evaluated anew by gammapy (new models: nothing remembered) and by gpudl4, the statistic
+gpudl4 ends at; and two differences, each the largest of a value in units of its error: "as fitted" between the two fits, which may end in
+different minima, and "refitted" after gammapy started from gpudl4's minimum (`benchmarks/parity.py`).
+Beside it: one `stat_sum` on the CTA data, random starts, imports. Everything goes to a JSON file with the machine and the versions.
 """
 
 import argparse
 import gc
-import importlib.metadata
 import importlib.util
-import json
 import logging
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -34,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.cases import CASES, PACKAGES, attach, data_folder, library, random_starts, set_values
+from benchmarks.measure import finish, limit_cores, load, new_record, print_machine
+from benchmarks.parity import refit
 
 STAT_SUM_TARGET = 0.020  # s
 GAMMAPY_STARTS = 3
@@ -47,15 +46,12 @@ IMPORTS = (
 def main(arguments=None):
     """Run what was asked for, print tables, write the JSON file."""
     options = parse(arguments)
+    limit_cores(options.cores)
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     packages = [p for p in options.packages if installed(p)]
-    record = {"machine": machine(), "versions": versions(), "repeat": options.repeat, "fits": {}}
-    print(
-        f"{record['machine']['cpu']}, {record['machine']['cores']} cores; " + ", ".join(f"{k} {v}" for k, v in record["versions"].items())
-    )
-    if (record["machine"]["load before"] or 0) > 0.5 * record["machine"]["cores"]:
-        print("the machine is busy with something else: times will be too long, those of gpudl4 more so, as it uses all cores")
+    record = {**new_record(), "repeat": options.repeat, "fits": {}}
+    print_machine(record)
     cases = [CASES[name] for name in options.cases]
     for case in [c for c in cases if c.missing(options.data)]:
         print(f"{case.name}: left out, not found: {', '.join(case.missing(options.data))} (--data or GPUDL4_TEST_DATA names the folder)")
@@ -63,15 +59,13 @@ def main(arguments=None):
     print_header()
     for case in cases:
         record["fits"][case.name] = row = time_case(case, packages, options)
-        print_row(case, row)
+        print(line(case, row), flush=True)
     if any(c.name.startswith("cta") for c in cases):
         record["stat_sum"] = time_stat_sum(packages, options)
         if options.starts:
             record["random starts"] = time_starts(packages, options)
     record["imports"] = time_imports(packages)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {options.output}")
+    finish(record, options.output)
     return record
 
 
@@ -82,12 +76,14 @@ def parse(arguments):
     parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
     parser.add_argument("--repeat", type=int, default=5, help="runs per case and package (default 5)")
     parser.add_argument("--starts", type=int, default=20, help="random starts of cta-point (default 20, 0 for none)")
-    parser.add_argument("--quick", action="store_true", help="one run per case, five starts")
+    parser.add_argument("--quick", action="store_true", help="one run per case, five starts, no refit")
+    parser.add_argument("--no-refit", action="store_true", help="do not let gammapy start from gpudl4's minimum")
+    parser.add_argument("--cores", type=int, default=2, help="cores to use (default 2; 0: all)")
     parser.add_argument("--data", type=Path, default=data_folder(), help="folder of the real data")
     parser.add_argument("--output", type=Path, default=Path("bench-output/benchmark.json"), help="JSON file to write")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.repeat, options.starts = 1, min(options.starts, 5)
+        options.repeat, options.starts, options.no_refit = 1, min(options.starts, 5), True
     return options
 
 
@@ -97,29 +93,6 @@ def installed(package):
         print(f"{package} is not installed: left out")
         return False
     return True
-
-
-def machine():
-    """Kind of machine: cores and processor, no names."""
-    cpu = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.system(), "load before": load}
-
-
-def versions():
-    """Versions of Python and of the packages that matter."""
-    out = {"python": platform.python_version()}
-    for name in ("gpudl4", "gammapy", "numpy", "scipy", "numba", "iminuit", "astropy"):
-        try:
-            out[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            out[name] = None
-    return out
 
 
 def fit(package, datasets, models):
@@ -147,6 +120,7 @@ def time_case(case, packages, options):
         else:
             library(package).Fit().run(datasets[package])
     row = {p: {"seconds": []} for p in packages}
+    row["load"], ours = load(), None
     for _ in range(options.repeat):
         for package in packages:
             models = case.models(package, options.data)
@@ -154,10 +128,13 @@ def time_case(case, packages, options):
             own = row[package]
             own["seconds"].append(seconds)
             own.update(summary(package, result, parameters_by_name(models)))
-    for own in row.values():
-        own["median"] = statistics.median(own["seconds"])
+            ours = result if package == "gpudl4" else None
+    for package in packages:
+        row[package]["median"] = statistics.median(row[package]["seconds"])
     if len(packages) == 2:
         compare(case, row, datasets, options)
+        if not options.no_refit:
+            row["refitted"] = largest(refit(case, datasets["gammapy"], options.data, ours), ours.values, ours.errors)
     return row
 
 
@@ -181,8 +158,7 @@ def compare(case, row, datasets, options):
     ours, theirs = row["gpudl4"], row["gammapy"]
     row["ratio"] = theirs["median"] / ours["median"]
     there = dict(zip(theirs["names"], theirs["values"], strict=True))
-    deviations = [abs(v - there[n]) / e for n, v, e in zip(ours["names"], ours["values"], ours["errors"], strict=True)]
-    row["largest deviation in sigma"] = float(np.max(deviations))
+    row["as fitted"] = largest([there[name] for name in ours["names"]], ours["values"], ours["errors"])
     for package in PACKAGES:
         attach(package, datasets[package], set_values(case.models(package, options.data), there))
     theirs["stat anew"] = float(datasets["gammapy"].stat_sum())
@@ -190,29 +166,43 @@ def compare(case, row, datasets, options):
     theirs["stat in gpudl4"] = likelihood.value(likelihood.theta0)
 
 
+def largest(theirs, ours, errors):
+    """Largest difference of two lists of values in units of errors."""
+    return float(np.max(np.abs(np.subtract(theirs, ours)) / np.asarray(errors)))
+
+
+COLUMNS = (  # heading, width, digits, where the number stands
+    ("free", 4, 0, lambda case, row: case.n_free),
+    ("gammapy s", 10, 2, lambda case, row: row["gammapy"]["median"]),
+    ("gpudl4 s", 9, 3, lambda case, row: row["gpudl4"]["median"]),
+    ("ratio", 7, 1, lambda case, row: row["ratio"]),
+    ("goal", 5, 0, lambda case, row: case.goal),
+    ("least", 6, 0, lambda case, row: case.minimum),
+    ("gammapy stat", 13, 3, lambda case, row: row["gammapy"]["stat"]),
+    ("anew", 13, 3, lambda case, row: row["gammapy"]["stat anew"]),
+    ("in gpudl4", 13, 3, lambda case, row: row["gammapy"]["stat in gpudl4"]),
+    ("gpudl4 stat", 13, 3, lambda case, row: row["gpudl4"]["stat"]),
+    ("as fitted", 10, 3, lambda case, row: row["as fitted"]),
+    ("refitted", 9, 3, lambda case, row: row["refitted"]),
+)
+
+
 def print_header():
     """Head of the table of fits."""
-    print(
-        f"\n{'case':14s} {'free':>4s} {'gammapy s':>10s} {'gpudl4 s':>9s} {'ratio':>7s} {'target':>6s} "
-        f"{'gammapy stat':>13s} {'anew':>13s} {'in gpudl4':>13s} {'gpudl4 stat':>13s} {'deviation':>10s}"
-    )
+    print(f"\n{'case':14s}" + "".join(f" {heading:>{width}s}" for heading, width, _, _ in COLUMNS))
 
 
-def print_row(case, row):
-    """One line per case."""
-
-    def number(value, form):
-        return f"{value:{form}}" if value is not None else "-".rjust(int(form.split(".")[0]))
-
-    ours, theirs = row.get("gpudl4", {}), row.get("gammapy", {})
+def line(case, row):
+    """One line of the table; a dash where a number was not asked for."""
+    out = f"{case.name:14s}"
+    for _, width, digits, number in COLUMNS:
+        try:
+            value = number(case, row)
+        except KeyError:
+            value = None
+        out += " " + ("-".rjust(width) if value is None else f"{value:{width}.{digits}f}")
     failed = [package for package in PACKAGES if package in row and not row[package]["success"]]
-    print(
-        f"{case.name:14s} {case.n_free:4d} {number(theirs.get('median'), '10.2f')} {number(ours.get('median'), '9.3f')} "
-        f"{number(row.get('ratio'), '7.1f')} {number(case.target, '6.0f')} {number(theirs.get('stat'), '13.3f')} "
-        f"{number(theirs.get('stat anew'), '13.3f')} {number(theirs.get('stat in gpudl4'), '13.3f')} {number(ours.get('stat'), '13.3f')} "
-        f"{number(row.get('largest deviation in sigma'), '10.3f')}" + (f"  not converged: {', '.join(failed)}" if failed else ""),
-        flush=True,
-    )
+    return out + (f"  not converged: {', '.join(failed)}" if failed else "")
 
 
 def time_stat_sum(packages, options, calls=15):

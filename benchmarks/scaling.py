@@ -13,6 +13,7 @@ with `!` and the part that grew is named. "host" is what is left without kernels
 """
 
 import argparse
+import itertools
 import math
 import statistics
 import sys
@@ -134,7 +135,7 @@ def _batch(size, scale):
 
 # ---- what is wanted --------------------------------------------------------------------------------------------------------------------
 def _wants_flat(rows):
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in itertools.pairwise(rows):
         ratio = min(after.seconds) / min(before.seconds)
         yield f"{after.size / before.size:g} times the area: {ratio:.2f} times the time (wanted: at most 1.1)"
 
@@ -256,7 +257,7 @@ def show(table, rows):
 
 def superlinear(table, rows):
     """Sentences about rows where the time grows faster than the size, and the part that grew most."""
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in itertools.pairwise(rows):
         power = _power(before, after)
         if power <= SUPERLINEAR:
             continue

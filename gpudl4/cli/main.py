@@ -1,4 +1,4 @@
-"""The command ``gpudl4``: fit files, look into files, run the demo.
+"""The command ``gpudl4``: fit files, look into files, run the demo, compile ahead.
 
 Exit codes: 0 success, 2 bad input or usage (one line on stderr), 3 the fit did not converge. An error that nobody foresaw keeps its
 traceback and exits with 1.
@@ -14,6 +14,7 @@ from ..core.errors import GPUDL4Error
 from .demo import demo
 from .fit import fit
 from .info import info
+from .warmup import warmup
 
 __all__ = ["cli", "main", "run"]
 
@@ -33,6 +34,7 @@ def cli(context):
     gpudl4 demo                                      simulate a field and fit it
     gpudl4 fit DATASETS.yaml MODELS.yaml -o OUT      fit models to datasets
     gpudl4 info FILE                                 what is in a file
+    gpudl4 warmup                                    compile all kernels ahead of the first fit
 
     Files are those of gammapy: datasets as FITS with a YAML list of them, models as YAML.
     """
@@ -43,6 +45,7 @@ def cli(context):
 cli.add_command(fit)
 cli.add_command(info)
 cli.add_command(demo)
+cli.add_command(warmup)
 
 
 def _one_line(message):

@@ -2,8 +2,10 @@
 
 Numba compiles a function for the types it is called with. `run_all` evaluates small likelihoods with every kind of source, so that the
 types are those of real fits; `compile_threaded` then compiles the variants with threads, which only large data would call.
+``python -m gpudl4.cli.small_fits CUBE REAL`` does both for one pair of types and prints a line for every function.
 """
 
+import sys
 import warnings
 
 import astropy.units as u
@@ -16,7 +18,6 @@ from ..likelihood import compile
 from ..models import (
     FoVBackgroundModel,
     GaussianSpatialModel,
-    Models,
     PointSpatialModel,
     PowerLawNormSpectralModel,
     PowerLawSpectralModel,
@@ -61,21 +62,26 @@ class _UsersSpectrum(SpectralModel):
         return amplitude * (energy / u.TeV).to_value("") ** -2.0
 
 
-def _models(moving):
-    """One source of each kind, and the background; those that do not move are at the same place as those that do."""
+def _sources(moving):
+    """One source of each kind with a free spectrum, and a frozen one; those that do not move are where the others are."""
     shapes = {
         "point": PointSpatialModel(lon_0="0 deg", lat_0="0 deg", frame="galactic"),
         "gauss": GaussianSpatialModel(lon_0="0 deg", lat_0="0 deg", sigma="0.03 deg", frame="galactic"),
         "users": _UsersShape(frame="galactic"),
-        "frozen": PointSpatialModel(lon_0="0.02 deg", lat_0="0 deg", frame="galactic"),
     }
-    models = []
+    sources = []
     for name, shape in shapes.items():
         spectrum = _UsersSpectrum() if name == "users" else PowerLawSpectralModel(amplitude="1e-12 cm-2 s-1 TeV-1")
-        shape.freeze() if not moving else None
-        models.append(SkyModel(name=name, spatial_model=shape, spectral_model=spectrum))
-    models[-1].freeze()
-    return Models([*models, FoVBackgroundModel(spectral_model=PowerLawNormSpectralModel(), dataset_name=DATASET_NAME)])
+        if not moving:
+            shape.freeze()
+        sources.append(SkyModel(name=name, spatial_model=shape, spectral_model=spectrum))
+    frozen = SkyModel(name="frozen", spatial_model=shapes["point"].copy(), spectral_model=PowerLawSpectralModel())
+    frozen.freeze()
+    return [*sources, frozen]
+
+
+def _background():
+    return FoVBackgroundModel(spectral_model=PowerLawNormSpectralModel(), dataset_name=DATASET_NAME)
 
 
 def _dataset(counts, background, exposure, reco_psf):
@@ -106,23 +112,25 @@ def run_all(cube, real):
     Parameters
     ----------
     cube : {"float32", "float64"}
-        Type of counts, background and exposure. The sums over bins outside of all sources see each array in its own type, so
-        "float32" includes files in which only one of counts and background is float32.
+        Type of counts, background and exposure.
     real : {"float32", "float64"}
         Type of working arrays.
     """
+    options = {"backend": "numpy", "dtype": real}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for reco_psf in (False, True):
             dataset = _dataset(cube, cube, cube, reco_psf)
             for moving in (True, False):
-                dataset.models = _models(moving)
-                _evaluate(compile(dataset, backend="numpy", dtype=real))
-        if cube == "float32":
-            for counts, background in (("float32", "float64"), ("float64", "float32")):
-                dataset = _dataset(counts, background, cube, False)
-                dataset.models = _models(False)
-                compile(dataset, backend="numpy", dtype=real)
+                dataset.models = [*_sources(moving), _background()]
+                _evaluate(compile(dataset, **options))
+        # Bins outside of all sources are summed in the types of the file, which need not agree; a frozen source makes some of them special.
+        for background in ("float32", "float64"):
+            dataset = _dataset(cube, background, cube, False)
+            dataset.models = [_sources(False)[-1], _background()]
+            compile(dataset, **options)
+        edges = [1.0, 10.0] * u.TeV
+        _UsersSpectrum().bind_integral(edges[:1], edges[1:]).value(np.array([[1e-12]]))
 
 
 def functions():
@@ -145,3 +153,35 @@ def compile_threaded():
         if name.endswith(", threads"):
             for signature in functions()[name.removesuffix(", threads")].signatures:
                 function.compile(signature)
+
+
+def main(cube, real):
+    """Compile everything for a pair of types; print ``compiled NAME`` or ``found NAME`` for every function as soon as it is known."""
+    from numba.core import event
+
+    from ..kernels._compiled import quiet
+
+    names, told = {id(function): name for name, function in functions().items()}, set()
+
+    def tell(what, name):
+        told.add(name)
+        print(what, name, flush=True)
+
+    class Listener(event.Listener):
+        def on_start(self, event):
+            pass
+
+        def on_end(self, event):
+            name = names.get(id(event.data.get("dispatcher")))
+            if name is not None:
+                tell("compiled", name)
+
+    with event.install_listener("numba:compile", Listener()), quiet():
+        run_all(cube, real)
+        compile_threaded()
+    for name in sorted(set(names.values()) - told):
+        tell("found", name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -5,6 +5,7 @@ Used at compile time for frozen sources and for shapes that never change, and fo
 
 import numpy as np
 
+from gpudl4 import kernels
 from gpudl4.core.backend import backend_of
 
 from .evaluate import Evaluation
@@ -30,6 +31,7 @@ class _LoneTerm(DatasetTerm):
             self.exposure = xp.where(self.exposure >= 0, self.exposure, xp.zeros((), dtype=self.exposure.dtype))
         self.counts = self.template = self.mask = xp.zeros((n_reco, self.region.size), dtype=np.float32)
         self.static = None
+        self.sums = np.zeros((n_reco, kernels.cpu("background").N_SUMS))
         self.special_bins, self.special_values = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
 
 

@@ -13,6 +13,7 @@ from gpudl4.core.backend import array_namespace, backend_of, to_device
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 
 from .alone import counts_of, fixed
+from .bindings import Bindings
 from .response import make_response, reco_geom
 from .source import ImageSource, PointSource
 from .terms import Background, DatasetTerm
@@ -62,7 +63,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=False):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=False, bindings=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -76,20 +77,22 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=Fal
         Precision of the transforms.
     draft : bool
         See `ImageSource`.
+    bindings : Bindings, optional
+        Shared with other datasets.
     """
+    bindings = Bindings() if bindings is None else bindings
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
     response = make_response(dataset, model, position)
     if response is None:
         return None
     _check_exposure(dataset, model, response)
-    energy = dataset.exposure.geom.axes["energy_true"].edges
-    spectral = model.spectral_model.bind_integral(energy[:-1], energy[1:])
+    spectral = bindings.spectral(model.spectral_model, dataset.exposure.geom.axes["energy_true"].edges)
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
     image_geom = dataset.exposure.geom.to_image()
     shape = image_geom.data_shape
     if hasattr(model.spatial_model, "bind_point"):
-        spatial = model.spatial_model.bind_point(image_geom)
+        spatial = bindings.point(model.spatial_model, image_geom)
         return PointSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
     cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     spatial = model.spatial_model.bind_image(cutout)
@@ -113,7 +116,7 @@ def _check_exposure(dataset, model, response):
         )
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False, previous=None):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False, previous=None, bindings=None):
     """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
@@ -130,6 +133,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
         See `ImageSource`.
     previous : DatasetTerm, optional
         Of the same dataset and models: if the same pixels are wanted again, its arrays serve.
+    bindings : Bindings, optional
+        Shared with other datasets.
 
     Returns
     -------
@@ -148,7 +153,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
     free, static, contributing = [], None, []
     exposure = None if dataset.exposure is None else dataset.exposure.data
     for model in sources:
-        source = make_source(dataset, model, pack, positions.get(model.name), dtype, draft)
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, draft, bindings)
         if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4

@@ -12,6 +12,7 @@ from gpudl4.core.backend import to_device
 
 from .engine import Engine
 from .tables import Data, Layout
+from .terms import closed_sums
 
 __all__ = ["Evaluation", "precision"]
 
@@ -37,6 +38,7 @@ class Evaluation:
 
     def __init__(self, terms, n_free, backend, real):
         self.terms = tuple(terms)
+        self._sums = np.concatenate([term.sums for term in self.terms])
         self.layout = Layout(self.terms, n_free)
         cube = precision(self.terms)
         self.data = Data(self.layout, backend, real, cube)
@@ -50,11 +52,11 @@ class Evaluation:
 
     def states(self, thetas, cells=None):
         """What follows from thetas on the host: per term the norms of the background and the states of the sources."""
-        out = []
+        out, known = [], {}
         for i, term in enumerate(self.terms):
             norm, norm_gradient = term.background.norm(thetas)
             held = [None] * len(term.sources) if cells is None else cells[i]
-            sources = [source.begin(thetas, cell) for source, cell in zip(term.sources, held, strict=True)]
+            sources = [source.begin(thetas, cell, known) for source, cell in zip(term.sources, held, strict=True)]
             out.append(SimpleNamespace(norm=norm, norm_gradient=norm_gradient, sources=sources))
         return out
 
@@ -97,11 +99,16 @@ class Evaluation:
         stat += out[:, 0]
         if gradient is not None:
             gradient += out[:, 1:]
+        value, by_norm = closed_sums(self._sums, np.concatenate([state.norm for state in states], axis=1))
+        stat += value
+        if gradient is None:
+            return
+        begin = 0
         for term, state in zip(self.terms, states, strict=True):
-            value, by_norm = term.outside(state.norm)
-            stat += value
-            if gradient is not None and term.background.pack is not None:
-                term.background.pack.scatter(np.einsum("bpk,bk->bp", state.norm_gradient, by_norm), gradient)
+            end = begin + term.shape[0]
+            if term.background.pack is not None:
+                term.background.pack.scatter(np.einsum("bpk,bk->bp", state.norm_gradient, by_norm[:, begin:end]), gradient)
+            begin = end
 
     def rows(self, buffers):
         """Predicted counts of the first parameter vector in each term's active region, list of real[K, A]."""

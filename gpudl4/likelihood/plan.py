@@ -16,6 +16,7 @@ import numpy as np
 from gpudl4.core.backend import backend_of, device_memory, get_backend
 from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
+from .bindings import Bindings
 from .build import build_term, models_of
 from .evaluate import Evaluation
 from .pack import Pack
@@ -117,10 +118,10 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
-    terms, contributing, by_dataset = [], set(), {}
+    terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft, previous.get(id(dataset)))
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft, previous.get(id(dataset)), bindings)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term

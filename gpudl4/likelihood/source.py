@@ -75,9 +75,15 @@ class Source:
         """Planes of its templates: reconstructed bins where the PSF acts last, true ones else."""
         return self.response.edisp.shape[1 if self.response.psf_last else 0]
 
-    def flux(self, thetas):
-        """Spectral integrals times the exposure's unit factor, array[B, L], and their derivatives, array[B, P_spectral, L]."""
-        flux, derivative = self.spectral.value_and_gradient(self.spectral_pack.values(thetas))
+    def flux(self, thetas, known=None):
+        """Spectral integrals times the exposure's unit factor, array[B, L], and their derivatives, array[B, P_spectral, L].
+
+        ``known`` holds what bound models gave at these thetas, by id: sources in several datasets share bound models.
+        """
+        known = {} if known is None else known
+        if id(self.spectral) not in known:
+            known[id(self.spectral)] = self.spectral.value_and_gradient(self.spectral_pack.values(thetas))
+        flux, derivative = known[id(self.spectral)]
         scale = self.response.scale
         return flux * scale, derivative * scale
 
@@ -85,9 +91,9 @@ class Source:
         """Add what ``by_flux[B, L]`` means for theta to ``gradient[B, P]``."""
         self.spectral_pack.scatter(np.einsum("bpl,bl->bp", state.flux_gradient, by_flux), gradient)
 
-    def begin(self, thetas, cells=None):
-        """Everything that follows from theta on the host."""
-        flux, derivative = self.flux(thetas)
+    def begin(self, thetas, cells=None, known=None):
+        """Everything that follows from theta on the host; see `flux` for `known`."""
+        flux, derivative = self.flux(thetas, known)
         return SimpleNamespace(flux=flux, flux_gradient=derivative)
 
     def fill(self, state, slots, params):
@@ -165,18 +171,21 @@ class PointSource(Source):
         """Bytes of arrays that are its own."""
         return self.psf.nbytes + self.response.edisp.nbytes
 
-    def position(self, thetas):
-        """Pixel coordinates (x, y) in the map, array[B, 2], and their derivatives, array[B, 2, P_spatial]."""
-        return self.spatial.position(self.spatial_pack.values(thetas))
+    def position(self, thetas, known=None):
+        """Pixel coordinates (x, y) in the map, array[B, 2], and their derivatives, array[B, 2, P_spatial]; see `flux` for `known`."""
+        known = {} if known is None else known
+        if id(self.spatial) not in known:
+            known[id(self.spatial)] = self.spatial.position(self.spatial_pack.values(thetas))
+        return known[id(self.spatial)]
 
     def cell(self, thetas):
         """Pixel cells (floor x, floor y), int array[B, 2]."""
         return _cells(self.position(thetas)[0])
 
-    def begin(self, thetas, cells=None):
+    def begin(self, thetas, cells=None, known=None):
         """Spectrum and position; `cells` is int array[B, 2] or None."""
-        state = super().begin(thetas)
-        xy, dxy = self.position(thetas)
+        state = super().begin(thetas, known=known)
+        xy, dxy = self.position(thetas, known)
         cells = _cells(xy) if cells is None else cells
         fx, fy = (xy - cells).T
         x0, y0 = cells[:, 0] - self.box.x0, cells[:, 1] - self.box.y0
@@ -269,9 +278,9 @@ class ImageSource(Source):
         own = self.response.edisp.nbytes + (0 if self.transfer is None else self.transfer.nbytes)
         return own + (self.spatial.vectors.nbytes if self.is_gaussian else 0)
 
-    def begin(self, thetas, cells=None):
+    def begin(self, thetas, cells=None, known=None):
         """Spectrum, and the spatial model's own-unit values."""
-        state = super().begin(thetas)
+        state = super().begin(thetas, known=known)
         state.values = self.spatial_pack.values(thetas)
         return state
 

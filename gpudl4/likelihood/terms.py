@@ -15,7 +15,35 @@ from .outside import outside_sums
 from .region import ActiveRegion
 from .source import second_differences
 
-__all__ = ["Background", "DatasetTerm", "LocalTerm", "PriorTerm"]
+__all__ = ["Background", "DatasetTerm", "LocalTerm", "PriorTerm", "closed_sums"]
+
+
+def closed_sums(sums, norm):
+    """Statistic of all bins that follow the background alone.
+
+    Parameters
+    ----------
+    sums : float64[K, 8]
+        See `gpudl4.kernels.background`; rows of several datasets may stand behind each other.
+    norm : float64[B, K]
+
+    Returns
+    -------
+    stat : float64[B]
+    by_norm : float64[B, K]
+        Its derivative.
+    """
+    kernel, floor = kernels.cpu("background"), kernels.cpu("cash").FLOOR
+    sum_b, sum_n = sums[:, kernel.SUM_TEMPLATE], sums[:, kernel.SUM_COUNTS]
+    positive = norm > 0
+    safe = np.where(positive, norm, 1.0)
+    value = np.where(
+        positive,
+        norm * sum_b - sums[:, kernel.SUM_COUNTS_LOG] - np.log(safe) * sum_n,
+        -sum_n * np.log(floor),  # a norm <= 0 puts every such bin on the floor
+    )
+    value = value + sums[:, kernel.EMPTY_BINS] * floor - sums[:, kernel.EMPTY_COUNTS] * np.log(floor)
+    return 2.0 * value.sum(axis=1), 2.0 * np.where(positive, sum_b - sum_n / safe, 0.0)
 
 
 class Background:
@@ -158,18 +186,7 @@ class DatasetTerm:
     # ---- the host's share -----------------------------------------------------------------------------------------------------------
     def outside(self, norm):
         """Statistic of the closed sums, array[B], and its derivative by the norm, array[B, K]."""
-        kernel, floor = kernels.cpu("background"), kernels.cpu("cash").FLOOR
-        s = self.sums
-        sum_b, sum_n = s[:, kernel.SUM_TEMPLATE], s[:, kernel.SUM_COUNTS]
-        positive = norm > 0
-        safe = np.where(positive, norm, 1.0)
-        value = np.where(
-            positive,
-            norm * sum_b - s[:, kernel.SUM_COUNTS_LOG] - np.log(safe) * sum_n,
-            -sum_n * np.log(floor),  # a norm <= 0 puts every such bin on the floor
-        )
-        value = value + s[:, kernel.EMPTY_BINS] * floor - s[:, kernel.EMPTY_COUNTS] * np.log(floor)
-        return 2.0 * value.sum(axis=1), 2.0 * np.where(positive, sum_b - sum_n / safe, 0.0)
+        return closed_sums(self.sums, norm)
 
     def outside_weights(self, norm):
         """Second derivatives of the closed sums by the norm, expected and observed, two arrays[K]."""

@@ -1,0 +1,56 @@
+"""Timings, tables and records that all benchmarks share."""
+
+import json
+import os
+
+import pytest
+
+from benchmarks.measure import alternate, finish, limit_cores, markdown, milliseconds, new_record, print_machine
+
+
+def test_calls_take_turns():
+    order = []
+    taken = alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, seconds=0, least=4, burst=2)
+    assert order == list("abaaabbbaaabbb")  # once each; then, in turn, one to fill caches and two that are timed
+    assert {name: len(own) for name, own in taken.items()} == {"a": 4, "b": 4}
+    assert all(seconds >= 0 for own in taken.values() for seconds in own)
+
+
+def test_slow_calls_stop_at_the_least_number():
+    calls = []
+    alternate({"a": lambda: calls.append(0)}, seconds=1e9, least=1, most=10, burst=5)
+    assert len(calls) == 1 + 2 * 6  # `most` ends it although the seconds are not spent
+
+
+def test_milliseconds():
+    assert milliseconds([0.001, 0.002, 0.004]) == "2 (1)"
+
+
+def test_markdown():
+    assert markdown(("name", "ms"), [("a", 1), ("long", "22.5")]) == "\n".join(
+        ["| name |   ms |", "|------|-----:|", "| a    |    1 |", "| long | 22.5 |"]
+    )
+
+
+def test_record_names_machine_and_versions(tmp_path, capsys):
+    record = new_record()
+    print_machine(record)
+    path = tmp_path / "new folder" / "record.json"
+    finish(record, path)
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert written["machine"]["cores"] == os.cpu_count()
+    assert written["versions"]["gpudl4"] is not None
+    assert written["machine"]["load after"] == record["machine"]["load after"]
+    assert f"numpy {written['versions']['numpy']}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to cores")
+def test_cores_can_be_limited():
+    before = os.sched_getaffinity(0)
+    try:
+        assert limit_cores(0) == len(before)
+        assert limit_cores(len(before) + 1) == len(before)
+        assert limit_cores(1) == 1
+        assert len(os.sched_getaffinity(0)) == 1
+    finally:
+        os.sched_setaffinity(0, before)
