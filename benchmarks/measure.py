@@ -9,17 +9,32 @@ Use it in a new benchmark like this::
     finish(record, path)
 """
 
+import contextlib
 import gc
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import statistics
 import sys
 import time
+import warnings
 from pathlib import Path
 
-__all__ = ["alternate", "finish", "limit_cores", "load", "machine", "markdown", "milliseconds", "new_record", "print_machine", "versions"]
+__all__ = [
+    "alternate",
+    "finish",
+    "limit_cores",
+    "load",
+    "machine",
+    "markdown",
+    "milliseconds",
+    "new_record",
+    "print_machine",
+    "quiet",
+    "versions",
+]
 
 PACKAGES = ("gpudl4", "gammapy", "numpy", "scipy", "numba", "iminuit", "astropy")
 BUSY = 0.5  # load per core above which times are not to be trusted
@@ -36,6 +51,19 @@ def limit_cores(number):
     if 0 < number < len(allowed):
         os.sched_setaffinity(0, allowed[:number])
     return len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def quiet():
+    """No warnings and no log messages below errors: gammapy writes many, a fit that fails may write as many as it likes."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def load():

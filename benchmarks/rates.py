@@ -106,9 +106,7 @@ def _here(threads, quick):
 def main(arguments=None):
     """Print the rates as JSON."""
     parser = argparse.ArgumentParser(description="What this machine can do, as JSON.")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads of the loops (those of the matrix product: environment)"
-    )
+    parser.add_argument("--threads", type=int, default=1, help="threads of the loops (those of the matrix product: environment)")
     parser.add_argument("--quick", action="store_true", help="small arrays")
     options = parser.parse_args(arguments)
     print(json.dumps(_here(options.threads, options.quick)))

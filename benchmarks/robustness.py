@@ -14,16 +14,14 @@ that says True is counted as "wrong and sure". Every start that missed the best 
 """
 
 import argparse
-import logging
 import statistics
 import sys
 import time
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.measure import finish, limit_cores, load, markdown, new_record, print_machine
+from benchmarks.measure import finish, limit_cores, load, markdown, new_record, print_machine, quiet
 
 CLOSE = 0.1  # of the statistic
 WANTED = 0.95  # share of starts
@@ -35,7 +33,6 @@ def main(arguments=None):
 
     options = parse(arguments)
     limit_cores(options.cores)
-    logging.disable(logging.WARNING)
     record = {**new_record(), "inside": options.inside, "trials": {}}
     print_machine(record)
     for name in options.trials:
@@ -43,8 +40,7 @@ def main(arguments=None):
         if trial.missing(options.data):
             print(f"\n{name}: left out, not found: {', '.join(trial.missing(options.data))} (--data or GPUDL4_TEST_DATA names the folder)")
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a fit that fails may warn as often as it likes
+        with quiet():
             record["trials"][name] = own = run(trial, options)
         print(f"\n## {name}, load {load()}\n\n{show(own)}\n")
         print("\n".join(failures(name, own, options)), flush=True)
@@ -142,7 +138,7 @@ def sort(fits, best):
 
 def show(own):
     """One line per package as markdown."""
-    header = ("package", "starts", "reach the best", "of these unsure", "fail and say so", "wrong and sure", "best", "median s", "calls")
+    header = ("package", "starts", "reach the best", "of these unsure", "fail and say so", "wrong and sure", "lowest", "median s", "calls")
     lines = []
     for package, fits in own["fits"].items():
         sure, unsure, failed, wrong = sort(fits, own["best"])

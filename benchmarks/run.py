@@ -18,12 +18,10 @@ Beside it: one `stat_sum` on the CTA data, random starts, imports. Everything go
 import argparse
 import gc
 import importlib.util
-import logging
 import statistics
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -31,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.cases import CASES, PACKAGES, attach, data_folder, library, random_starts, set_values
-from benchmarks.measure import finish, limit_cores, load, new_record, print_machine
+from benchmarks.measure import finish, limit_cores, load, new_record, print_machine, quiet
 from benchmarks.parity import refit
 
 STAT_SUM_TARGET = 0.020  # s
@@ -47,8 +45,12 @@ def main(arguments=None):
     """Run what was asked for, print tables, write the JSON file."""
     options = parse(arguments)
     limit_cores(options.cores)
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
+    with quiet():
+        return run(options)
+
+
+def run(options):
+    """The record of all that was asked for."""
     packages = [p for p in options.packages if installed(p)]
     record = {**new_record(), "repeat": options.repeat, "fits": {}}
     print_machine(record)

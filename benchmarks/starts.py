@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.cases import CASES, library, set_values
 
-__all__ = ["AMPLITUDE", "DISTANCE", "EXTENSION", "INDEX", "TRIALS", "Trial"]
+__all__ = ["AMPLITUDE", "DISTANCE", "EXTENSION", "INDEX", "TRIALS", "Trial", "new_models", "simulated"]
 
 DISTANCE = 0.3  # degrees off in position
 AMPLITUDE = 5.0  # factor up or down
@@ -139,13 +139,14 @@ def _read_field(name, n_pixels, package, folder):
     return lib.Datasets([other])
 
 
-def _simulated(name, n_pixels=250):
+def simulated(name, n_pixels=250):
+    """Trial on one of `FIELDS`, drawn on a map of `n_pixels` x `n_pixels`."""
     return Trial(name, functools.partial(_read_field, name, n_pixels), functools.partial(_models, name))
-
-
-TRIALS = {trial.name: trial for trial in (_case("cta-point"), _case("cta-extended"), *map(_simulated, FIELDS))}
 
 
 def new_models(trial, package, values):
     """New models of a trial at given values."""
     return set_values(trial.builder(package), values)
+
+
+TRIALS = {trial.name: trial for trial in (_case("cta-point"), _case("cta-extended"), *map(simulated, FIELDS))}

@@ -15,6 +15,7 @@ from gpudl4 import kernels
 
 from ..irf import RecoPSFMap
 from ..likelihood import compile
+from ..maps import MapAxis
 from ..models import (
     FoVBackgroundModel,
     GaussianSpatialModel,
@@ -31,6 +32,7 @@ from .field import DATASET_NAME, simulate_field
 __all__ = ["compile_threaded", "functions", "run_all"]
 
 N_PIXELS = 12
+THREADS = ", threads"  # behind the name of a variant with threads
 
 
 class _UsersShape(SpatialModel):
@@ -84,14 +86,15 @@ def _background():
     return FoVBackgroundModel(spectral_model=PowerLawNormSpectralModel(), dataset_name=DATASET_NAME)
 
 
-def _dataset(counts, background, exposure, reco_psf):
-    """A small field in the given dtypes."""
+def _dataset(counts, background, exposure, reco_psf=False):
+    """A small field in the given dtypes. The two PSFs have radii of different spacing, which NumPy hands on in different ways."""
     dataset = simulate_field(1, N_PIXELS)
     for name, dtype in (("counts", counts), ("background", background), ("exposure", exposure)):
         field = getattr(dataset, name)
         setattr(dataset, name, field.copy(data=field.data.astype(dtype)))
     if reco_psf:
-        dataset.psf = RecoPSFMap.from_gauss(dataset.counts.geom.axes["energy"], sigma=0.03 * u.deg)
+        rad = MapAxis.from_nodes(np.linspace(0.001, 0.2, 20), interp="sqrt", unit="deg", name="rad")
+        dataset.psf = RecoPSFMap.from_gauss(dataset.counts.geom.axes["energy"], rad_axis=rad, sigma=0.03 * u.deg)
     return dataset
 
 
@@ -125,10 +128,11 @@ def run_all(cube, real):
                 dataset.models = [*_sources(moving), _background()]
                 _evaluate(compile(dataset, **options))
         # Bins outside of all sources are summed in the types of the file, which need not agree; a frozen source makes some of them special.
-        for background in ("float32", "float64"):
-            dataset = _dataset(cube, background, cube, False)
-            dataset.models = [_sources(False)[-1], _background()]
-            compile(dataset, **options)
+        for counts in {"float32": ("float32", "int32"), "float64": ("float64",)}[cube]:
+            for background in ("float32", "float64"):
+                dataset = _dataset(counts, background, cube)
+                dataset.models = [_sources(False)[-1], _background()]
+                compile(dataset, **options)
         edges = [1.0, 10.0] * u.TeV
         _UsersSpectrum().bind_integral(edges[:1], edges[1:]).value(np.array([[1e-12]]))
 
@@ -141,7 +145,7 @@ def functions():
             if getattr(value, "__module__", "") != f"gpudl4.kernels.{stem}":
                 continue
             if hasattr(value, "parallel"):
-                found[f"{stem}.{name}"], found[f"{stem}.{name}, threads"] = value.serial, value.parallel
+                found[f"{stem}.{name}"], found[f"{stem}.{name}{THREADS}"] = value.serial, value.parallel
             elif hasattr(value, "signatures") and value.targetoptions.get("inline") != "always":
                 found[f"{stem}.{name}"] = value
     return found
@@ -149,9 +153,10 @@ def functions():
 
 def compile_threaded():
     """Compile the variants with threads for the types that the others have been compiled for."""
-    for name, function in functions().items():
-        if name.endswith(", threads"):
-            for signature in functions()[name.removesuffix(", threads")].signatures:
+    found = functions()
+    for name, function in found.items():
+        if name.endswith(THREADS):
+            for signature in found[name.removesuffix(THREADS)].signatures:
                 function.compile(signature)
 
 

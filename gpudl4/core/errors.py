@@ -12,6 +12,7 @@ __all__ = [
     "FitError",
     "GPUDL4Error",
     "GeometryError",
+    "MemoryLimitError",
     "ModelError",
     "OutputError",
     "UnitMismatchError",
@@ -71,6 +72,32 @@ class DeviceMemoryError(BackendError, MemoryError):
         return (
             f"out of memory on the GPU for {self.what}: {wanted} wanted{free}. What helps: dtype='float32', a smaller region "
             "(dataset.cutout), fewer free components on the device, or the host (backend='numpy')"
+        )
+
+
+class MemoryLimitError(GPUDL4Error, MemoryError):
+    """A likelihood would take more memory than it was allowed to.
+
+    Parameters
+    ----------
+    needed, allowed : int
+        Bytes.
+    items : str
+        What needs how much, one per line.
+    dtype : str
+        Precision of its working arrays.
+    """
+
+    def __init__(self, needed, allowed, items, dtype):
+        super().__init__(needed, allowed, items, dtype)
+        self.needed, self.allowed, self.items, self.dtype = needed, allowed, items, dtype
+
+    def __str__(self):
+        halve = "dtype='float32', " if self.dtype == "float64" else ""
+        return (
+            f"the likelihood would take {self.needed:,} bytes, and memory_limit allows {self.allowed:,}:\n{self.items}\nWhat helps: {halve}"
+            "a smaller region or larger pixels (dataset.cutout, dataset.downsample), fewer sources with a free position or shape, fewer "
+            "datasets at a time, or a higher limit"
         )
 
 

@@ -19,11 +19,13 @@ from gpudl4.core.errors import BackendError, DatasetError, ModelError
 from .bindings import Bindings
 from .build import build_term, models_of
 from .evaluate import Evaluation
+from .memory import account, check_limit
 from .pack import Pack
 from .second import SecondOrder
+from .sketch import estimate
 from .terms import LocalTerm, PriorTerm
 
-__all__ = ["Likelihood", "Plan", "compile"]
+__all__ = ["Likelihood", "Plan", "compile", "estimate_memory"]
 
 WORTH_A_GPU = 300_000  # bins of all datasets; a prediction from launch costs (about 0.2 ms per evaluation), not a measurement
 
@@ -69,7 +71,7 @@ class Plan:
         return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {})
 
 
-def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False):
+def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False, memory_limit=None):
     """Compile datasets with their models.
 
     Parameters
@@ -88,6 +90,8 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         Whether the priors of the parameters are part of the statistic.
     draft : bool
         Leave the PSF out of shapes that span a large part of the map. Much cheaper and not exact: for the first steps of a fit only.
+    memory_limit : int or str, optional
+        Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, second derivatives included.
 
     Returns
     -------
@@ -101,16 +105,38 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         If a dataset lacks what its models need, holds NaN or negative values inside its mask, or no dataset has a bin to fit.
     DeviceMemoryError
         If the device's memory does not suffice.
+    MemoryLimitError
+        If it would take more than `memory_limit`; the message lists what takes how much. Nothing large has been allocated then.
     ModelError
         If no model contributes to any dataset.
     """
+    datasets, where = _checked(datasets, backend, dtype)
+    if memory_limit is not None:
+        check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
+    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
+    return _compile(datasets, models, where, {}, **options)
+
+
+def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, draft=False):
+    """Memory that a likelihood would take, without compiling it; the parameters are those of `compile`.
+
+    Returns
+    -------
+    Memory
+        Bytes by item, as in `Likelihood.memory`; printed, it is a table.
+    """
+    datasets, where = _checked(datasets, backend, dtype)
+    return estimate(datasets, models, where, dtype, irf_positions, draft)
+
+
+def _checked(datasets, backend, dtype):
+    """List of datasets, and the backend to run on."""
     datasets = _as_list(datasets)
     if not datasets:
         raise DatasetError("no dataset was given: pass a dataset, a list of datasets or Datasets")
     if str(np.dtype(dtype)) not in ("float32", "float64"):
         raise BackendError(f"dtype {dtype!r} is not supported: choose 'float64' or 'float32'")
-    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
-    return _compile(datasets, models, _choose_backend(datasets, backend), {}, **options)
+    return datasets, _choose_backend(datasets, backend)
 
 
 def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
@@ -197,9 +223,10 @@ class Likelihood:
 
     @property
     def memory(self):
-        """Bytes by dataset and item, and those of the working arrays: ``{dataset: {item: bytes}}``."""
-        out = {term.name: term.memory for term in self.plan.terms}
-        return {**out, "workspace": {"one parameter vector": self._workspace.nbytes}}
+        """Bytes by dataset and item, of the working arrays, and of second derivatives while they are made; print it to see a table."""
+        evaluation = self.plan.evaluation
+        on_device = any(backend_of(term.counts).name == "cupy" for term in self.plan.terms)
+        return account(evaluation.layout, self.plan.backend, self.plan.dtype, on_device)
 
     def workspace(self, batch):
         """Working arrays for `batch` parameter vectors, to be handed to `evaluate`."""

@@ -1,11 +1,13 @@
 """Timings, tables and records that all benchmarks share."""
 
 import json
+import logging
 import os
+import warnings
 
 import pytest
 
-from benchmarks.measure import alternate, finish, limit_cores, markdown, milliseconds, new_record, print_machine
+from benchmarks.measure import alternate, finish, limit_cores, markdown, milliseconds, new_record, print_machine, quiet
 
 
 def test_calls_take_turns():
@@ -42,6 +44,18 @@ def test_record_names_machine_and_versions(tmp_path, capsys):
     assert written["versions"]["gpudl4"] is not None
     assert written["machine"]["load after"] == record["machine"]["load after"]
     assert f"numpy {written['versions']['numpy']}" in capsys.readouterr().out
+
+
+def test_quiet_ends(caplog):
+    with quiet(), warnings.catch_warnings(record=True) as caught:
+        logging.getLogger("benchmark").warning("not seen")
+        logging.getLogger("benchmark").error("seen")
+        warnings.warn("not seen")
+    logging.getLogger("benchmark").warning("seen again")
+    assert [record.message for record in caplog.records] == ["seen", "seen again"]
+    assert caught == []
+    with pytest.warns(UserWarning, match="seen"):
+        warnings.warn("seen")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to cores")

@@ -38,7 +38,9 @@ def test_power_and_verdicts():
         "4 times the area: 1.10 times the time (wanted: at most 1.1)",
         "4 times the area: 4.00 times the time (wanted: at most 1.1)",
     ]
-    assert list(scaling._wants_cheap_gradients(rows)) == ["16 parameters: value and gradient take 2.00 times the value alone (wanted: at most 3)"]
+    assert list(scaling._wants_cheap_gradients(rows)) == [
+        "16 parameters: value and gradient take 2.00 times the value alone (wanted: at most 3)"
+    ]
 
 
 def test_what_is_superlinear_is_named():

@@ -16,7 +16,7 @@ def test_help_and_version(command):
     assert (code, err) == (0, [])
     assert "gpudl4 fit DATASETS.yaml MODELS.yaml -o OUT" in out
     assert command("--version") == (0, f"gpudl4 {__version__}\n", [])
-    for name in ("fit", "info", "demo"):
+    for name in ("fit", "info", "demo", "warmup"):
         code, out, err = command(name, "--help")
         assert (code, err) == (0, [])
         assert f"Usage: gpudl4 {name}" in out
