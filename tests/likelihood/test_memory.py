@@ -239,7 +239,7 @@ def test_readable(number, text):
 
 def test_the_front_door_takes_the_limit():
     with pytest.raises(MemoryLimitError):
-        gpudl4.compile(make_dataset(), memory_limit="1 MB")
+        gpudl4.compile(make_dataset(), memory_limit="100 kB")
 
 
 def test_what_cannot_be_compiled_is_said_by_compile():
