@@ -4,9 +4,9 @@
 
     result = Fit().run(datasets)
 
-The way of a fit: compile; damped Fisher-scoring steps with exact gradients to the minimum of one pixel cell; a look into the
-neighbouring cells of every point source; compile again at the minimum until the statistic stays; MIGRAD as an independent judge; errors
-from the observed Hessian. The models carry the values and errors afterwards. The result depends on datasets, models and start values only.
+The way of a fit: compile; put sources that start beside their place where the counts are; damped Fisher-scoring steps with exact
+gradients to the minimum of one pixel cell; a look into the neighbouring cells of every point source; compile again at the minimum until
+the statistic stays; a last look for better places; MIGRAD as an independent judge; errors from the observed Hessian. The models carry the values and errors afterwards. The result depends on datasets, models and start values only.
 """
 
 import time
@@ -20,14 +20,18 @@ from gpudl4.likelihood import compile
 
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
+from .explore import explore
 from .profile import Profiler
 from .result import FitResult, strong_correlations
-from .scoring import Counter, approach, descend, explore, leave_saddles
+from .scoring import Counter, approach, descend, leave_saddles
+from .seek import better_places, fit_fluxes, put, seek
 
 __all__ = ["Fit"]
 
 RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
 MAX_ROUNDS = 8  # of compiling at the minimum and descending again
+MAX_MOVES = 3  # of sources to better places, once a minimum is found
+WORTH_MOVING = 0.1  # of the statistic; a better place has to lower it by more
 LOOSE = 3.0  # an error of that many times the value is called loose when a fit fails
 COVARIANCES = ("hessian", "fisher")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
@@ -199,27 +203,53 @@ class Fit:
         return result
 
     def _minimise(self, likelihood, counter, watch):
-        """Approach, descend, explore; compile again at the minimum until the statistic stays."""
+        """Find the minimum, see whether a source has a better place elsewhere, and go there while that lowers the statistic."""
         theta = np.clip(likelihood.theta0, *likelihood.bounds.T)
+        likelihood, theta = seek(likelihood, theta, counter, watch)
+        found = self._settle(likelihood, theta, counter, watch)
+        for _ in range(MAX_MOVES):
+            likelihood, minimum, _ = found
+            places = better_places(likelihood, minimum.theta, times=1.0)
+            if not places:
+                break
+            other, theta = put(likelihood, minimum.theta, places, counter)
+            theta = fit_fluxes(other, theta, counter)
+            other = self._settle(other, theta, counter, watch)
+            if other[1].stat > minimum.stat - WORTH_MOVING:
+                likelihood.recompile(minimum.theta)  # the parameters are set back
+                break
+            found = other
+        return found
+
+    def _settle(self, likelihood, theta, counter, watch):
+        """Approach, descend, explore; compile again at the minimum until the statistic stays there.
+
+        Returns
+        -------
+        likelihood, minimum, settled
+        """
         likelihood, theta, metric = approach(likelihood, theta, counter, watch)
         if likelihood.is_draft:
             likelihood = likelihood.recompile(theta, draft=False)
             counter.compiles += 1
         minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=1e-3, metric=metric, watch=watch)
         minimum = leave_saddles(likelihood, minimum, counter, watch)
-        minimum = explore(likelihood, minimum, counter, watch)
-        settled = False
+        margin, settled = 0.0, False
         for _ in range(MAX_ROUNDS):
-            before = minimum.stat
+            before = minimum
             likelihood = likelihood.recompile(minimum.theta, draft=False)
             counter.compiles += 1
-            after = likelihood.value(minimum.theta, minimum.cells)
-            counter.values += 1
             minimum = descend(likelihood, minimum.theta, minimum.cells, counter, metric=minimum.metric, watch=watch)
-            settled = max(abs(after - before), abs(minimum.stat - after)) < RECOMPILE_TOLERANCE
-            if settled or not minimum.converged:
+            moved = max(abs(minimum.start - before.stat), abs(minimum.stat - minimum.start))
+            if not minimum.converged:
                 break
-            minimum = explore(likelihood, minimum, counter, watch)
+            if moved > 0.1 * margin:  # the look around before does not hold here any more
+                here = minimum
+                minimum, margin = explore(likelihood, minimum, counter, watch)
+                moved = moved if minimum is here else np.inf
+            settled = moved < RECOMPILE_TOLERANCE
+            if settled:
+                break
         return likelihood, minimum, settled
 
     def _covariance(self, likelihood, minimum, fisher, hessian):

@@ -8,7 +8,8 @@ import numpy as np
 from gpudl4.core.errors import FitError
 from gpudl4.likelihood import compile
 
-from .scoring import Counter, descend, explore
+from .explore import explore
+from .scoring import Counter, descend
 
 __all__ = ["Profiler"]
 
@@ -54,7 +55,7 @@ class Profiler:
     def _fit(self, theta, bounds, metric):
         likelihood = self.likelihood
         minimum = descend(likelihood, theta, likelihood.cells(theta), self.counter, metric=metric, bounds=bounds)
-        return explore(likelihood, minimum, self.counter, bounds=bounds)
+        return explore(likelihood, minimum, self.counter, bounds=bounds)[0]
 
     def at(self, indices, values, reoptimize=True, start=None):
         """Minimum of the statistic with some parameters held.

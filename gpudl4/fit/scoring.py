@@ -1,7 +1,7 @@
 """Damped Fisher scoring inside bounds and pixel cells: the minimiser behind `Fit`.
 
-Three stages. `approach` walks from any start towards the minimum and may cross cells. `descend` finds the minimum of one cell, where the
-statistic is smooth. `explore` looks into the neighbouring cells of every point source and moves there while that is better.
+Two stages. `approach` walks from any start towards the minimum and may cross cells. `descend` finds the minimum of one cell, where the
+statistic is smooth; `explore.py` then looks into the neighbouring cells of every point source.
 
 The metric of the steps begins as the Fisher matrix, which is positive definite and close to the second derivative, and learns the rest
 from the gradients of the steps taken (BFGS). So most steps cost one gradient, and real data, where model and counts disagree, do not
@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cells import border_constraints, moving_points, neighbours
+from .cells import border_constraints, moving_points
 from .qp import constrained_step
 from .stretch import Stretch
 
-__all__ = ["Counter", "Minimum", "approach", "descend", "explore", "leave_saddles"]
+__all__ = ["Counter", "Minimum", "approach", "cell_key", "descend", "evaluate", "leave_saddles", "metric_of"]
 
 MAX_STEPS = 60
 LONGEST_STEP = 2.0  # times the parameter's size
 SHORT_OF_BOUND = 0.9  # of the way to a bound that one step of the approach may go
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
 FAR = 100.0  # a step that promises more than this leads where the metric has to be made anew
-SLACK = 0.2  # a neighbouring cell is tried in full if the source alone comes this close to the best statistic there
 RIDGE = 1e-10  # relative; keeps degenerate Fisher matrices factorisable
 
 
@@ -46,6 +45,8 @@ class Minimum:
     ----------
     theta : array[P]
     stat : float
+    start : float
+        Statistic where the descent began.
     gradient : array[P]
     metric : array[P, P]
         Second derivative as the minimiser knows it.
@@ -61,6 +62,7 @@ class Minimum:
 
     theta: np.ndarray
     stat: float
+    start: float
     gradient: np.ndarray
     metric: np.ndarray
     cells: list
@@ -70,7 +72,8 @@ class Minimum:
     at_border: bool
 
 
-def _evaluate(likelihood, theta, cells, counter):
+def evaluate(likelihood, theta, cells, counter):
+    """Statistic and gradient, counted."""
     counter.gradients += 1
     stat, gradient = likelihood.value_and_gradient(theta, cells)
     return stat, gradient
@@ -80,7 +83,7 @@ def _finite(stat, gradient):
     return bool(np.isfinite(stat) and np.all(np.isfinite(gradient)))
 
 
-def _metric(likelihood, theta, cells, counter, otherwise=None):
+def metric_of(likelihood, theta, cells, counter, otherwise=None):
     """The likelihood's metric; `otherwise` where it overflows."""
     counter.metrics += 1
     with np.errstate(all="ignore"):
@@ -173,8 +176,8 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
     """
     damping = DAMPING_START
     cells = likelihood.cells(theta)
-    stat, gradient = _evaluate(likelihood, theta, cells, counter)
-    metric = _metric(likelihood, theta, cells, counter)
+    stat, gradient = evaluate(likelihood, theta, cells, counter)
+    metric = metric_of(likelihood, theta, cells, counter)
     stretch = Stretch(likelihood.names, metric)
     slope = stretch.slope(theta)
     metric = metric * np.outer(slope, slope)  # by u, up to the last line
@@ -191,10 +194,10 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
             break
         trial = np.clip(stretch.to_theta(stretch.to_u(theta) + step), *likelihood.bounds.T)
         new_cells = likelihood.cells(trial)
-        new_stat, new_gradient = _evaluate(likelihood, trial, new_cells, counter)
+        new_stat, new_gradient = evaluate(likelihood, trial, new_cells, counter)
         if _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised:
             good = stat - new_stat > 0.5 * promised
-            same = _key(cells) == _key(new_cells)
+            same = cell_key(cells) == cell_key(new_cells)
             new_slope = stretch.slope(trial)
             if same:
                 metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
@@ -204,9 +207,9 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
                 likelihood = likelihood.recompile(theta)
                 counter.compiles += 1
                 cells = likelihood.cells(theta)
-                stat, gradient = _evaluate(likelihood, theta, cells, counter)
+                stat, gradient = evaluate(likelihood, theta, cells, counter)
             if promised > FAR or not good or not same:
-                by_theta = _metric(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
+                by_theta = metric_of(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
                 metric = by_theta * np.outer(slope, slope)
             if watch is not None:
                 watch(theta, stat)
@@ -247,9 +250,10 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     points = moving_points(likelihood)
     bounds = likelihood.bounds if bounds is None else bounds
     damping, poor = DAMPING_MIN, 0
-    stat, gradient = _evaluate(likelihood, theta, cells, counter)
+    stat, gradient = evaluate(likelihood, theta, cells, counter)
+    start = stat
     if metric is None:
-        metric = _metric(likelihood, theta, cells, counter)
+        metric = metric_of(likelihood, theta, cells, counter)
     stretch = Stretch(likelihood.names, metric)
     slope = stretch.slope(theta)
     metric = metric * np.outer(slope, slope)  # by u, up to the last lines
@@ -265,7 +269,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             converged = damping <= 1.0
             break
         trial = _snapped(np.clip(stretch.to_theta(stretch.to_u(theta) + step), *bounds.T), at(active), bounds)
-        new_stat, new_gradient = _evaluate(likelihood, trial, cells, counter)
+        new_stat, new_gradient = evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat)
         decrease = stat - new_stat
         if _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding:
@@ -275,7 +279,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             damping = max(0.1 * damping, DAMPING_MIN)
             poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0
             if poor >= 2 and promised > 1e-3:
-                by_theta = _metric(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
+                by_theta = metric_of(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
                 metric, poor = by_theta * np.outer(slope, slope), 0
             if watch is not None:
                 watch(theta, stat)
@@ -288,7 +292,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
                 break
     at_border = bool(active[2 * len(theta) :].any())
     metric = metric / np.outer(slope, slope)
-    return Minimum(theta, stat, gradient, metric, cells, promised, converged, at(active), at_border)
+    return Minimum(theta, stat, start, gradient, metric, cells, promised, converged, at(active), at_border)
 
 
 def leave_saddles(likelihood, minimum, counter, watch=None):
@@ -302,7 +306,7 @@ def leave_saddles(likelihood, minimum, counter, watch=None):
         on_bound = min(at - low, high - at) < 1e-6 * room
         if not on_bound or abs(minimum.gradient[i]) * room > 1e-3:
             continue
-        curvature = np.diag(_metric(likelihood, minimum.theta, minimum.cells, counter))
+        curvature = np.diag(metric_of(likelihood, minimum.theta, minimum.cells, counter))
         start = minimum.theta.copy()
         start[i] = at + (0.3 if at - low < high - at else -0.3) * room
         others = [descend(likelihood, theta, minimum.cells, counter) for theta in _turned(likelihood, start, curvature)]
@@ -325,52 +329,6 @@ def _turned(likelihood, theta, curvature):
         yield other
 
 
-def explore(likelihood, minimum, counter, watch=None, bounds=None):
-    """Look into the neighbouring cells of each point source and go on from the best, until none is better.
-
-    A cell is first tried with everything but the source held, on the source's own pixels, which costs little; only where that comes close
-    to the best statistic are all parameters fitted.
-    """
-    bounds = likelihood.bounds if bounds is None else bounds
-    visited = {_key(minimum.cells)}
-    improved = True
-    while improved:
-        improved = False
-        for name in dict.fromkeys(point.component.name for point in moving_points(likelihood)):
-            other = _look_around(likelihood, minimum, name, visited, counter, bounds)
-            if other is not None:
-                minimum, improved = other, True
-                if watch is not None:
-                    watch(minimum.theta, minimum.stat)
-    return minimum
-
-
-def _look_around(likelihood, minimum, name, visited, counter, bounds):
-    """The best minimum in the cells around one source if it beats the one given, else None."""
-    local = likelihood.local(minimum.theta, name)
-    here = local.cells(minimum.theta)
-    base = local.value(minimum.theta, here)
-    points = moving_points(local)
-    best = None
-    for start in neighbours(points, minimum.theta, here):
-        start = np.clip(start, *bounds.T)
-        key = _key(likelihood.cells(start))
-        if key in visited or not likelihood.is_valid(start):
-            continue
-        visited.add(key)
-        tried = descend(
-            local, start, local.cells(start), Counter(), tolerance=1e-3, metric=minimum.metric, give_up_above=base + SLACK, bounds=bounds
-        )
-        if tried is None or tried.stat > base + SLACK:
-            continue
-        limit = minimum.stat if best is None else best.stat
-        found = descend(
-            likelihood, tried.theta, likelihood.cells(start), counter, metric=minimum.metric, give_up_above=limit, bounds=bounds
-        )
-        if found is not None and found.stat < limit - 1e-6:
-            best = found
-    return best
-
-
-def _key(cells):
+def cell_key(cells):
+    """What tells sets of cells from each other."""
     return tuple(-1 if c is None else tuple(c[0]) for term in cells for c in term)

@@ -18,6 +18,7 @@ from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
 from .bindings import Bindings
 from .build import build_term, models_of
+from .coarse import coarse, is_worth_it, original
 from .evaluate import Evaluation
 from .memory import account, check_limit
 from .pack import Pack
@@ -89,7 +90,8 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     priors : bool
         Whether the priors of the parameters are part of the statistic.
     draft : bool
-        Leave the PSF out of shapes that span a large part of the map. Much cheaper and not exact: for the first steps of a fit only.
+        Merge pixels where a shape that can change is large (`likelihood/coarse.py`). Much cheaper and not exact: for the first steps of a
+        fit only.
     memory_limit : int or str, optional
         Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, second derivatives included.
 
@@ -141,6 +143,7 @@ def _checked(datasets, backend, dtype):
 
 def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
     """`compile` for checked options; `previous` holds terms of the same datasets, by ``id(dataset)``, whose arrays may be used again."""
+    datasets = [_drafted(d, models, draft) for d in datasets]
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
@@ -160,6 +163,15 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
         options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
         plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options, by_dataset)
         return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
+
+
+def _drafted(dataset, models, draft):
+    """The dataset, or its coarse stand-in if a draft is wanted and pays."""
+    if not draft:
+        return original(dataset)
+    if original(dataset) is dataset and is_worth_it(dataset, models_of(dataset, models)):
+        return coarse(dataset)
+    return dataset
 
 
 def _choose_backend(datasets, name):
@@ -364,8 +376,8 @@ class Likelihood:
 
     @property
     def is_draft(self):
-        """Whether a source was simplified because ``draft=True`` was asked for."""
-        return any(getattr(s, "is_draft", False) for term in self.plan.terms for s in term.sources)
+        """Whether pixels were merged because ``draft=True`` was asked for."""
+        return any(original(dataset) is not dataset for dataset in self.plan.datasets)
 
     def recompile(self, theta, draft=None):
         """The same datasets and models compiled at another theta: the parameters are set to it, and left there.

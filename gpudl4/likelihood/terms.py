@@ -224,7 +224,7 @@ class LocalTerm(DatasetTerm):
         pixel = to_device(pixel, backend)
         self.name, self.shape = term.name, term.shape
         self.background, self.sources = Background(term.shape[0]), (source,)
-        self.region = ActiveRegion([source.box], term.shape[-2:])
+        self.region, self.box = ActiveRegion([source.box], term.shape[-2:]), source.box
         self.counts, self.mask, self.template = term.counts[:, pixel], term.mask[:, pixel], term.template[:, pixel] * 0
         self.exposure = None if term.exposure is None else term.exposure[:, pixel]
         self.static, self._mu = None, mu[:, pixel]

@@ -1,0 +1,114 @@
+"""Datasets with merged pixels, for the first steps of a fit with large shapes.
+
+A shape that spans a hundred pixels looks the same on pixels four times as wide, and costs a sixteenth. `coarse` makes a stand-in for a
+dataset that has the fields the likelihood reads; ``compile(..., draft=True)`` uses it where a shape that can change is large. The
+result of a fit never rests on it.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpudl4.core.backend import array_namespace
+from gpudl4.maps import Map
+
+from .response import CUTOUT_MARGIN
+
+__all__ = ["coarse", "is_worth_it", "original"]
+
+FACTORS = (4, 3)  # pixels merged in each direction; four needs an even number of them
+LARGE = 110  # pixels across the cutout of a shape, without its PSF, from which on merging pixels pays
+
+
+def is_worth_it(dataset, models):
+    """Whether a shape that can change is large on the pixels of the dataset."""
+    if dataset.counts is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < LARGE:
+        return False
+    size = float(dataset.counts.geom.pixel_scales.deg.max())
+    for model in models:
+        spatial = getattr(model, "spatial_model", None)
+        if spatial is None or hasattr(spatial, "bind_point") or "fov-bkg" in model.tag or all(p.frozen for p in spatial.parameters):
+            continue
+        radius = model.evaluation_radius
+        if radius is None or 2 * (radius.to_value("deg") + CUTOUT_MARGIN) > LARGE * size:
+            return True
+    return False
+
+
+def original(dataset):
+    """The dataset that a stand-in was made of; a dataset itself."""
+    return getattr(dataset, "original", dataset)
+
+
+def coarse(dataset):
+    """Stand-in for a dataset with merged pixels.
+
+    Counts and background are summed, exposure is averaged. A merged pixel is inside the mask if all its pixels are; up to two rows and
+    columns of pixels at the borders of the map are left out.
+
+    Returns
+    -------
+    dataset-like
+        With ``name, counts, background, exposure, psf, edisp, mask, mask_safe, mask_fit, models`` and ``original``. The dataset itself if
+        nothing inside the mask would be left.
+    """
+    geom = dataset.counts.geom
+    factor, crop = _factor_and_crop(geom.data_shape[-2:])
+    mask = dataset.mask
+    xp = array_namespace(dataset.counts.data)
+    inside = xp.ones(geom.data_shape, dtype=bool) if mask is None else xp.broadcast_to(mask.data, geom.data_shape)
+    kept = _merged(inside, factor, crop, lambda a, axis: a.all(axis=axis))
+    if not bool(kept.any()):
+        return dataset
+    target = geom.crop(crop[::-1]).downsample(factor)
+    new_mask = Map.from_geom(target, data=kept)
+
+    def summed(field):
+        if field is None:
+            return None
+        return Map.from_geom(target, data=_merged(xp.where(inside, field.data, 0), factor, crop, _sum), unit=field.unit)
+
+    return SimpleNamespace(
+        name=dataset.name,
+        counts=summed(dataset.counts),
+        background=summed(dataset.background),
+        exposure=_averaged(dataset.exposure, target, factor, crop),
+        psf=dataset.psf,
+        edisp=dataset.edisp,
+        mask=new_mask,
+        mask_safe=None,
+        mask_fit=new_mask,
+        models=dataset.models,
+        original=dataset,
+    )
+
+
+def _averaged(exposure, target, factor, crop):
+    if exposure is None:
+        return None
+    xp = array_namespace(exposure.data)
+    data = _merged(xp.where(exposure.data >= 0, exposure.data, 0), factor, crop, _sum) / factor**2
+    geom = target.to_image().to_cube(list(exposure.geom.axes))
+    return Map.from_geom(geom, data=data.astype(exposure.data.dtype), unit=exposure.unit)
+
+
+def _factor_and_crop(shape):
+    """How many pixels are merged, and how many rows and columns are left out at either side."""
+    for factor in FACTORS:
+        crop = [next((c for c in range(factor) if (n - 2 * c) % factor == 0), None) for n in shape]
+        if None not in crop:
+            return factor, tuple(crop)
+    raise AssertionError("three pixels can always be merged")
+
+
+def _merged(array, factor, crop, reduce):
+    """Blocks of factor x factor pixels reduced to one; rows first, which are contiguous."""
+    y, x = crop
+    array = array[..., y : array.shape[-2] - y or None, x : array.shape[-1] - x or None]
+    *rest, ny, nx = array.shape
+    array = reduce(array.reshape(*rest, ny // factor, factor, nx), -2)
+    return reduce(array.reshape(*rest, ny // factor, nx // factor, factor), -1)
+
+
+def _sum(array, axis):
+    return array.sum(axis=axis)
