@@ -27,6 +27,11 @@ class Beside:
     minimum : Minimum
     name : str
         Model name of the source.
+
+    Attributes
+    ----------
+    here : list
+        Pixel cells of the minimum. On a border they are not those of its theta alone.
     """
 
     def __init__(self, likelihood, minimum, name):
@@ -37,6 +42,8 @@ class Beside:
             self._own[list(term.sources[0].indices)] = True
         self.theta, self._others = minimum.theta, minimum.metric.copy()
         self._others[np.ix_(self._own, self._own)] = 0.0
+        terms = zip(likelihood.plan.terms, minimum.cells, strict=True)
+        self.here = [[cell] for term, cells in terms for one, cell in zip(term.sources, cells, strict=True) if one.name == name]
         self._slope = np.where(self._own, 0.0, minimum.gradient)
 
     def cells(self, theta):
@@ -93,9 +100,9 @@ def explore(likelihood, minimum, counter, watch=None, bounds=None):
 def _look_around(likelihood, minimum, name, visited, counter, bounds):
     """The best minimum in the cells around one source if it beats the one given, else None; and how near the nearest of the others is."""
     beside = Beside(likelihood, minimum, name)
-    base = beside.value(minimum.theta, beside.cells(minimum.theta))
+    base = beside.value(minimum.theta, beside.here)
     best, margin = None, np.inf
-    for start in neighbours(moving_points(beside), minimum.theta, beside.cells(minimum.theta)):
+    for start in neighbours(moving_points(beside), minimum.theta, beside.here):
         start = np.clip(start, *bounds.T)
         cells = likelihood.cells(start)
         if cell_key(cells) in visited or not likelihood.is_valid(start):

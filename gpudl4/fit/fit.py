@@ -6,33 +6,34 @@
 
 The way of a fit: compile; put sources that start beside their place where the counts are; damped Fisher-scoring steps with exact
 gradients to the minimum of one pixel cell; a look into the neighbouring cells of every point source; compile again at the minimum until
-the statistic stays; a last look for better places; MIGRAD as an independent judge; errors from the observed Hessian. The models carry the values and errors afterwards. The result depends on datasets, models and start values only.
+the statistic stays; MIGRAD as an independent judge; errors from the observed Hessian. The models carry the values and errors afterwards.
+The result depends on datasets, models and start values only.
 """
 
 import time
 import warnings
 
+import astropy.units as u
 import numpy as np
 
 from gpudl4.core.errors import FitError
 from gpudl4.core.progress import Progress
 from gpudl4.likelihood import compile
 
+from .advice import hints, inverse, inverse_alive, is_positive, moves
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
-from .explore import explore
+from .fluxes import fit_fluxes
 from .profile import Profiler
-from .result import FitResult, strong_correlations
-from .scoring import Counter, approach, descend, leave_saddles
-from .seek import better_places, fit_fluxes, put, seek
+from .result import FitResult
+from .scoring import Counter, approach
+from .seek import better_places, has_moved, put, seek
+from .settle import RECOMPILE_TOLERANCE, Curvature, settle
 
 __all__ = ["Fit"]
 
-RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
-MAX_ROUNDS = 8  # of compiling at the minimum and descending again
 MAX_MOVES = 3  # of sources to better places, once a minimum is found
 WORTH_MOVING = 0.1  # of the statistic; a better place has to lower it by more
-LOOSE = 3.0  # an error of that many times the value is called loose when a fit fails
 COVARIANCES = ("hessian", "fisher")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
 
@@ -54,6 +55,10 @@ class Fit:
         Show progress: a bar on a terminal, a line now and then elsewhere.
     device : {"auto", "numpy", "cupy"}
         Where the likelihood runs, see `gpudl4.compile`; ``result.backend`` says where it ran.
+    search_radius : `~astropy.units.Quantity` or str
+        A source with a free position that starts beside its place is put where it explains far more counts, if that is not farther away
+        than this. "0 deg" leaves sources where they start and lets the minimiser alone move them. A source never crosses the bounds of its
+        position.
 
     Examples
     --------
@@ -62,7 +67,8 @@ class Fit:
     >>> result = Fit().run(datasets)  # doctest: +SKIP
     """
 
-    def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False, device="auto"):
+    def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False, device="auto",
+                 search_radius="0.5 deg"):  # fmt: skip
         if backend != "minuit":
             raise FitError(f"fit backend {backend!r} is not known: choose 'minuit' (Fisher scoring certified by MIGRAD)")
         if covariance not in COVARIANCES:
@@ -72,7 +78,7 @@ class Fit:
             raise FitError(f"unknown optimize_opts {sorted(unknown)}: known are {', '.join(MINUIT_OPTIONS)}")
         self.backend, self.covariance_from = backend, covariance
         self.optimize_opts, self.store_trace, self.progress = dict(optimize_opts or {}), store_trace, progress
-        self.device = device
+        self.device, self.search_radius = device, _angle(search_radius)
 
     def run(self, datasets, models=None):
         """Minimise and compute the covariance.
@@ -184,10 +190,10 @@ class Fit:
             likelihood = compile(datasets, models, backend=self.device, draft=True)
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
-            likelihood, minimum, settled = self._minimise(likelihood, counter, watch)
-            with np.errstate(all="ignore"):  # a failed fit may end where models overflow; what is not finite is not used
-                fisher, hessian = likelihood.second_derivatives(minimum.theta, minimum.cells)
-            counter.metrics += 1
+            likelihood, minimum, settled, curvature = self._minimise(likelihood, counter, watch)
+            if not curvature.serves(minimum):
+                curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
+            fisher, hessian = curvature.fisher, curvature.hessian
             if minimum.converged and np.all(np.isfinite(hessian)):
                 verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
             else:
@@ -196,61 +202,41 @@ class Fit:
                 )
                 fisher = fisher if np.all(np.isfinite(fisher)) else minimum.metric
             covariance = self._covariance(likelihood, minimum, fisher, hessian) if with_covariance else None
-        total = likelihood.recompile(minimum.theta).value(minimum.theta)
-        counter.compiles += 1
+        if not np.array_equal(likelihood.theta0, minimum.theta):
+            likelihood = likelihood.recompile(minimum.theta)
+            counter.compiles += 1
+        total = likelihood.value(minimum.theta)
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
         _set_errors(result, likelihood)
         return result
 
     def _minimise(self, likelihood, counter, watch):
-        """Find the minimum, see whether a source has a better place elsewhere, and go there while that lowers the statistic."""
-        theta = np.clip(likelihood.theta0, *likelihood.bounds.T)
-        likelihood, theta = seek(likelihood, theta, counter, watch)
-        found = self._settle(likelihood, theta, counter, watch)
-        for _ in range(MAX_MOVES):
-            likelihood, minimum, _ = found
-            places = better_places(likelihood, minimum.theta, times=1.0)
-            if not places:
-                break
-            other, theta = put(likelihood, minimum.theta, places, counter)
-            theta = fit_fluxes(other, theta, counter)
-            other = self._settle(other, theta, counter, watch)
-            if other[1].stat > minimum.stat - WORTH_MOVING:
-                likelihood.recompile(minimum.theta)  # the parameters are set back
-                break
-            found = other
-        return found
-
-    def _settle(self, likelihood, theta, counter, watch):
-        """Approach, descend, explore; compile again at the minimum until the statistic stays there.
+        """Put sources where the counts are, walk to a minimum, look for better places once more, settle.
 
         Returns
         -------
-        likelihood, minimum, settled
+        likelihood, minimum, settled, curvature
         """
-        likelihood, theta, metric = approach(likelihood, theta, counter, watch)
-        if likelihood.is_draft:
-            likelihood = likelihood.recompile(theta, draft=False)
-            counter.compiles += 1
-        minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=1e-3, metric=metric, watch=watch)
-        minimum = leave_saddles(likelihood, minimum, counter, watch)
-        margin, settled = 0.0, False
-        for _ in range(MAX_ROUNDS):
-            before = minimum
-            likelihood = likelihood.recompile(minimum.theta, draft=False)
-            counter.compiles += 1
-            minimum = descend(likelihood, minimum.theta, minimum.cells, counter, metric=minimum.metric, watch=watch)
-            moved = max(abs(minimum.start - before.stat), abs(minimum.stat - minimum.start))
-            if not minimum.converged:
+        theta, reach = np.clip(likelihood.theta0, *likelihood.bounds.T), self.search_radius.to_value("deg")
+        likelihood, before, metric, is_clear = seek(likelihood, theta, counter, watch, reach)
+        found = approach(likelihood, before, counter, watch, metric=metric)
+        for _ in range(MAX_MOVES):
+            likelihood, theta, stat, _ = found
+            if not reach > 0 or (is_clear and not has_moved(likelihood, before, theta, reach)):
                 break
-            if moved > 0.1 * margin:  # the look around before does not hold here any more
-                here = minimum
-                minimum, margin = explore(likelihood, minimum, counter, watch)
-                moved = moved if minimum is here else np.inf
-            settled = moved < RECOMPILE_TOLERANCE
-            if settled:
+            places = better_places(likelihood, theta, reach)
+            if not places:
                 break
-        return likelihood, minimum, settled
+            known = dict(counter.moves)
+            other, theta = put(likelihood, theta, places, counter)
+            theta, metric = fit_fluxes(other, theta, counter)
+            other = approach(other, theta, counter, metric=metric)
+            if not other[2] < stat - WORTH_MOVING:
+                counter.moves = known
+                break
+            found = other
+        likelihood, theta, _, metric = found
+        return settle(likelihood, theta, metric, counter, watch)
 
     def _covariance(self, likelihood, minimum, fisher, hessian):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
@@ -261,10 +247,10 @@ class Fit:
             at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
             hessian[at_kink, :] = fisher[at_kink, :]
             hessian[:, at_kink] = fisher[:, at_kink]
-            if np.all(np.isfinite(hessian)) and _positive(hessian[np.ix_(alive, alive)]):
+            if np.all(np.isfinite(hessian)) and is_positive(hessian[np.ix_(alive, alive)]):
                 matrix, kind = hessian, "hessian"
         covariance = np.full(matrix.shape, np.nan)
-        covariance[np.ix_(alive, alive)] = 2.0 * _inverse(matrix[np.ix_(alive, alive)])
+        covariance[np.ix_(alive, alive)] = 2.0 * inverse(matrix[np.ix_(alive, alive)])
         return covariance, kind
 
     def _result(self, likelihood, minimum, verdict, settled, covariance, counter, total, wall_time):
@@ -313,59 +299,27 @@ class Fit:
             bounds=likelihood.bounds.copy(),
             backend=likelihood.backend,
             wall_time=wall_time,
-            hints=_hints(names, minimum, at_bounds, likelihood.parameters, success),
+            hints=hints(names, minimum, at_bounds, likelihood.parameters, success) + moves(counter),
             units=tuple(str(p.unit) for p in likelihood.parameters),
             trace=counter.trace,
         )
 
 
+def _angle(value):
+    """An angle that is not negative, as a quantity."""
+    try:
+        angle = u.Quantity(value).to("deg")
+    except (TypeError, u.UnitConversionError) as error:
+        raise FitError(f"search_radius={value!r} is no angle: give one such as '0.5 deg', or '0 deg' to search nowhere") from error
+    if not angle >= 0:
+        raise FitError(f"search_radius={value!r} is negative: give an angle such as '0.5 deg', or '0 deg' to search nowhere")
+    return angle
+
+
 def _profile_error(profiler, index):
     """First guess of a parameter's error, from the Fisher matrix."""
-    covariance = _inverse_alive(profiler.best.metric)
+    covariance = inverse_alive(profiler.best.metric)
     return np.sqrt(2.0 * covariance[index, index])
-
-
-def _inverse_alive(fisher):
-    """Inverse over the parameters that have any curvature, NaN elsewhere."""
-    alive = np.diag(fisher) > 0
-    out = np.full(fisher.shape, np.nan)
-    out[np.ix_(alive, alive)] = _inverse(fisher[np.ix_(alive, alive)])
-    return out
-
-
-def _positive(matrix):
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return False
-    return True
-
-
-def _inverse(matrix):
-    """Inverse of a positive matrix, scaled so that units of very different size do no harm."""
-    if not len(matrix):
-        return matrix
-    scale = 1.0 / np.sqrt(np.diag(matrix))
-    return np.linalg.pinv(matrix * np.outer(scale, scale), hermitian=True, rcond=1e-14) * np.outer(scale, scale)
-
-
-def _hints(names, minimum, at_bounds, parameters, success):
-    """Advice: strong correlations, parameters at their bounds."""
-    hints = []
-    covariance = _inverse_alive(minimum.metric)
-    kinds = {n: p.name for n, p in zip(names, parameters, strict=True)}
-    for first, second, value in strong_correlations(names, covariance):
-        text = f"{first} and {second} are correlated by {value:.4f}"
-        if {kinds[first], kinds[second]} & {"amplitude", "norm"} and first.rsplit(".", 1)[0] == second.rsplit(".", 1)[0]:
-            text += ": set the reference energy near the pivot energy (spectral_model.pivot_energy) and fit again"
-        hints.append(text)
-    if not success:
-        with np.errstate(invalid="ignore"):
-            sigma = np.sqrt(2.0 * np.diag(covariance))
-        loose = [n for n, value, error in zip(names, minimum.theta, sigma, strict=True) if error > LOOSE * max(abs(value), 1e-300)]
-        hints += [f"the data hardly constrain {name}: freeze it, or give it bounds or a prior" for name in loose]
-    hints += [f"{name} is at its bound: widen the bound or freeze the parameter" for name in at_bounds]
-    return tuple(hints)
 
 
 def _models(plan):

@@ -34,6 +34,7 @@ class Counter:
     gradients: int = 0
     metrics: int = 0
     compiles: int = 0
+    moves: dict = field(default_factory=dict)  # model name -> degrees over which it was put to another place
     trace: list = field(default_factory=list)
 
 
@@ -157,7 +158,7 @@ def _step(gradient, metric, damping, constraints):
     return np.where(dead, 0.0, step * scale), promised, active
 
 
-def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
+def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=None):
     """Walk towards the minimum, across cells, compiling anew whenever a source leaves what was compiled.
 
     Parameters
@@ -169,15 +170,17 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
         Called with (theta, stat) after each accepted step.
     largest_move : float
         Pixels a point source may move in one step.
+    metric : array[P, P], optional
+        Second derivatives at theta, if they are known.
 
     Returns
     -------
-    likelihood, theta, metric
+    likelihood, theta, stat, metric
     """
     damping = DAMPING_START
     cells = likelihood.cells(theta)
     stat, gradient = evaluate(likelihood, theta, cells, counter)
-    metric = metric_of(likelihood, theta, cells, counter)
+    metric = metric_of(likelihood, theta, cells, counter) if metric is None else metric
     stretch = Stretch(likelihood.names, metric)
     slope = stretch.slope(theta)
     metric = metric * np.outer(slope, slope)  # by u, up to the last line
@@ -217,7 +220,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0):
             damping = max(10.0 * damping, 1e-2)
             if damping > DAMPING_MAX:
                 break
-    return likelihood, theta, metric / np.outer(slope, slope)
+    return likelihood, theta, stat, metric / np.outer(slope, slope)
 
 
 def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None):

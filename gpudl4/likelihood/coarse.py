@@ -1,6 +1,6 @@
 """Datasets with merged pixels, for the first steps of a fit with large shapes.
 
-A shape that spans a hundred pixels looks the same on pixels four times as wide, and costs a sixteenth. `coarse` makes a stand-in for a
+A shape that spans a hundred pixels looks the same on pixels four times as wide, and costs a sixteenth. `drafted` makes a stand-in for a
 dataset that has the fields the likelihood reads; ``compile(..., draft=True)`` uses it where a shape that can change is large. The
 result of a fit never rests on it.
 """
@@ -14,25 +14,42 @@ from gpudl4.maps import Map
 
 from .response import CUTOUT_MARGIN
 
-__all__ = ["coarse", "is_worth_it", "original"]
+__all__ = ["drafted", "original"]
 
-FACTORS = (4, 3)  # pixels merged in each direction; four needs an even number of them
-LARGE = 110  # pixels across the cutout of a shape, without its PSF, from which on merging pixels pays
+LARGE, VERY_LARGE = 55, 110  # pixels across the cutout of a shape, without its PSF, from which on merging pixels pays
+FACTORS = {LARGE: (2, 3), VERY_LARGE: (4, 3)}  # pixels merged in each direction, the first choice that is possible
 
 
-def is_worth_it(dataset, models):
-    """Whether a shape that can change is large on the pixels of the dataset."""
-    if dataset.counts is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < LARGE:
-        return False
-    size = float(dataset.counts.geom.pixel_scales.deg.max())
+def drafted(dataset, models):
+    """A dataset, or a stand-in for it, as the first steps of a fit of some models should see it.
+
+    Parameters
+    ----------
+    dataset : dataset-like
+        A dataset, or a stand-in that serves if its pixels are as wide as they should be.
+    models : list of models
+        Those that act on it.
+    """
+    full = original(dataset)
+    large = _size_of_shapes(full, models)
+    choice = None if large is None else _factor_and_crop(full.counts.data.shape[-2:], FACTORS[large])
+    if choice == getattr(dataset, "merged", None):
+        return dataset
+    return full if choice is None else _coarse(full, *choice)
+
+
+def _size_of_shapes(dataset, models):
+    """`LARGE` or `VERY_LARGE` if a shape that can change is that large, else None."""
+    if dataset.counts is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < VERY_LARGE:
+        return None
+    widest, size = 0.0, float(dataset.counts.geom.pixel_scales.deg.max())
     for model in models:
         spatial = getattr(model, "spatial_model", None)
         if spatial is None or hasattr(spatial, "bind_point") or "fov-bkg" in model.tag or all(p.frozen for p in spatial.parameters):
             continue
         radius = model.evaluation_radius
-        if radius is None or 2 * (radius.to_value("deg") + CUTOUT_MARGIN) > LARGE * size:
-            return True
-    return False
+        widest = np.inf if radius is None else max(widest, 2 * (radius.to_value("deg") + CUTOUT_MARGIN) / size)
+    return next((large for large in (VERY_LARGE, LARGE) if widest > large), None)
 
 
 def original(dataset):
@@ -40,7 +57,7 @@ def original(dataset):
     return getattr(dataset, "original", dataset)
 
 
-def coarse(dataset):
+def _coarse(dataset, factor, crop):
     """Stand-in for a dataset with merged pixels.
 
     Counts and background are summed, exposure is averaged. A merged pixel is inside the mask if all its pixels are; up to two rows and
@@ -49,11 +66,10 @@ def coarse(dataset):
     Returns
     -------
     dataset-like
-        With ``name, counts, background, exposure, psf, edisp, mask, mask_safe, mask_fit, models`` and ``original``. The dataset itself if
-        nothing inside the mask would be left.
+        With the fields that the likelihood reads, ``original``, and ``merged``, how it was made. The dataset itself if nothing inside the
+        mask would be left.
     """
     geom = dataset.counts.geom
-    factor, crop = _factor_and_crop(geom.data_shape[-2:])
     mask = dataset.mask
     xp = array_namespace(dataset.counts.data)
     inside = xp.ones(geom.data_shape, dtype=bool) if mask is None else xp.broadcast_to(mask.data, geom.data_shape)
@@ -80,6 +96,7 @@ def coarse(dataset):
         mask_fit=new_mask,
         models=dataset.models,
         original=dataset,
+        merged=(factor, crop),
     )
 
 
@@ -92,9 +109,9 @@ def _averaged(exposure, target, factor, crop):
     return Map.from_geom(geom, data=data.astype(exposure.data.dtype), unit=exposure.unit)
 
 
-def _factor_and_crop(shape):
+def _factor_and_crop(shape, factors):
     """How many pixels are merged, and how many rows and columns are left out at either side."""
-    for factor in FACTORS:
+    for factor in factors:
         crop = [next((c for c in range(factor) if (n - 2 * c) % factor == 0), None) for n in shape]
         if None not in crop:
             return factor, tuple(crop)

@@ -18,7 +18,7 @@ from gpudl4.core.errors import BackendError, DatasetError, ModelError
 
 from .bindings import Bindings
 from .build import build_term, models_of
-from .coarse import coarse, is_worth_it, original
+from .coarse import drafted, original
 from .evaluate import Evaluation
 from .memory import account, check_limit
 from .pack import Pack
@@ -143,7 +143,7 @@ def _checked(datasets, backend, dtype):
 
 def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
     """`compile` for checked options; `previous` holds terms of the same datasets, by ``id(dataset)``, whose arrays may be used again."""
-    datasets = [_drafted(d, models, draft) for d in datasets]
+    datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
@@ -163,15 +163,6 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
         options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
         plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options, by_dataset)
         return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
-
-
-def _drafted(dataset, models, draft):
-    """The dataset, or its coarse stand-in if a draft is wanted and pays."""
-    if not draft:
-        return original(dataset)
-    if original(dataset) is dataset and is_worth_it(dataset, models_of(dataset, models)):
-        return coarse(dataset)
-    return dataset
 
 
 def _choose_backend(datasets, name):

@@ -57,7 +57,7 @@ def problem():
 @pytest.mark.parametrize("start", [(80, 0.9, 4), (20, 0.2, 1), (300, 3.0, 20), (5, 0.01, 40)])
 def test_minimum_from_anywhere(problem, start):
     counter = Counter()
-    likelihood, theta, _ = approach(problem, np.array(start, dtype=float), counter)
+    likelihood, theta, *_ = approach(problem, np.array(start, dtype=float), counter)
     found = descend(likelihood, theta, likelihood.cells(theta), counter)
     want = minimize(problem.value, (80, 0.9, 4), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 4000})
     assert found.converged
@@ -70,7 +70,7 @@ def test_minimum_from_anywhere(problem, start):
 def test_bounds_hold_and_are_reported(problem):
     problem.bounds = np.array([[0, np.inf], [1.2, 3.0], [0, np.inf]])
     counter = Counter()
-    likelihood, theta, _ = approach(problem, np.array([50.0, 2.0, 3.0]), counter)
+    likelihood, theta, *_ = approach(problem, np.array([50.0, 2.0, 3.0]), counter)
     found = descend(likelihood, theta, [], counter)
     assert found.converged
     assert found.theta[1] == pytest.approx(1.2)
@@ -97,7 +97,7 @@ def test_parameters_of_very_different_size(problem):
 
     scaled, counter = Scaled(problem.counts, problem.x), Counter()
     theta = np.array([20.0, 0.2, 1.0]) * Scaled.scale
-    likelihood, theta, _ = approach(scaled, theta, counter)
+    likelihood, theta, *_ = approach(scaled, theta, counter)
     found = descend(likelihood, theta, [], counter)
     plain = descend(problem, found.theta / Scaled.scale, [], counter)
     assert found.converged
@@ -106,7 +106,7 @@ def test_parameters_of_very_different_size(problem):
 
 def test_migrad_agrees(problem):
     counter = Counter()
-    _, theta, _ = approach(problem, np.array([20.0, 0.2, 1.0]), counter)
+    _, theta, *_ = approach(problem, np.array([20.0, 0.2, 1.0]), counter)
     found = descend(problem, theta, [], counter)
     verdict = certify(problem, found, counter)
     assert verdict.valid
@@ -128,7 +128,7 @@ def test_parameter_without_data_stays(problem):
             return out
 
     extra, counter = Extra(problem.counts, problem.x, [[-np.inf, np.inf]] * 4), Counter()
-    _, theta, _ = approach(extra, np.array([20.0, 0.2, 1.0, 7.0]), counter)
+    _, theta, *_ = approach(extra, np.array([20.0, 0.2, 1.0, 7.0]), counter)
     found = descend(extra, theta, [], counter)
     assert found.converged
     assert found.theta[3] == 7.0

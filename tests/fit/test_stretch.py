@@ -77,7 +77,7 @@ class FarFromPivot:
 def test_reference_energy_far_from_the_pivot(seed):
     """Steps in the amplitude itself took more than a hundred evaluations here and stopped before the minimum."""
     problem, counter = FarFromPivot(seed), Counter()
-    _, theta, metric = approach(problem, problem.truth * [0.5, 0.97, 1.1], counter)
+    _, theta, _, metric = approach(problem, problem.truth * [0.5, 0.97, 1.1], counter)
     found = descend(problem, theta, [], counter, metric=metric)
     assert found.converged
     assert counter.gradients < 25

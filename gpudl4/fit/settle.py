@@ -1,0 +1,110 @@
+"""From the end of the walk to the minimum that a fit reports: descend in a cell, look around, compile at the minimum until it stays.
+
+Responses and cutouts are fixed when a likelihood is compiled, so the minimum is where the likelihood that was compiled there has its
+minimum. The exact second derivatives are made once, near it: with them as the metric one step lands on the minimum, and the fit reports
+them as long as the minimum has not moved since.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .explore import explore
+from .scoring import cell_key, descend, leave_saddles
+
+__all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]
+
+RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
+MAX_ROUNDS = 8  # of compiling at the minimum and descending again
+ROUGH, FINE = 2e-4, 1e-6  # decrease of the statistic that is left undone before and after second derivatives are known
+SERVES = 1e-4  # squared distance in standard deviations over which second derivatives are taken as constant
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """Second derivatives of a likelihood, and where they were taken.
+
+    Attributes
+    ----------
+    fisher, hessian : array[P, P]
+    theta : array[P]
+    cells : list
+    """
+
+    fisher: np.ndarray
+    hessian: np.ndarray
+    theta: np.ndarray
+    cells: list
+
+    @classmethod
+    def at(cls, likelihood, theta, cells, counter):
+        """Of a likelihood in a cell."""
+        counter.metrics += 1
+        with np.errstate(all="ignore"):  # a failed fit may end where models overflow; what is not finite is not used
+            return cls(*likelihood.second_derivatives(theta, cells), theta, cells)
+
+    def serves(self, minimum):
+        """Whether they hold at another minimum as well."""
+        move = minimum.theta - self.theta
+        return cell_key(self.cells) == cell_key(minimum.cells) and bool(move @ self.fisher @ move / 2 < SERVES)
+
+    def metric(self, otherwise):
+        """The Hessian if it is positive, else another matrix."""
+        diagonal = np.diag(self.hessian)
+        if not np.all(np.isfinite(self.hessian)) or np.any(diagonal <= 0):
+            return otherwise
+        scale = 1.0 / np.sqrt(diagonal)
+        lowest = np.linalg.eigvalsh(self.hessian * np.outer(scale, scale))[0]
+        return self.hessian if lowest > 1e-8 else otherwise
+
+
+def settle(likelihood, theta, metric, counter, watch=None):
+    """The minimum near theta in the likelihood compiled there.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    theta : array[P]
+        Near a minimum.
+    metric : array[P, P]
+        Second derivatives as the minimiser knows them.
+    counter : Counter
+    watch : callable, optional
+        Called with (theta, stat) after each accepted step.
+
+    Returns
+    -------
+    likelihood : Likelihood
+        Compiled at the minimum.
+    minimum : Minimum
+    settled : bool
+        Whether it stays where it is when the likelihood is compiled there.
+    curvature : Curvature
+    """
+    if likelihood.is_draft:
+        cells = likelihood.cells(theta)
+        metric = Curvature.at(likelihood, theta, cells, counter).metric(metric)  # costs little there, and saves steps here
+        likelihood = likelihood.recompile(theta, draft=False)
+        counter.compiles += 1
+    minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=ROUGH, metric=metric, watch=watch)
+    minimum = leave_saddles(likelihood, minimum, counter, watch)
+    curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
+    minimum = replace(minimum, metric=curvature.metric(minimum.metric))
+    minimum, margin = explore(likelihood, minimum, counter, watch)
+    settled = False
+    for _ in range(MAX_ROUNDS):
+        before = minimum
+        likelihood = likelihood.recompile(minimum.theta, draft=False)
+        counter.compiles += 1
+        minimum = descend(likelihood, before.theta, before.cells, counter, tolerance=FINE, metric=before.metric, watch=watch)
+        moved = max(abs(minimum.start - before.stat), abs(minimum.stat - minimum.start))
+        if not minimum.converged:
+            break
+        if moved > 0.1 * margin:  # an earlier look around does not hold here any more
+            here = minimum
+            minimum, margin = explore(likelihood, minimum, counter, watch)
+            moved = moved if minimum is here else np.inf
+        settled = moved < RECOMPILE_TOLERANCE
+        if settled:
+            break
+    return likelihood, minimum, settled, curvature
