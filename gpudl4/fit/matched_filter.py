@@ -40,11 +40,11 @@ def matched_filter(term, own, reach):
     """
     backend = backend_of(own)
     xp, fft, box = backend.xp, backend.fft, term.box
-    mask = term.mask.astype(own.dtype)
+    counts, mask = to_device(term.counts, backend), to_device(term.mask, backend).astype(own.dtype)
     others = term.static * mask
     share = own.sum(axis=1) / xp.maximum(others.sum(axis=1) + own.sum(axis=1), SMALL)
-    excess = (share[:, np.newaxis] * (term.counts * mask - others)).sum(axis=0).reshape(box.shape)
-    variance = (share[:, np.newaxis] ** 2 * (term.counts * mask + others) * 0.5).sum(axis=0).reshape(box.shape)
+    excess = (share[:, np.newaxis] * (counts * mask - others)).sum(axis=0).reshape(box.shape)
+    variance = (share[:, np.newaxis] ** 2 * (counts * mask + others) * 0.5).sum(axis=0).reshape(box.shape)
     image = (share[:, np.newaxis] * own).sum(axis=0).reshape(box.shape)
     peak = int(image.argmax())
     highest = xp.maximum(image.max(), SMALL)

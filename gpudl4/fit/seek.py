@@ -174,7 +174,8 @@ def _clearest(local, theta):
     out = []
     for term, (mu, _) in zip(local.plan.terms, local.npred(theta), strict=True):
         own = mu - term.static
-        out.append((float((term.mask * own**2 / (mu + SMALL)).sum()) if len(local.plan.terms) > MOST else 0.0, term, own))
+        clear = float((own**2 / (mu + SMALL)).sum()) if len(local.plan.terms) > MOST else 0.0
+        out.append((clear, term, own))
     return [(term, own) for _, term, own in sorted(out, key=lambda one: -one[0])[:MOST]]
 
 

@@ -63,7 +63,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=False, bindings=None):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -75,8 +75,6 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=Fal
         Where to take the IRFs, if not at the model's position.
     dtype : dtype
         Precision of the transforms.
-    draft : bool
-        See `ImageSource`.
     bindings : Bindings, optional
         Shared with other datasets.
     """
@@ -96,7 +94,7 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=Fal
         return PointSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
     cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     spatial = model.spatial_model.bind_image(cutout)
-    return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype, draft=draft)
+    return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
 
 
 def _check_exposure(dataset, model, response):
@@ -116,7 +114,7 @@ def _check_exposure(dataset, model, response):
         )
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draft=False, previous=None, bindings=None):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None):
     """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
@@ -129,8 +127,6 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
         Model name -> SkyCoord at which PSF and energy dispersion are taken.
     dtype : dtype
         Precision of working arrays.
-    draft : bool
-        See `ImageSource`.
     previous : DatasetTerm, optional
         Of the same dataset and models: if the same pixels are wanted again, its arrays serve.
     bindings : Bindings, optional
@@ -153,7 +149,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
     free, static, contributing = [], None, []
     exposure = None if dataset.exposure is None else dataset.exposure.data
     for model in sources:
-        source = make_source(dataset, model, pack, positions.get(model.name), dtype, draft, bindings)
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings)
         if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4

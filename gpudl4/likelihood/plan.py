@@ -150,7 +150,7 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
     terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft, previous.get(id(dataset)), bindings)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), previous.get(id(dataset)), bindings)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term

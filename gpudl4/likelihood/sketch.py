@@ -13,6 +13,7 @@ from gpudl4.core.backend import backend_of
 
 from .bindings import Bindings
 from .build import _background, _mask, check_dataset, is_background, make_source, models_of
+from .coarse import drafted, original
 from .memory import account
 from .pack import Pack
 from .region import ActiveRegion
@@ -67,20 +68,21 @@ def estimate(datasets, models, backend, real, irf_positions=None, draft=False):
     -------
     Memory
     """
+    datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     per_dataset = [models_of(d, models) for d in datasets]
     pack = Pack(list({id(m): m for own in per_dataset for m in own}.values()))
     terms, compiling, bindings, real = [], {}, Bindings(), np.dtype(real)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say is said when it is compiled
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term = _term(dataset, own, pack, irf_positions or {}, real, draft, bindings, compiling)
+            term = _term(dataset, own, pack, irf_positions or {}, real, bindings, compiling)
             if term is not None:
                 terms.append(term)
     on_device = any(not isinstance(d.counts.data, np.ndarray) for d in datasets)
     return account(Layout(terms, len(pack.names)), backend, real, on_device, compiling=compiling)
 
 
-def _term(dataset, models, pack, positions, real, draft, bindings, compiling):
+def _term(dataset, models, pack, positions, real, bindings, compiling):
     """Stand-in for a `DatasetTerm`; None if the mask leaves no bin. Bytes of sources that are folded once go to `compiling`."""
     sources = [m for m in models if not is_background(m)]
     check_dataset(dataset, sources)
@@ -89,7 +91,7 @@ def _term(dataset, models, pack, positions, real, draft, bindings, compiling):
     exposure, shape = dataset.exposure, dataset.counts.data.shape
     free, static = [], None
     for model in sources:
-        source = _source(dataset, model, pack, positions.get(model.name), real, draft, bindings)
+        source = _source(dataset, model, pack, positions.get(model.name), real, bindings)
         if source is None:
             continue
         what = f"dataset {dataset.name}, source {model.name}"
@@ -127,22 +129,18 @@ def _stand_in(name, shape, region, background, sources, counts, template, exposu
     )
 
 
-def _source(dataset, model, pack, position, real, draft, bindings):
+def _source(dataset, model, pack, position, real, bindings):
     """Source of a model: points as they are, shapes with planned arrays; None if it cannot reach the mask."""
     if hasattr(model.spatial_model, "bind_point") or model.spatial_model is None:
-        return make_source(dataset, model, pack, position, real, draft, bindings)
+        return make_source(dataset, model, pack, position, real, bindings)
     response = make_response(dataset, model, position)
     if response is None:
         return None
     geom = dataset.exposure.geom.to_image()
     cutout = geom if response.width is None else geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     packs = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
-    # As a draft, it leaves out the transfer functions if they are large.
-    source = ImageSource(model.name, response, None, packs[0], None, packs[1], geom.data_shape, dtype=real, draft=True)
+    source = ImageSource(model.name, response, None, packs[0], None, packs[1], geom.data_shape, dtype=real, with_transfer=False)
     source.spatial = _shape(model.spatial_model, geom, cutout)
-    source.has_psf, source.is_draft = response.psf.shape[1:] != (1, 1), False
-    if draft and source.is_large:
-        source.has_psf, source.is_draft = False, True
     ny, nx = source.padded
     transfer = Planned((len(response.psf), ny, nx // 2 + 1), np.result_type(real, np.complex64))
     source.transfer = transfer if source.has_psf else None

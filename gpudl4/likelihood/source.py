@@ -20,7 +20,7 @@ from .transforms import WORKERS
 
 __all__ = ["FixedSource", "ImageSource", "PointSource", "Source", "second_differences"]
 
-LARGE_BOX = 150**2  # pixels; such a shape hardly feels the PSF, so drafts and cheap metrics leave it out
+LARGE_BOX = 150**2  # pixels; such a shape hardly feels the PSF, so cheap metrics leave it out
 COARSE_STRIDE = 3
 EDGE_FRACTION = 1e-3  # of its peak that a shape may have at the edge of its cutout while a fit moves it; the end of a fit compiles anew
 FAR = 10**6  # pixels; a point this far away, or without a place on the map, is nowhere
@@ -251,21 +251,19 @@ def _cells(xy):
 class ImageSource(Source):
     """A shape with extent: pixel image, convolved with the PSF by FFT, times exposure.
 
-    As a draft, a large one leaves the PSF out: cheap, and near enough for the first steps of a fit.
+    ``with_transfer=False`` leaves the transfer functions out: for an estimate of memory.
     """
 
     kind = "image"
 
-    def __init__(self, *args, dtype=np.float64, draft=False):
+    def __init__(self, *args, dtype=np.float64, with_transfer=True):
         super().__init__(*args)
         psf, (ny, nx) = self.response.psf, self.box.shape
         self.has_psf = psf.shape[1:] != (1, 1)
         self.is_large = ny * nx > LARGE_BOX
-        self.is_draft = draft and self.has_psf and self.is_large
-        self.has_psf = self.has_psf and not self.is_draft
         # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
         self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
-        self.transfer = _transfer(psf.astype(dtype), self.padded) if self.has_psf else None
+        self.transfer = _transfer(psf.astype(dtype), self.padded) if self.has_psf and with_transfer else None
 
     @property
     def is_gaussian(self):

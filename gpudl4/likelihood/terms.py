@@ -219,15 +219,14 @@ class LocalTerm(DatasetTerm):
     has_template = False
 
     def __init__(self, term, source, mu):
-        backend = backend_of(mu)
         pixel = (term.region.starts(source.box)[:, np.newaxis] + np.arange(source.box.nx)).ravel()
-        pixel = to_device(pixel, backend)
         self.name, self.shape = term.name, term.shape
         self.background, self.sources = Background(term.shape[0]), (source,)
         self.region, self.box = ActiveRegion([source.box], term.shape[-2:]), source.box
-        self.counts, self.mask, self.template = term.counts[:, pixel], term.mask[:, pixel], term.template[:, pixel] * 0
-        self.exposure = None if term.exposure is None else term.exposure[:, pixel]
-        self.static, self._mu = None, mu[:, pixel]
+        self.counts, self.mask = _columns(term.counts, pixel), _columns(term.mask, pixel)
+        self.template = _namespace(term.template).zeros((len(term.template), len(pixel)), dtype=term.template.dtype)
+        self.exposure = None if term.exposure is None else _columns(term.exposure, pixel)
+        self.static, self._mu = None, _columns(mu, pixel)
         self.sums = np.zeros_like(term.sums)
         self.special_bins, self.special_values, self.n_bins = term.special_bins[:0], term.special_values[:0], int(self.mask.sum())
 
@@ -236,6 +235,11 @@ class LocalTerm(DatasetTerm):
         out = copy.copy(self)
         out.static = self._mu - own
         return out
+
+
+def _columns(array, pixel):
+    """Some columns of array[K, A], wherever it lives."""
+    return array[:, to_device(pixel, backend_of(array))]
 
 
 def _namespace(array):
