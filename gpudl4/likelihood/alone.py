@@ -6,7 +6,7 @@ Used at compile time for frozen sources and for shapes that never change, and fo
 import numpy as np
 
 from gpudl4 import kernels
-from gpudl4.core.backend import backend_of
+from gpudl4.core.backend import backend_of, to_device
 
 from .evaluate import Evaluation
 from .region import ActiveRegion
@@ -73,16 +73,30 @@ def fixed(source, exposure, theta, real):
     real : dtype
         Of the templates.
     """
+    if source.kind == "point":
+        return _fixed_point(source, exposure, theta, real)
     evaluation, buffers, states = _evaluated(source, exposure, theta, real)
     evaluation.fill(states, buffers, False)
     buffers.upload(evaluation.layout.n_users > 0)
     evaluation.engine.make_templates(buffers)
-    if source.kind == "image":
-        return FixedSource(source, buffers.templates.reshape(source.n_planes, *source.box.shape), source.box)
-    xp, box = backend_of(exposure).xp, source.placed_box(theta)
-    templates = buffers.templates.reshape(source.n_planes, *source.support)
+    return FixedSource(source, buffers.templates.reshape(source.n_planes, *source.box.shape), source.box)
+
+
+def _fixed_point(source, exposure, theta, real):
+    """Four shifted kernels times exposure, without tables: a fit may have many points that stay where they are."""
+    backend, box = backend_of(exposure), source.placed_box(theta)
     if box is None:  # placed beside its cutout: nothing of it is on the map
-        return FixedSource(source, xp.zeros((source.n_planes, 1, 1), dtype=real), type(source.box)(source.box.y0, source.box.x0, 1, 1))
-    row, column = (int(n) for n in source.begin(theta[np.newaxis]).corner[0, :2])
+        nothing = backend.xp.zeros((source.n_planes, 1, 1), dtype=real)
+        return FixedSource(source, nothing, type(source.box)(source.box.y0, source.box.x0, 1, 1))
+    state = source.begin(theta[np.newaxis])
+    row, column = (int(n) for n in state.corner[0, :2])
     y, x = box.y0 - source.box.y0 - row, box.x0 - source.box.x0 - column
-    return FixedSource(source, xp.ascontiguousarray(templates[:, y : y + box.ny, x : x + box.nx]), box)
+    templates = sum(
+        weight * source.psf[:, y + 1 - j : y + 1 - j + box.ny, x + 1 - i : x + 1 - i + box.nx]
+        for weight, (j, i) in zip(state.weight[0], ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True)
+    )
+    templates = to_device(templates, backend)
+    if source.response.has_exposure:
+        seen = exposure[(slice(None), *box.slices)]
+        templates = templates * backend.xp.where(seen >= 0, seen, 0)
+    return FixedSource(source, templates.astype(real, copy=False), box)

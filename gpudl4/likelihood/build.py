@@ -78,10 +78,10 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     bindings : Bindings, optional
         Shared with other datasets.
     """
-    bindings = Bindings() if bindings is None else bindings
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
-    response = make_response(dataset, model, position)
+    bindings = Bindings() if bindings is None else bindings
+    response = make_response(dataset, model, position, bindings)
     if response is None:
         return None
     _check_exposure(dataset, model, response)

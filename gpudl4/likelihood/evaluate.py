@@ -34,14 +34,16 @@ class Evaluation:
     backend : Backend
     real : dtype
         Of working arrays.
+    previous : Evaluation, optional
+        Data that are the same are shared with it.
     """
 
-    def __init__(self, terms, n_free, backend, real):
+    def __init__(self, terms, n_free, backend, real, previous=None):
         self.terms = tuple(terms)
         self._sums = np.concatenate([term.sums for term in self.terms])
         self.layout = Layout(self.terms, n_free)
         cube = precision(self.terms)
-        self.data = Data(self.layout, backend, real, cube)
+        self.data = Data(self.layout, backend, real, cube, None if previous is None else previous.data)
         self.engine = Engine(self.layout, self.data, backend, real, cube)
 
     def buffers(self, batch):
@@ -111,13 +113,17 @@ class Evaluation:
             begin = end
 
     def rows(self, buffers):
-        """Predicted counts of the first parameter vector in each term's active region, list of real[K, A]."""
+        """Predicted counts of the first parameter vector in each term's active region, list of real[K, A]; they may be views of the buffers."""
         out, begin = [], 0
         for term in self.terms:
             lengths = np.array(term.row_lengths)
-            firsts = begin + np.cumsum(lengths) - lengths
-            begin += int(lengths.sum())
-            out.append(buffers.mu[0][to_device(firsts[:, np.newaxis] + np.arange(term.region.size), self.engine.backend)])
+            end = begin + int(lengths.sum())
+            if end - begin == len(lengths) * term.region.size:  # no bins behind the pixels of a row
+                out.append(buffers.mu[0, begin:end].reshape(len(lengths), -1))
+            else:
+                firsts = begin + np.cumsum(lengths) - lengths
+                out.append(buffers.mu[0][to_device(firsts[:, np.newaxis] + np.arange(term.region.size), self.engine.backend)])
+            begin = end
         return out
 
     @property

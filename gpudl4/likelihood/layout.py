@@ -26,23 +26,30 @@ class Counter:
 
 
 class Flat:
-    """Arrays laid behind each other; the same array is laid down once."""
+    """Arrays laid behind each other; the same array is laid down once.
+
+    Attributes
+    ----------
+    size : int
+        Elements of all of them.
+    arrays : list
+    """
 
     def __init__(self):
-        self.size, self._arrays, self._offsets = 0, [], {}
+        self.size, self.arrays, self._offsets = 0, [], {}
 
     def add(self, array):
         """Offset of the array's first element."""
         if id(array) not in self._offsets:
             self._offsets[id(array)] = self.size
-            self._arrays.append(array)
+            self.arrays.append(array)
             self.size += array.size
         return self._offsets[id(array)]
 
     def array(self, backend, dtype):
         """All of them as one contiguous array on a backend."""
         xp = backend.xp
-        parts = [to_device(a, backend).reshape(-1).astype(dtype, copy=False) for a in self._arrays]
+        parts = [to_device(a, backend).reshape(-1).astype(dtype, copy=False) for a in self.arrays]
         if len(parts) == 1:
             return xp.ascontiguousarray(parts[0])
         return xp.concatenate(parts) if parts else xp.zeros(0, dtype=dtype)

@@ -76,7 +76,12 @@ class Pack:
         self._index = {key: i for i, key in enumerate(found)}
         self.theta0 = np.array([p.value for p in self.parameters], dtype=np.float64)
         self.bounds = np.array([_bounds(p) for p in self.parameters], dtype=np.float64).reshape(-1, 2)
+        self._frozen = tuple((id(p), p.value) for model in models for p in model.parameters if p.frozen)
         self.priors = tuple((i, p.prior, _count(models, p)) for i, p in enumerate(self.parameters) if getattr(p, "prior", None) is not None)
+
+    def is_like(self, other):
+        """Whether the same parameters are free, and the others have the same values."""
+        return self._index == other._index and self._frozen == other._frozen
 
     def sub(self, parameters):
         """`SubPack` for the parameters of one model."""

@@ -8,6 +8,7 @@ Use it directly for anything that needs many evaluations at one set of IRFs (sam
 `gpudl4.Fit` is built on it. A likelihood never looks at the datasets and models again: editing them has no effect until the next compile.
 """
 
+import copy
 import os
 import warnings
 
@@ -61,15 +62,28 @@ class Plan:
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset):
+    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset, previous=None):
         self.datasets, self.models, self.pack, self.by_dataset = tuple(datasets), models, pack, by_dataset
         self.terms, self.priors, self.options = tuple(terms), priors, options
         self.backend, self.dtype = backend, np.dtype(dtype)
-        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype)
+        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, None if previous is None else previous.evaluation)
 
     def with_terms(self, terms):
         """The same parameters, without priors, for other terms."""
-        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {})
+        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {}, previous=self)
+
+    def serves(self, datasets, pack, options):
+        """Whether compiling with another pack of the same models would give this plan: nothing moves, and what is frozen has not changed."""
+        if len(datasets) != len(self.datasets) or any(a is not b for a, b in zip(datasets, self.datasets, strict=True)):
+            return False
+        moves = any(source.spatial_pack.is_free for term in self.terms for source in term.sources)
+        return not moves and options == self.options and pack.is_like(self.pack)
+
+    def at(self, pack):
+        """The same plan for another start."""
+        out = copy.copy(self)
+        out.pack = pack
+        return out
 
 
 def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False, memory_limit=None):
@@ -116,7 +130,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
     options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
-    return _compile(datasets, models, where, {}, **options)
+    return _compile(datasets, models, where, **options)
 
 
 def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, draft=False):
@@ -141,16 +155,21 @@ def _checked(datasets, backend, dtype):
     return datasets, _choose_backend(datasets, backend)
 
 
-def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
-    """`compile` for checked options; `previous` holds terms of the same datasets, by ``id(dataset)``, whose arrays may be used again."""
+def _compile(datasets, models, where, previous=None, *, dtype, irf_positions, priors, draft):
+    """`compile` for checked options; of a `previous` plan for the same datasets and models, what stays the same is used again."""
     datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
+    options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
+    constant = _frozen_priors(unique) if priors else 0.0
+    if previous is not None and previous.serves(datasets, pack, options):
+        return Likelihood(previous.at(pack), prior_constant=constant)
     terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
+    known = {} if previous is None else previous.by_dataset
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), previous.get(id(dataset)), bindings)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), known.get(id(dataset)), bindings)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term
@@ -160,9 +179,9 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
             raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-        options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
-        plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options, by_dataset)
-        return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
+        priors_ = PriorTerm(pack.priors if priors else ())
+        plan = Plan(datasets, models, pack, terms, priors_, where, dtype, options, by_dataset, previous)
+        return Likelihood(plan, prior_constant=constant)
 
 
 def _choose_backend(datasets, name):
@@ -341,13 +360,15 @@ class Likelihood:
             Of the same theta; only the source's parameters change it.
         """
         theta, plan, terms = self._thetas(theta), self.plan, []
-        plan.evaluation.predict(theta, self._workspace)
-        for term, mu in zip(plan.terms, plan.evaluation.rows(self._workspace), strict=True):
-            terms += [LocalTerm(term, one, mu) for one in term.sources if one.name == source]
-        alone = plan.with_terms(terms).evaluation
-        buffers = alone.buffers(1)
-        alone.predict(theta, buffers)
-        return Likelihood(plan.with_terms([term.beside(own) for term, own in zip(terms, alone.rows(buffers), strict=True)]))
+        states = plan.evaluation.predict(theta, self._workspace)
+        for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace), strict=True):
+            terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
+        if any(term.static is None for term in terms):
+            alone = plan.with_terms(terms).evaluation
+            buffers = alone.buffers(1)
+            alone.predict(theta, buffers)
+            terms = [term.beside(own) for term, own in zip(terms, alone.rows(buffers), strict=True)]
+        return Likelihood(plan.with_terms(terms))
 
     def cells(self, theta):
         """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""
@@ -382,7 +403,7 @@ class Likelihood:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there was to say was said by the first compile
             options = plan.options if draft is None else {**plan.options, "draft": draft}
-            return _compile(list(plan.datasets), plan.models, plan.backend, plan.by_dataset, dtype=plan.dtype, **options)
+            return _compile(list(plan.datasets), plan.models, plan.backend, plan, dtype=plan.dtype, **options)
 
     def unconstrained(self, theta):
         """Names of free parameters that no bin of any dataset depends on at this theta."""

@@ -12,6 +12,7 @@ import numpy as np
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
+from .bindings import Bindings
 from .region import Box
 
 __all__ = ["CUTOUT_MARGIN", "PSF_CONTAINMENT", "Response", "make_response"]
@@ -56,7 +57,7 @@ class Response:
     width: float | None
 
 
-def make_response(dataset, model, position=None):
+def make_response(dataset, model, position=None, bindings=None):
     """Response of a dataset at a model's position.
 
     Parameters
@@ -65,6 +66,8 @@ def make_response(dataset, model, position=None):
     model : SkyModel
     position : SkyCoord, optional
         Where to take the IRFs instead of the model's own position. The cutout follows it too.
+    bindings : Bindings, optional
+        Shared with other sources.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def make_response(dataset, model, position=None):
     exposure_map = dataset.exposure
     if exposure_map is None:
         raise DatasetError(f"dataset '{dataset.name}' has no exposure, which the model '{model.name}' needs: set dataset.exposure")
-    apply = model.apply_irf
+    apply, bindings = model.apply_irf, Bindings() if bindings is None else bindings
     position = model.position if position is None else position
     geom = exposure_map.geom
     energy_axis = reco_geom(dataset).axes["energy"]
@@ -83,7 +86,7 @@ def make_response(dataset, model, position=None):
     psf, psf_last, width = np.ones((1, 1, 1)), False, 0.0
     if dataset.psf is not None:
         psf_last = dataset.psf.energy_name == "energy"
-        kernel = dataset.psf.get_psf_kernel(geom=reco_geom(dataset) if psf_last else geom, position=position, containment=PSF_CONTAINMENT)
+        kernel = bindings.response(dataset.psf, dataset, lambda: _psf_kernel(dataset, position))
         width = float(np.max(kernel.width.to_value("deg")))
         if apply["psf"]:
             psf = np.ascontiguousarray(kernel.data, dtype=np.float64)
@@ -104,8 +107,7 @@ def make_response(dataset, model, position=None):
     scale = 1.0
     if apply["exposure"]:
         scale = conversion_factor(exposure_map.unit, "cm2 s", f"exposure of dataset '{dataset.name}'")
-    edisp = _edisp_matrix(dataset, position, energy_axis, energy_axis_true, apply["edisp"])
-    reach = np.concatenate([*_reach(edisp), *_reach(edisp.T)])
+    edisp, reach = _edisp_at(dataset, position, energy_axis, energy_axis_true, apply["edisp"], bindings)
     return Response(box, bool(apply["exposure"]), scale, edisp, reach, psf, psf_last, position, width)
 
 
@@ -124,15 +126,27 @@ def reco_geom(dataset):
     raise DatasetError(f"dataset '{dataset.name}' has neither counts nor background nor mask_safe: its energy axis is unknown")
 
 
-def _edisp_matrix(dataset, position, energy_axis, energy_axis_true, apply):
-    """Matrix[L, K]; the overlap of true and reconstructed bins where there is no energy dispersion."""
-    if dataset.edisp is not None and apply:
-        kernel = dataset.edisp.get_edisp_kernel(position=position, energy_axis=energy_axis)
-    else:
-        from gpudl4.irf import EDispKernel
+def _psf_kernel(dataset, position):
+    geom = reco_geom(dataset) if dataset.psf.energy_name == "energy" else dataset.exposure.geom
+    return dataset.psf.get_psf_kernel(geom=geom, position=position, containment=PSF_CONTAINMENT)
 
-        kernel = EDispKernel.from_diagonal_response(energy_axis=energy_axis, energy_axis_true=energy_axis_true)
-    return np.ascontiguousarray(kernel.pdf_matrix, dtype=np.float64)
+
+def _edisp_at(dataset, position, energy_axis, energy_axis_true, apply, bindings):
+    """Matrix[L, K] and its `Response.reach`; the overlap of true and reconstructed bins where there is no energy dispersion."""
+    if dataset.edisp is not None and apply:
+
+        def make():
+            return _with_reach(dataset.edisp.get_edisp_kernel(position=position, energy_axis=energy_axis))
+
+        return bindings.response(dataset.edisp, dataset, make)
+    from gpudl4.irf import EDispKernel
+
+    return _with_reach(EDispKernel.from_diagonal_response(energy_axis=energy_axis, energy_axis_true=energy_axis_true))
+
+
+def _with_reach(kernel):
+    edisp = np.ascontiguousarray(kernel.pdf_matrix, dtype=np.float64)
+    return edisp, np.concatenate([*_reach(edisp), *_reach(edisp.T)])
 
 
 def _reach(edisp):

@@ -133,7 +133,7 @@ def _source(dataset, model, pack, position, real, bindings):
     """Source of a model: points as they are, shapes with planned arrays; None if it cannot reach the mask."""
     if hasattr(model.spatial_model, "bind_point") or model.spatial_model is None:
         return make_source(dataset, model, pack, position, real, bindings)
-    response = make_response(dataset, model, position)
+    response = make_response(dataset, model, position, bindings)
     if response is None:
         return None
     geom = dataset.exposure.geom.to_image()

@@ -297,32 +297,44 @@ class Data:
         Of working arrays.
     cube : dtype
         Of counts, template and exposure.
+    previous : Data, optional
+        On the same backend: what is made of the same arrays is shared with it instead of made again.
     """
 
-    def __init__(self, layout, backend, real, cube):
-        flats = layout.flats
+    def __init__(self, layout, backend, real, cube, previous=None):
+        self._made_of, self._backend = {}, backend
+        self._previous = previous if previous is not None and previous._backend == backend else None
         complex_ = np.result_type(real, np.complex64)
-        self.exposure = flats["exposure"].array(backend, cube)
-        self.fixed, self.psf = flats["fixed"].array(backend, real), flats["psf"].array(backend, real)
-        self.edisp, self.reach = flats["edisp"].array(backend, np.float64), flats["reach"].array(backend, np.int64)
-        self.starts = flats["starts"].array(backend, np.int64)
-        self.vectors, self.weights = flats["vectors"].array(backend, np.float64), flats["weights"].array(backend, np.float64)
-        self.transfer = flats["transfer"].array(backend, complex_)
+        dtypes = {"exposure": cube, "fixed": real, "psf": real, "reach": np.int64, "starts": np.int64, "transfer": complex_}
+        for name in ("exposure", "fixed", "psf", "edisp", "reach", "starts", "vectors", "weights", "transfer"):
+            self._lay(name, dtypes.get(name, np.float64), layout.flats[name].arrays)
         terms = layout.terms
-        self.counts = _rows(backend, cube, [term.flat_counts for term in terms])
-        self.mask = _rows(backend, np.uint8, [term.flat_mask for term in terms])
-        has_static = any(term.static is not None for term in terms)
-        self.template = _rows(backend, cube, [term.flat_template for term in terms])
-        self.static = _rows(backend, real, [term.flat_static for term in terms] if has_static else [])
+        for name, dtype in (("counts", cube), ("mask", np.uint8), ("template", cube)):
+            self._lay(name, dtype, *_rows(terms, name))
+        self._lay("static", real, *(_rows(terms, "static") if any(term.static is not None for term in terms) else ([],)))
+        self._previous = None
+
+    def _lay(self, name, dtype, sources, arrays=None):
+        """One flat array; `arrays` makes what has to be laid down of the `sources` that tell whether it is there already."""
+        dtype = np.dtype(dtype)
+        self._made_of[name] = dtype, sources
+        if self._previous is not None:
+            known, before = self._previous._made_of[name]
+            if known == dtype and len(before) == len(sources) and all(a is b for a, b in zip(before, sources, strict=True)):
+                setattr(self, name, getattr(self._previous, name))
+                return
+        flat = Flat()
+        for array in sources if arrays is None else arrays():
+            flat.add(array)
+        setattr(self, name, flat.array(self._backend, dtype))
 
     @property
     def nbytes(self):
         """Bytes by item."""
-        return {name: array.nbytes for name, array in self.__dict__.items() if array.nbytes}
+        return {name: getattr(self, name).nbytes for name in self._made_of if getattr(self, name).nbytes}
 
 
-def _rows(backend, dtype, arrays):
-    flat = Flat()
-    for array in arrays:
-        flat.add(array)
-    return flat.array(backend, dtype)
+def _rows(terms, name):
+    """What the rows of all terms are made of, and how."""
+    sources = [part for term in terms for part in (getattr(term, name), term.special_values)]
+    return sources, lambda: [getattr(term, f"flat_{name}") for term in terms]

@@ -206,29 +206,37 @@ class DatasetTerm:
 
 
 class LocalTerm(DatasetTerm):
-    """One source of a term on its box, with no background; `beside` holds everything else as static counts.
+    """One source of a term on its box, with everything else as static counts; with several sources in the term `beside` provides them.
 
     Parameters
     ----------
     term : DatasetTerm
     source : Source
     mu : real[K, A]
-        Predicted counts of all sources in the term's active region.
+        Predicted counts in the term's active region.
+    norm : float64[K]
+        Norm of the background.
     """
 
     has_template = False
 
-    def __init__(self, term, source, mu):
+    def __init__(self, term, source, mu, norm):
         pixel = (term.region.starts(source.box)[:, np.newaxis] + np.arange(source.box.nx)).ravel()
+        pixel = None if len(pixel) == term.region.size else pixel  # a box that is the whole region keeps its columns in their order
         self.name, self.shape = term.name, term.shape
         self.background, self.sources = Background(term.shape[0]), (source,)
         self.region, self.box = ActiveRegion([source.box], term.shape[-2:]), source.box
         self.counts, self.mask = _columns(term.counts, pixel), _columns(term.mask, pixel)
-        self.template = _namespace(term.template).zeros((len(term.template), len(pixel)), dtype=term.template.dtype)
+        self.template = _columns(term.template, pixel)  # its norm counts as 0
         self.exposure = None if term.exposure is None else _columns(term.exposure, pixel)
         self.static, self._mu = None, _columns(mu, pixel)
+        if len(term.sources) == 1:  # everything else is known without the source's own counts
+            norm = to_device(norm[:, np.newaxis], backend_of(self.template))
+            self.static = (norm * self.template + (0 if term.static is None else _columns(term.static, pixel))).astype(mu.dtype, copy=False)
         self.sums = np.zeros_like(term.sums)
         self.special_bins, self.special_values, self.n_bins = term.special_bins[:0], term.special_values[:0], int(self.mask.sum())
+        if not len(term.special_values):
+            self.special_values = term.special_values  # the same object: data made of it can be shared
 
     def beside(self, own):
         """The same term with all that is not this source's own ``real[K, n]`` counts as static counts."""
@@ -238,8 +246,8 @@ class LocalTerm(DatasetTerm):
 
 
 def _columns(array, pixel):
-    """Some columns of array[K, A], wherever it lives."""
-    return array[:, to_device(pixel, backend_of(array))]
+    """Some columns of array[K, A], wherever it lives; all of them, shared, if `pixel` is None."""
+    return array if pixel is None else array[:, to_device(pixel, backend_of(array))]
 
 
 def _namespace(array):
