@@ -73,16 +73,20 @@ class Plan:
         return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {}, previous=self)
 
     def serves(self, datasets, pack, options):
-        """Whether compiling with another pack of the same models would give this plan: nothing moves, and what is frozen has not changed."""
+        """Whether compiling with another pack of the same models would give this plan: nothing moves, and what is frozen has not changed.
+
+        ``datasets`` are what is to be compiled, drafts or not.
+        """
         if len(datasets) != len(self.datasets) or any(a is not b for a, b in zip(datasets, self.datasets, strict=True)):
             return False
         moves = any(source.spatial_pack.is_free for term in self.terms for source in term.sources)
-        return not moves and options == self.options and pack.is_like(self.pack)
+        same = all(options[name] is self.options[name] for name in ("irf_positions", "priors"))
+        return same and not moves and pack.is_like(self.pack)
 
-    def at(self, pack):
+    def at(self, pack, options):
         """The same plan for another start."""
         out = copy.copy(self)
-        out.pack = pack
+        out.pack, out.options = pack, options
         return out
 
 
@@ -164,7 +168,7 @@ def _compile(datasets, models, where, previous=None, *, dtype, irf_positions, pr
     options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
     constant = _frozen_priors(unique) if priors else 0.0
     if previous is not None and previous.serves(datasets, pack, options):
-        return Likelihood(previous.at(pack), prior_constant=constant)
+        return Likelihood(previous.at(pack, options), prior_constant=constant)
     terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
     known = {} if previous is None else previous.by_dataset
     with device_memory("the likelihood"):

@@ -27,15 +27,19 @@ FAR = 10**6  # pixels; a point this far away, or without a place on the map, is 
 
 
 def second_differences(gradient, theta, steps, indices):
-    """Matrix of second derivatives, array[P, P], from central differences of ``gradient(theta) -> array[P]`` along some parameters."""
+    """Matrix of second derivatives, array[P, P], from central differences along some parameters.
+
+    ``gradient(thetas[B, P]) -> array[B, P]`` is called once, with all steps.
+    """
     out = np.zeros((len(theta), len(theta)))
-    for i in indices:
-        if not steps[i] > 0:
-            continue
-        up, down = theta.copy(), theta.copy()
-        up[i] += steps[i]
-        down[i] -= steps[i]
-        out[i] = (gradient(up) - gradient(down)) / (up[i] - down[i])
+    moved = [i for i in indices if steps[i] > 0]
+    if not moved:
+        return out
+    points, rows = np.repeat(theta[np.newaxis], 2 * len(moved), axis=0), np.arange(len(moved))
+    points[rows, moved] += steps[moved]
+    points[len(moved) + rows, moved] -= steps[moved]
+    up, down = np.split(gradient(points), 2)
+    out[moved] = (up - down) / (points[rows, moved] - points[len(moved) + rows, moved])[:, np.newaxis]
     return (out + out.T) / 2
 
 
@@ -105,10 +109,10 @@ class Source:
     def second_flux(self, theta, weight, steps):
         """``sum_l weight[l] d2 F_l / d i d j``, by central differences of the exact first derivatives."""
 
-        def gradient(point):
-            out = np.zeros((1, len(point)))
-            self.spectral_pack.scatter(np.einsum("bpl,l->bp", self.flux(point[np.newaxis])[1], weight), out)
-            return out[0]
+        def gradient(points):
+            out = np.zeros(points.shape)
+            self.spectral_pack.scatter(np.einsum("bpl,l->bp", self.flux(points)[1], weight), out)
+            return out
 
         return second_differences(gradient, theta, steps, set(self.spectral_pack.indices))
 
@@ -187,14 +191,16 @@ class PointSource(Source):
         state = super().begin(thetas, known=known)
         xy, dxy = self.position(thetas, known)
         cells = _cells(xy) if cells is None else cells
-        fx, fy = (xy - cells).T
         x0, y0 = cells[:, 0] - self.box.x0, cells[:, 1] - self.box.y0
-        inside = np.stack(
-            [(y0 + j >= 0) & (y0 + j < self.box.ny) & (x0 + i >= 0) & (x0 + i < self.box.nx) for j in (0, 1) for i in (0, 1)], axis=1
-        )  # weight on pixels outside the map is lost, as in gammapy
-        state.weight = np.where(inside, np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], axis=1), 0.0)
-        by_x = np.where(inside, np.stack([fy - 1, 1 - fy, -fy, fy], axis=1), 0.0)
-        by_y = np.where(inside, np.stack([fx - 1, -fx, 1 - fx, fx], axis=1), 0.0)
+        (fx, fy), sign = (xy - cells).T[..., np.newaxis], np.array([-1.0, 1.0])
+        along_x, along_y = np.concatenate([1 - fx, fx], axis=1), np.concatenate([1 - fy, fy], axis=1)
+        # weight on pixels outside the map is lost, as in gammapy
+        on_x, on_y = (((n := start[:, np.newaxis] + (0, 1)) >= 0) & (n < size) for start, size in ((x0, self.box.nx), (y0, self.box.ny)))
+
+        def four(by_y, by_x):
+            return ((on_y * by_y)[:, :, np.newaxis] * (on_x * by_x)[:, np.newaxis]).reshape(len(thetas), 4)
+
+        state.weight, by_x, by_y = four(along_y, along_x), four(along_y, sign), four(sign, along_x)
         # derivatives of the weights by the own-unit values of the position, array[B, P_spatial, 4]
         state.weight_gradient = by_x[:, np.newaxis] * dxy[:, 0, :, np.newaxis] + by_y[:, np.newaxis] * dxy[:, 1, :, np.newaxis]
         state.corner = np.stack([y0 - self._half[0], x0 - self._half[1], y0, x0], axis=1)
@@ -214,14 +220,14 @@ class PointSource(Source):
         ``pulled.by_corner[4, L]``, the derivative by weight of pixel c times F_l, is fixed then; weights and fluxes vary.
         """
         cells = self.cell(theta[np.newaxis]) if cells is None else cells
-        by_corner = pulled.by_corner[np.newaxis]
+        by_corner = pulled.by_corner
 
-        def gradient(point):
-            state, out = self.begin(point[np.newaxis], cells), np.zeros((1, len(point)))
-            self.pull_flux(state, np.einsum("bc,bcl->bl", state.weight, by_corner), out)
-            by_weight = np.einsum("bcl,bl->bc", by_corner, state.flux)
+        def gradient(points):
+            state, out = self.begin(points, np.repeat(cells, len(points), axis=0)), np.zeros(points.shape)
+            self.pull_flux(state, np.einsum("bc,cl->bl", state.weight, by_corner), out)
+            by_weight = np.einsum("cl,bl->bc", by_corner, state.flux)
             self.spatial_pack.scatter(np.einsum("bpc,bc->bp", state.weight_gradient, by_weight), out)
-            return out[0]
+            return out
 
         return second_differences(gradient, theta, steps, set(self.indices))
 
@@ -300,10 +306,11 @@ class ImageSource(Source):
             return out
         by_image = pulled.by_image[np.newaxis]
 
-        def gradient(point):
-            total = np.zeros((1, len(point)))
-            self.spatial_pack.scatter(self.spatial.pullback(self.spatial_pack.values(point[np.newaxis]), by_image), total)
-            return total[0]
+        def gradient(points):
+            total = np.zeros(points.shape)
+            for b, values in enumerate(self.spatial_pack.values(points)):  # one by one: images are large
+                self.spatial_pack.scatter(self.spatial.pullback(values[np.newaxis], by_image), total[b : b + 1])
+            return total
 
         out += second_differences(gradient, theta, steps, set(self.spatial_pack.indices))
         state = self.begin(theta[np.newaxis])

@@ -73,10 +73,10 @@ class Background:
     def curvature(self, theta, by_norm, steps):
         """``sum_k by_norm[k] d2 g_k / d i d j``, array[P, P]."""
 
-        def gradient(point):
-            out = np.zeros((1, len(point)))
-            self.pack.scatter(np.einsum("bpk,k->bp", self.norm(point[np.newaxis])[1], by_norm), out)
-            return out[0]
+        def gradient(points):
+            out = np.zeros(points.shape)
+            self.pack.scatter(np.einsum("bpk,k->bp", self.norm(points)[1], by_norm), out)
+            return out
 
         return second_differences(gradient, theta, steps, set(self.indices))
 
