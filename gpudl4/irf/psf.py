@@ -249,7 +249,7 @@ class PSFMap(IRFMap):
         if geom.is_region:
             geom = geom.to_wcs_geom()
         column = PSFColumn.from_map(self._irf_map, self.energy_name, *self._valid_pixel(position))
-        pixel_scale = float(geom.pixel_scales.max().to_value("deg"))
+        pixel_scale = geom.largest_pixel_scale
         data = psf_kernel_array(
             column,
             geom.axes[self.energy_name].center,

@@ -11,7 +11,13 @@ class Bindings:
     """Makes bound models and hands them out again where the same is asked for."""
 
     def __init__(self):
-        self._spectral, self._points, self._geoms, self._responses = {}, {}, [], {}
+        self._spectral, self._points, self._geoms, self._responses, self._positions = {}, {}, [], {}, {}
+
+    def position(self, model):
+        """Position of a sky model, a SkyCoord."""
+        if id(model) not in self._positions:
+            self._positions[id(model)] = model, model.position
+        return self._positions[id(model)][1]
 
     def spectral(self, model, edges):
         """Integrals of a spectral model between energy edges (Quantity[L + 1])."""

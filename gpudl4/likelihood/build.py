@@ -63,7 +63,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, checked=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -77,6 +77,8 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
         Precision of the transforms.
     bindings : Bindings, optional
         Shared with other datasets.
+    checked : Box, optional
+        Pixels of the exposure that are known to be good.
     """
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
@@ -84,7 +86,8 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     response = make_response(dataset, model, position, bindings)
     if response is None:
         return None
-    _check_exposure(dataset, model, response)
+    if response.box != checked:
+        _check_exposure(dataset, model, response)
     spectral = bindings.spectral(model.spectral_model, dataset.exposure.geom.axes["energy_true"].edges)
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
     image_geom = dataset.exposure.geom.to_image()
@@ -140,16 +143,18 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     """
     positions = irf_positions or {}
     sources = [m for m in models if not is_background(m)]
-    check_dataset(dataset, sources)
+    if previous is None:  # else it was checked before
+        check_dataset(dataset, sources)
     mask = _mask(dataset)
-    if not bool(mask.any()):
+    if previous is None and not bool(mask.any()):
         return None, []
+    known = {} if previous is None else {source.name: source.response.box for source in previous.sources}
     xp = array_namespace(dataset.counts.data)
     counts = xp.ascontiguousarray(dataset.counts.data)
     free, static, contributing = [], None, []
     exposure = None if dataset.exposure is None else dataset.exposure.data
     for model in sources:
-        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings)
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, known.get(model.name))
         if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4

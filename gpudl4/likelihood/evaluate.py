@@ -113,7 +113,7 @@ class Evaluation:
             begin = end
 
     def rows(self, buffers):
-        """Predicted counts of the first parameter vector in each term's active region, list of real[K, A]; they may be views of the buffers."""
+        """Predicted counts of the first parameter vector in each term's active region, list of real[K, A], maybe views."""
         out, begin = [], 0
         for term in self.terms:
             lengths = np.array(term.row_lengths)

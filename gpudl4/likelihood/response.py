@@ -78,7 +78,7 @@ def make_response(dataset, model, position=None, bindings=None):
     if exposure_map is None:
         raise DatasetError(f"dataset '{dataset.name}' has no exposure, which the model '{model.name}' needs: set dataset.exposure")
     apply, bindings = model.apply_irf, Bindings() if bindings is None else bindings
-    position = model.position if position is None else position
+    position = bindings.position(model) if position is None else position
     geom = exposure_map.geom
     energy_axis = reco_geom(dataset).axes["energy"]
     energy_axis_true = geom.axes["energy_true"]

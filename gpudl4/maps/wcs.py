@@ -56,6 +56,7 @@ class WcsGeom(WcsDerived):
             cdelt = self._scales if wcs.wcs.has_cd() else np.abs(wcs.wcs.cdelt)
         self._cdelt = tuple(float(single(size, "cdelt")) for size in cdelt)
         self._axes = image_axes(axes)
+        self._image = None  # made when it is first asked for
 
     def _with_axes(self, axes):
         return WcsGeom(self._wcs, (self._nx, self._ny), self._cdelt, axes)
@@ -209,6 +210,11 @@ class WcsGeom(WcsDerived):
     def pixel_scales(self):
         """Pixel size along lon and lat at the reference pixel, an `~astropy.coordinates.Angle` of shape (2,)."""
         return Angle(list(self._scales), "deg")
+
+    @property
+    def largest_pixel_scale(self):
+        """The larger of the two pixel sizes at the reference pixel, a float in degrees."""
+        return max(self._scales)
 
     @property
     def is_allsky(self):

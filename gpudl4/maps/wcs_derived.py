@@ -14,8 +14,10 @@ class WcsDerived(Geom):
     """Methods of `~gpudl4.maps.WcsGeom` that return other geometries, or masks on it."""
 
     def to_image(self):
-        """Geometry without the non-spatial axes."""
-        return self._with_axes(None)
+        """Geometry without the non-spatial axes; the same object at every call, as a geometry never changes."""
+        if self._image is None:
+            self._image = self._with_axes(None)
+        return self._image
 
     def _window_npix(self, width, odd_npix, min_npix):
         npix = [max(w / s, min_npix) for w, s in zip(width_in_degrees(width), self._scales, strict=True)]
