@@ -63,7 +63,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=False, bindings=None):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=False, bindings=None, previous=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -79,6 +79,8 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=Fal
         See `ImageSource`.
     bindings : Bindings, optional
         Shared with other datasets.
+    previous : Source, optional
+        Of the same model in an earlier likelihood, whose bound shape serves where it would be the same.
     """
     bindings = Bindings() if bindings is None else bindings
     if model.spatial_model is None:
@@ -95,7 +97,9 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=Fal
         spatial = bindings.point(model.spatial_model, image_geom)
         return PointSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
     cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
-    spatial = model.spatial_model.bind_image(cutout)
+    spatial = None if previous is None else previous.spatial
+    if not (hasattr(spatial, "is_that_of") and spatial.is_that_of(model.spatial_model, cutout)):
+        spatial = model.spatial_model.bind_image(cutout)
     return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype, draft=draft)
 
 
@@ -152,8 +156,9 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, draf
     counts = xp.ascontiguousarray(dataset.counts.data)
     free, static, contributing = [], None, []
     exposure = None if dataset.exposure is None else dataset.exposure.data
+    known = {} if previous is None else {source.name: source for source in previous.sources}
     for model in sources:
-        source = make_source(dataset, model, pack, positions.get(model.name), dtype, draft, bindings)
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, draft, bindings, known.get(model.name))
         if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4
