@@ -28,6 +28,7 @@ VALUE_ERROR = 2e-7  # of the largest value of a plane, by the bound; what is fou
 SLOPE_ERROR = 1e-6  # of the largest value of a plane of a derivative, by the bound
 WORTH = 0.6  # kernels of a basis over planes, above which it saves too little
 NEGLIGIBLE = 0.05  # of what is allowed, left to all cells together that the choice does not look into
+CHUNK = 1024  # cells at once: arrays that the allocator has at hand
 SLACK = 2.0  # by how much the bound may be exceeded when the image changes, before another basis is chosen
 
 
@@ -123,11 +124,15 @@ def choose_basis(psf, image, slopes, padded):
     heavy = np.flatnonzero((weights * most[:, np.newaxis]).max(axis=1) > NEGLIGIBLE / len(weights))
     seen, weights = transfer[:, :, heavy], weights[heavy]
     weighted = (seen * np.sqrt((weights**2).sum(axis=1))).reshape(len(psf), -1)
-    vectors = np.linalg.eigh(weighted @ weighted.T)[1][:, ::-1]
-    for n in range(1, int(WORTH * len(psf)) + 1):
+    values, vectors = np.linalg.eigh(weighted @ weighted.T)
+    vectors = vectors[:, ::-1]
+    # The root of a sum of squares is a lower limit of a sum: fewer kernels need not be tried.
+    first = int(np.searchsorted(-np.cumsum(np.maximum(values, 0.0))[::-1], -float(len(psf) * weights.shape[1])))
+    for n in range(max(first, 1), int(WORTH * len(psf)) + 1):
         mixing = np.ascontiguousarray(vectors[:, :n])
         if (_magnitude(_left(seen, mixing)) @ weights).max() <= 1.0:
-            missing = _magnitude(_left(transfer, mixing)).max(axis=0)
+            cuts = range(CHUNK, transfer.shape[2], CHUNK)
+            missing = np.concatenate([_magnitude(_left(some, mixing)).max(axis=0) for some in np.split(transfer, cuts, axis=2)])
             return Basis(mixing, np.tensordot(mixing, psf, (0, 0)), tuple(padded), missing, spread)
     return None
 
