@@ -8,9 +8,11 @@ A *block* holds the derivative images of one source on its box. Images of large 
 each pixel then standing for stride^2 pixels. The derivative by the norm of a background in bin k is its template, on all pixels.
 """
 
+import numba as nb
 import numpy as np
 
 from ._compiled import compiled
+from ._sized import sized
 from .tables import (
     D_RECO,
     D_ROW,
@@ -41,7 +43,7 @@ def _bin(source, first, row, column, stride, starts):
     return first + starts[source[S_STARTS] + y] + x
 
 
-@compiled
+@sized(lambda *args: args[-2].size)
 def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, parts):
     """Weighted products of blocks.
 
@@ -64,9 +66,10 @@ def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, 
         y0, y1 = max(one[J_ROW], two[J_ROW]), min(one[J_ROW] + one[J_NY], two[J_ROW] + two[J_NY])
         x0, x1 = max(one[J_COLUMN], two[J_COLUMN]), min(one[J_COLUMN] + one[J_NX], two[J_COLUMN] + two[J_NX])
         n = max(0, x1 - x0)
-        total = np.zeros((n1, n2))
-        left, right = np.empty((n1, n)), np.empty((n2, n))
-        for k in range(dataset[D_RECO]):
+        n_reco = dataset[D_RECO]
+        totals = np.zeros((n_reco, n1, n2))  # per bin k, added up in order
+        for k in nb.prange(n_reco):
+            left, right, total = np.empty((n1, n)), np.empty((n2, n)), totals[k]
             first = rows[dataset[D_ROW] + k, R_BEGIN]
             for y in range(y0, y1):
                 bin_ = _bin(source, first, y, x0, stride, starts)
@@ -81,10 +84,13 @@ def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, 
                 total += np.dot(left, right.T)
         for i in range(n1):
             for j in range(n2):
-                parts[pairs[p, PAIR_PART] + i * n2 + j] = stride * stride * total[i, j]
+                total_ij = 0.0
+                for k in range(n_reco):
+                    total_ij += totals[k, i, j]
+                parts[pairs[p, PAIR_PART] + i * n2 + j] = stride * stride * total_ij
 
 
-@compiled
+@sized(lambda *args: args[-2].size)
 def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, jacobian, parts):
     """Weighted products of each block with the background template, per reconstructed bin.
 
@@ -102,17 +108,24 @@ def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, 
         block = blocks[j]
         source = sources[block[J_SOURCE]]
         dataset = datasets[source[S_DATASET]]
-        stride = block[J_STRIDE]
-        for i in range(block[J_COUNT]):
-            for k in range(dataset[D_RECO]):
-                first = rows[dataset[D_ROW] + k, R_BEGIN]
+        stride, width, count, n_reco = block[J_STRIDE], block[J_NX], block[J_COUNT], dataset[D_RECO]
+        for k in nb.prange(n_reco):
+            first = rows[dataset[D_ROW] + k, R_BEGIN]
+            weighted, sums = np.empty(width), np.zeros((count, width))
+            for y in range(block[J_NY]):
+                bin_ = _bin(source, first, y + block[J_ROW], block[J_COLUMN], stride, starts)
+                for x in range(width):
+                    weighted[x] = weights[bin_ + x * stride] * template[bin_ + x * stride]
+                for i in range(count):
+                    begin = block[J_FIRST] + ((i * n_reco + k) * block[J_NY] + y) * width
+                    values, own = jacobian[begin : begin + width], sums[i]
+                    for x in range(width):
+                        own[x] += weighted[x] * values[x]
+            for i in range(count):
                 total = 0.0
-                for y in range(block[J_NY]):
-                    bin_ = _bin(source, first, y + block[J_ROW], block[J_COLUMN], stride, starts)
-                    begin = block[J_FIRST] + ((i * dataset[D_RECO] + k) * block[J_NY] + y) * block[J_NX]
-                    for x in range(block[J_NX]):
-                        total += weights[bin_ + x * stride] * template[bin_ + x * stride] * jacobian[begin + x]
-                parts[ranges[j] + i * dataset[D_RECO] + k] = stride * stride * total
+                for x in range(width):
+                    total += sums[i, x]
+                parts[ranges[j] + i * n_reco + k] = stride * stride * total
 
 
 @compiled

@@ -4,6 +4,10 @@
 //
 //     T[l] = E[l] (PSF[l] * s)
 //
+// or fewer planes out behind kernels Q[n], of which the others are combinations V (I_MIXING):
+//
+//     T[l] = E[l] sum_n V[l, n] (Q[n] * s)
+//
 // PSF in reconstructed energy (S_LAST 1): a plane in and out per reconstructed bin k, with the energy dispersion R and the flux F:
 //
 //     T[k] = PSF[k] * (s W[k])          W[k] = sum_l R[l, k] F[l] E[l]
@@ -143,21 +147,31 @@ unload(const long long* __restrict__ sources, const long long* __restrict__ imag
     const int y0 = (stride - source[S_ROW] % stride) % stride, x0 = (stride - source[S_COLUMN] % stride) % stride;
     const double* flux = params + b * n_params + row[I_FLUX];
     const real* values = image + b * n_image + row[I_IMAGE];
-    long long pitch = source[S_NX];
+    long long pitch = source[S_NX], size = 0;
     double scale = 1.0;
+    int begin = 0, end = 1;  // of the planes that make this one, where they are mixed
     if (row[I_GROUP] >= 0) {
         const long long* group = groups + F_SIZE * row[I_GROUP];
-        const long long size = group[F_NY] * group[F_NX];
+        size = group[F_NY] * group[F_NX];
         pitch = group[F_NX];
         scale = 1.0 / size;
-        values = planes_out + plane_begin(group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size) + row[I_OFFSET_Y] * pitch +
+        if (row[I_MIXING] >= 0)
+            end = row[I_RANK];
+        else
+            begin = plane, end = plane + 1;
+        values = planes_out + plane_begin(group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], size) + row[I_OFFSET_Y] * pitch +
                  row[I_OFFSET_X];
     }
     real* out = templates + b * n_templates + row[I_TEMPLATES] + (plane * row[I_HEIGHT] + first) * width;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         const int y = y0 + (first + i / width) * stride, x = x0 + i % width * stride;
         const int column = starts[source[S_STARTS] + y] + x;
-        double value = scale * values[y * pitch + x];
+        double value = 0.0;
+        for (int n = begin; n < end; ++n) {
+            const double by = (row[I_MIXING] < 0) ? 1.0 : edisp[row[I_MIXING] + plane * end + n];
+            value += by * values[n * size + y * pitch + x];
+        }
+        value *= scale;
         if (!source[S_LAST])
             value *= exposure_at(source, exposure, plane, column);
         else if (row[I_GROUP] < 0)
@@ -177,7 +191,7 @@ gather(const long long* __restrict__ sources, const long long* __restrict__ imag
     const long long* source = sources + S_SIZE * row[I_SOURCE];
     const long long* group = groups + F_SIZE * row[I_GROUP];
     const long long plane = item[W_PLANE], nx = group[F_NX] / 2 + 1, size = group[F_NY] * nx;
-    const long long planes = source[S_LAST] ? 1 : source[S_PLANES];  // from `plane` on, which is 0 where the PSF acts first
+    const long long planes = source[S_LAST] ? 1 : row[I_RANK];  // from `plane` on, which is 0 where the PSF acts first
     const complex_t* factor = transfer + row[I_TRANSFER] + plane * size;
     const complex_t* in = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size);
     complex_t* out = spectrum_in + plane_begin(group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size);

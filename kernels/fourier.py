@@ -4,7 +4,8 @@ The transforms themselves are SciPy's or cuFFT's, one call for all planes of one
 exact once half a PSF kernel fits beside it: what wraps around lands outside the crop. A convolved image begins at (OFFSET_Y, OFFSET_X) in
 its plane; inverse transforms are not normalised, which `unload` and `back` make good.
 
-PSF in true energy: one plane in (the image s), L planes out, ``T[l] = E[l] (PSF[l] * s)``.
+PSF in true energy: one plane in (the image s), L planes out, ``T[l] = E[l] (PSF[l] * s)``; or fewer, N planes Q[n] * s behind N kernels, of
+which the others are combinations, ``T[l] = E[l] sum_n V[l, n] (Q[n] * s)``.
 PSF in reconstructed energy: K planes in, ``s W[k]`` with ``W[k] = sum_l R[l, k] F[l] E[l]``, K planes out, ``T[k] = PSF[k] * (s W[k])``.
 Without a PSF (group -1) the templates are made straight from the image.
 
@@ -39,8 +40,10 @@ from .tables import (
     I_GROUP,
     I_HEIGHT,
     I_IMAGE,
+    I_MIXING,
     I_OFFSET_X,
     I_OFFSET_Y,
+    I_RANK,
     I_SOURCE,
     I_STRIDE,
     I_TEMPLATES,
@@ -55,7 +58,6 @@ from .tables import (
     S_LAST,
     S_NX,
     S_NY,
-    S_PLANES,
     S_REACH,
     S_RECO,
     S_ROW,
@@ -171,6 +173,23 @@ def spread(sources, images, groups, items, batch, transfer, spectrum_in, spectru
             out[i] = np.complex128(values[i]) * np.complex128(factors[i])
 
 
+@compiled
+def _mixed(planes, mixing, size, out):
+    """One row of a combination of planes that are not normalised and `size` elements apart; four at a time, as memory is what limits."""
+    rank, width = mixing.shape[0], out.shape[0]
+    out[:] = 0.0
+    for n in range(0, rank, 4):
+        m1, m2, m3 = min(n + 1, rank - 1), min(n + 2, rank - 1), min(n + 3, rank - 1)
+        v0 = mixing[n] / size
+        v1 = mixing[m1] / size if n + 1 < rank else 0.0
+        v2 = mixing[m2] / size if n + 2 < rank else 0.0
+        v3 = mixing[m3] / size if n + 3 < rank else 0.0
+        p0, p1 = planes[n * size : n * size + width], planes[m1 * size : m1 * size + width]
+        p2, p3 = planes[m2 * size : m2 * size + width], planes[m3 * size : m3 * size + width]
+        for x in range(width):
+            out[x] += v0 * p0[x] + v1 * p1[x] + v2 * p2[x] + v3 * p3[x]
+
+
 @sized(lambda *args: args[-1].size)
 def unload(sources, images, groups, items, starts, exposure, edisp, reach, params, image, planes_out, templates):
     """Convolved planes, cropped and times exposure, into templates.
@@ -209,11 +228,16 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
             else:
                 group = groups[group_index]
                 ny, nx = group[F_NY], group[F_NX]
-                first = _plane(batch, b, group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, ny * nx)
-                first += (y + row[I_OFFSET_Y]) * nx + row[I_OFFSET_X]
-                convolved, scale = planes_out[first : first + width], 1.0 / (ny * nx)
-                for x in range(width):
-                    values[x] = scale * convolved[x]
+                place = (y + row[I_OFFSET_Y]) * nx + row[I_OFFSET_X]
+                first = _plane(batch, b, group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], ny * nx) + place
+                if row[I_MIXING] >= 0:
+                    mixing = row[I_MIXING] + plane * row[I_RANK]
+                    _mixed(planes_out[first:], edisp[mixing : mixing + row[I_RANK]], ny * nx, values)
+                else:
+                    first += plane * ny * nx
+                    convolved, scale = planes_out[first : first + width], 1.0 / (ny * nx)
+                    for x in range(width):
+                        values[x] = scale * convolved[x]
             if not source[S_LAST] and source[S_EXPOSURE] >= 0:
                 e = source[S_EXPOSURE] + plane * source[S_AREA] + starts[source[S_STARTS] + y]
                 e_row = exposure[e : e + source[S_NX]]
@@ -247,7 +271,7 @@ def gather(sources, images, groups, items, batch, transfer, spectrum_out, spectr
         size = group[F_NY] * nx
         first_in = _plane(batch, b, group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size)
         first_out = _plane(batch, b, group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], size)
-        end = plane + (1 if source[S_LAST] else source[S_PLANES])  # plane is 0 where the PSF acts first
+        end = plane + (1 if source[S_LAST] else row[I_RANK])  # plane is 0 where the PSF acts first
         total = np.empty(nx, np.complex128)
         for y in range(item[W_Y], item[W_Y_END]):
             total[:] = 0.0

@@ -114,6 +114,12 @@ def _gauss_pullback(shapes, items, vectors, weight, params, adjoint, parts):
     return (items.shape[0], adjoint.shape[0]), BLOCK, (params.shape[1], adjoint.shape[1], parts.shape[1]), 0
 
 
+# ---- mix: one block per item and row of the batch --------------------------------------------------------------------------------------
+def _mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, edisp, reach, params, templates, slope, field, parts):
+    sizes = params.shape[1], templates.shape[1], slope.shape[1], parts.shape[1]
+    return (items.shape[0], slope.shape[0]), BLOCK, sizes, 0
+
+
 RULES = {
     "cash": {"cash": _cash, "cash_value": _cash_value, "weights": _cash_weights},
     "contract": {"contract": _contract},
@@ -121,5 +127,6 @@ RULES = {
     "fold": {"fold": _fold, "fold_pull": _fold_pull},
     "fourier": {"load": _load, "spread": _spread, "unload": _unload, "gather": _gather, "back": _back, "dot": _dot},
     "gauss": {"gauss_image": _gauss_image, "gauss_gradient": _gauss_gradient, "gauss_pullback": _gauss_pullback},
+    "mix": {"mix_pull": _mix_pull},
     "place": {"place": _place, "place_pull": _place_pull, "place_unfold": _place_unfold},
 }

@@ -87,11 +87,14 @@ F_IN, F_IN_PLANES, F_OUT, F_OUT_PLANES, F_NY, F_NX, F_SPECTRUM_IN, F_SPECTRUM_OU
     I_STRIDE,
     I_HEIGHT,
     I_WIDTH,
-) = range(13)
+    I_RANK,
+    I_MIXING,
+) = range(15)
 # I_IMAGE: offset in images; I_FLUX: as for points; I_GROUP: its group of transforms, -1: no PSF; I_FIRST_IN, I_FIRST_OUT: its first plane
 # in the group before and after the PSF; I_OFFSET_Y, I_OFFSET_X: half the PSF kernel; I_TRANSFER: offset of its transfer function
-# [planes, NY, NX / 2 + 1]; I_TEMPLATES: offset of its templates; I_STRIDE: only every so many rows and columns, starting where the map
-# index is a multiple (without PSF only); I_HEIGHT, I_WIDTH: size of its templates.
+# [RANK, NY, NX / 2 + 1]; I_TEMPLATES: offset of its templates; I_STRIDE: only every so many rows and columns, starting where the map
+# index is a multiple (without PSF only); I_HEIGHT, I_WIDTH: size of its templates; I_RANK: its planes behind the PSF; I_MIXING: offset in
+# edisp of V[planes, RANK], from these planes to those of its templates, -1: they are the same.
 
 # A Gaussian.
 G_IMAGE, G_NX, G_NY, G_ROW, G_COLUMN, G_HEIGHT, G_WIDTH, G_SUBPIXELS, G_VECTORS, G_WEIGHTS, G_PARAMETERS = range(11)

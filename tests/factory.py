@@ -112,6 +112,7 @@ def make_dataset(
     frame="galactic",
     proj="CAR",
     npix=(24, 20),
+    n_true=5,
     random_state=42,
     library="gpudl4",
 ):
@@ -137,6 +138,8 @@ def make_dataset(
         Frame of geometry and models.
     proj, npix
         Projection and size of the map.
+    n_true : int
+        Number of true energies.
     random_state : int
         Seed of the Poisson counts.
     library : {"gpudl4", "gammapy"}
@@ -145,7 +148,7 @@ def make_dataset(
     lib = get_library(library)
     geom = make_geom(npix=npix, frame=frame, proj=proj, library=library)
     axis = geom.axes["energy"]
-    axis_true = lib.maps.MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=5, name="energy_true")
+    axis_true = lib.maps.MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=n_true, name="energy_true")
     image = geom.to_image()
     nx, ny = npix
     y, x = np.mgrid[:ny, :nx]

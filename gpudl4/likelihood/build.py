@@ -63,7 +63,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, checked=None):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, previous=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -77,8 +77,9 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
         Precision of the transforms.
     bindings : Bindings, optional
         Shared with other datasets.
-    checked : Box, optional
-        Pixels of the exposure that are known to be good.
+    previous : Source, optional
+        Of the same model in an earlier likelihood of the same dataset: its exposure was checked, and its bound shape serves where it would
+        be the same.
     """
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
@@ -86,7 +87,7 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     response = make_response(dataset, model, position, bindings)
     if response is None:
         return None
-    if response.box != checked:
+    if previous is None or previous.response.box != response.box:
         _check_exposure(dataset, model, response)
     spectral = bindings.spectral(model.spectral_model, dataset.exposure.geom.axes["energy_true"].edges)
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
@@ -96,7 +97,9 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
         spatial = bindings.point(model.spatial_model, image_geom)
         return PointSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
     cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
-    spatial = model.spatial_model.bind_image(cutout)
+    spatial = None if previous is None else previous.spatial
+    if not (hasattr(spatial, "is_that_of") and spatial.is_that_of(model.spatial_model, cutout)):
+        spatial = model.spatial_model.bind_image(cutout)
     return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
 
 
@@ -148,11 +151,11 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     mask = _mask(dataset)
     if previous is None and not bool(mask.any()):
         return None, []
-    known = {} if previous is None else {source.name: source.response.box for source in previous.sources}
     xp = array_namespace(dataset.counts.data)
     counts = xp.ascontiguousarray(dataset.counts.data)
     free, static, contributing = [], None, []
     exposure = None if dataset.exposure is None else dataset.exposure.data
+    known = {} if previous is None else {source.name: source for source in previous.sources}
     for model in sources:
         source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, known.get(model.name))
         if source is None:

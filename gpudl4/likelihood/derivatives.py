@@ -136,9 +136,11 @@ class DerivativeTables:
             return templates
         templates = one.templates.take(planes * box.ny * box.nx)
         half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
-        transfer = next(r[t.I_TRANSFER] for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
+        own = next(r for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
         image = slots.image if image is None else image
-        new = one.tables["images"].add(index, image, flux, -1, 0, 0, *half, transfer, templates, stride, box.ny, box.nx)
+        new = one.tables["images"].add(
+            index, image, flux, -1, 0, 0, *half, own[t.I_TRANSFER], templates, stride, box.ny, box.nx, own[t.I_RANK], own[t.I_MIXING]
+        )
         one.tables["unload_items"].rows.extend(unload_items(new, planes, box.ny, box.nx))
         return templates
 
@@ -194,8 +196,8 @@ class _Pass:
     def __init__(self, own_templates):
         self.own_templates, self.templates, self.lengths = own_templates, Counter(), []
         self.tables = {name: Table(columns) for name, columns in (
-            ("pieces", 21), ("datasets", 8), ("rows", 2), ("places", 6), ("place_items", 6), ("images", 13), ("unload_items", 6),
-            ("mixed_sources", 21), ("mixed_items", 6), ("mixed_images", 13), ("mixed_back_items", 6),
+            ("pieces", 21), ("datasets", 8), ("rows", 2), ("places", 6), ("place_items", 6), ("images", 15), ("unload_items", 6),
+            ("mixed_sources", 21), ("mixed_items", 6), ("mixed_images", 15), ("mixed_back_items", 6),
         )}  # fmt: skip
 
     def finished(self, starts, sources, on_host):

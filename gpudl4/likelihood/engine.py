@@ -16,7 +16,7 @@ from .transforms import make_transforms
 
 __all__ = ["Buffers", "Engine"]
 
-STEMS = ("cash", "contract", "fold", "fourier", "gauss", "place")
+STEMS = ("cash", "contract", "fold", "fourier", "gauss", "mix", "place")
 
 
 class Buffers:
@@ -94,8 +94,8 @@ class Engine:
         tables["pixels"] = np.concatenate([np.zeros(0, dtype=np.int64), *pixels])
         self.tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in tables.items()})
         self.has = SimpleNamespace(
-            **{name: len(tables[name]) > 0 for name in ("shape_items", "load_items", "images", "places", "pull_items", "back_items",
-                                                        "pullback_items", "dot_items")},
+            **{name: len(tables[name]) > 0 for name in ("shape_items", "load_items", "images", "places", "pull_items", "mix_items",
+                                                        "back_items", "pullback_items", "dot_items")},
             last_points=bool(len(tables["places"]) and (tables["places"][:, -1] >= 0).any()),
         )  # fmt: skip
 
@@ -156,6 +156,10 @@ class Engine:
                 t.sources, t.datasets, t.rows, t.images, t.groups, t.pull_items, *response, d.fixed, b.templates, b.slope, planes_out,
                 b.parts,
             )  # fmt: skip
+        if self.has.mix_items:
+            k.mix.mix_pull(
+                t.sources, t.datasets, t.rows, t.images, t.groups, t.mix_items, *response, b.templates, b.slope, planes_out, b.parts
+            )
         if self.has.load_items:
             f.to_spectrum(inner=False)
             k.fourier.gather(t.sources, t.images, t.groups, t.gather_items, b.batch, d.transfer, f.spectrum_out, f.spectrum_in)

@@ -16,8 +16,8 @@ HOST_COLUMNS = 8192  # the same on a CPU, with all reconstructed bins
 
 
 def unload_items(row, planes, height, width):
-    """Items that make the templates of an image."""
-    return [(row, plane, y, y_end, -1, 1) for plane in range(planes) for y, y_end in row_items(height, width)]
+    """Items that make the templates of an image; all planes of some rows follow each other, as they may be made of the same few planes."""
+    return [(row, plane, y, y_end, -1, 1) for y, y_end in row_items(height, width) for plane in range(planes)]
 
 
 def group_transforms(images, sources):
@@ -45,7 +45,7 @@ def group_transforms(images, sources):
             planes.append((0, 0))
         n_in, n_out = planes[group]
         images[i] = (*image[: t.I_GROUP], group, n_in, n_out, *image[t.I_FIRST_OUT + 1 :])
-        planes[group] = n_in + _planes_in(source), n_out + source.n_planes
+        planes[group] = n_in + _planes_in(source), n_out + image[t.I_RANK]
     groups, begin = [], [0, 0, 0, 0]
     for (ny, nx), (n_in, n_out) in zip(shapes, planes, strict=True):
         groups.append((begin[0], n_in, begin[1], n_out, ny, nx, begin[2], begin[3]))
@@ -61,7 +61,7 @@ def group_transforms(images, sources):
                 load.add(i, plane, y, y_end, -1, 1)
             for y, y_end in row_items(ny, nx // 2 + 1):
                 gather.add(i, plane, y, y_end, -1, 1)
-        for plane in range(source.n_planes):
+        for plane in range(image[t.I_RANK]):
             for y, y_end in row_items(ny, nx // 2 + 1):
                 spread.add(i, plane, y, y_end, -1, 1)
     return {

@@ -230,10 +230,10 @@ def _size_of_tables(*tables):
 
 
 def _transforms(groups, types, on_host):
-    """Bytes of planes, of spectra, and of what a transform makes anew while it runs (SciPy: result and one intermediate spectrum)."""
+    """Bytes of planes, of spectra, and of what a transform makes anew while it runs (SciPy: its result)."""
     planes, spectra = [0, 0], [0, 0]
     for group in groups:
         for i, number in enumerate((group[t.F_IN_PLANES], group[t.F_OUT_PLANES])):
             planes[i] += int(number * group[t.F_NY] * group[t.F_NX]) * types.real.itemsize
             spectra[i] += int(number * group[t.F_NY] * (group[t.F_NX] // 2 + 1)) * types.complex.itemsize
-    return sum(planes), sum(spectra), max(p + s for p, s in zip(planes, spectra, strict=True)) if on_host else 0
+    return sum(planes), sum(spectra), max(*planes, *spectra) if on_host else 0

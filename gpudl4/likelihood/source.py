@@ -15,6 +15,7 @@ import numpy as np
 
 from gpudl4.core.backend import NUMPY
 
+from .lowrank import choose_basis
 from .region import Box
 from .transforms import WORKERS
 
@@ -257,7 +258,8 @@ def _cells(xy):
 class ImageSource(Source):
     """A shape with extent: pixel image, convolved with the PSF by FFT, times exposure.
 
-    ``with_transfer=False`` leaves the transfer functions out: for an estimate of memory.
+    A large Gaussian meets few of the Fourier modes in which the PSFs of different energies differ, so fewer planes than energies go
+    through the transforms (`lowrank.py`). ``with_transfer=False`` leaves the transfer functions out: for an estimate of memory.
     """
 
     kind = "image"
@@ -269,7 +271,22 @@ class ImageSource(Source):
         self.is_large = ny * nx > LARGE_BOX
         # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
         self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
-        self.transfer = _transfer(psf.astype(dtype), self.padded) if self.has_psf and with_transfer else None
+        self.basis = self._choose_basis() if self.has_psf and self.is_large and self.spatial_pack.is_free and self.is_gaussian else None
+        kernels = psf if self.basis is None else self.basis.kernels
+        self.transfer = _transfer(kernels.astype(dtype), self.padded) if self.has_psf and with_transfer else None
+
+    def _choose_basis(self):
+        """Few kernels that stand for those of all true energies, see `lowrank`; None where that does not pay."""
+        if self.response.psf_last:
+            return None
+        values = self.spatial_pack.base[np.newaxis]
+        slopes = self.spatial.gradient(values, self.spatial_pack.slots)[0]
+        return choose_basis(self.response.psf, self.spatial.image(values)[0], slopes, self.padded)
+
+    @property
+    def rank(self):
+        """Planes behind the PSF."""
+        return self.n_planes if self.basis is None else self.basis.mixing.shape[1]
 
     @property
     def is_gaussian(self):
@@ -322,11 +339,13 @@ class ImageSource(Source):
         return out
 
     def is_valid(self, theta):
-        """False when the image needs another sampling, or has grown or moved to an edge of the cutout where the map goes on."""
+        """False when the image needs another sampling or another basis, or has come to an edge of the cutout where the map goes on."""
         values = self.spatial_pack.values(theta[np.newaxis])
         if not self.spatial.is_valid(values):
             return False
         image, box, (ny, nx) = self.spatial.image(values)[0], self.box, self.map_shape
+        if self.basis is not None and not self.basis.serves(image):
+            return False
         edges = [
             image[0] if box.y0 > 0 else 0.0,
             image[-1] if box.y0 + box.ny < ny else 0.0,

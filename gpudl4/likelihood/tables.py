@@ -54,11 +54,12 @@ class Layout:
             "datasets": Table(8),
             "rows": Table(2),
             "places": Table(6),
-            "images": Table(13),
+            "images": Table(15),
             "shapes": Table(11),
             "cash_items": Table(2),
             "place_items": Table(6),
             "pull_items": Table(6),
+            "mix_items": Table(6),
             "unload_items": Table(6),
             "back_items": Table(6),
             "shape_items": Table(6),
@@ -180,6 +181,13 @@ class Layout:
             for c, (y, y_end) in enumerate(chunks):
                 self.table("pull_items").add(index, plane, y, y_end, slots.part + plane * len(chunks) + c, -1)
 
+    def _pull_mixed(self, row, source, slots, chunks):
+        """Items that sum templates times q of all planes and write the fields behind the PSF, down to the last padded row."""
+        slots.part, slots.chunks = self.parts.take(source.n_planes * len(chunks)), len(chunks)
+        for c, (y, y_end) in enumerate(chunks):
+            end = source.padded[0] if y_end == source.box.ny else y_end
+            self.table("mix_items").add(row, 0, y, end, slots.part + c, len(chunks))
+
     def _lay_point(self, index, source, slots, templates):
         planes, n_true = source.n_planes, source.response.edisp.shape[0]
         parts = self.parts.take(4 * planes)
@@ -202,11 +210,16 @@ class Layout:
             slots.image, slots.slopes = self.users[id(source)]
         transfer = self.flats["transfer"].add(source.transfer) if source.has_psf else 0
         half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
-        row = self.table("images").add(index, slots.image, slots.flux, -1, 0, 0, *half, transfer, templates, 1, box.ny, box.nx)
+        mixing = -1 if source.basis is None else self.flats["edisp"].add(source.basis.mixing)
+        row = self.table("images").add(
+            index, slots.image, slots.flux, -1, 0, 0, *half, transfer, templates, 1, box.ny, box.nx, source.rank, mixing
+        )
         self.table("unload_items").rows.extend(unload_items(row, source.n_planes, box.ny, box.nx))
         chunks = row_items(box.ny, box.nx)
         moves = source.spatial_pack.is_free
-        if not last:
+        if source.basis is not None:
+            self._pull_mixed(row, source, slots, chunks)
+        elif not last:
             self._pull_templates(index, slots, n_true, box.ny, box.nx)
         else:
             slots.part, slots.chunks = self.parts.take(n_true * len(chunks)), len(chunks)

@@ -1,8 +1,8 @@
 """A small world of images for the tests of `fourier`: work tables and flat arrays, and the same data image by image.
 
-Two datasets, eight images in two groups of transforms and without PSF; the PSF first or last, with and without exposure, thinned out, and
-two images of one source. Between the pieces of the flat arrays stands NaN, as it does in the energy dispersion where `reach` says that
-nothing is: whoever reads a wrong place gets it.
+Two datasets, ten images in two groups of transforms and without PSF; the PSF first or last, with and without exposure, thinned out,
+two images of one source, and two whose planes are mixed from others. Between the pieces of the flat arrays stands NaN, as it does in the
+energy dispersion where `reach` says that nothing is: whoever reads a wrong place gets it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ GAP = 3
 @dataclass(frozen=True)
 class Kind:
     """What an image is like: its dataset, whether the PSF acts last, its box (row, column, ny, nx), shape of the PSF and of the padded
-    planes (None: no PSF), rows of an item of work, and the image whose source it shares."""
+    planes (None: no PSF), rows of an item of work, the image whose source it shares, and the number of kernels that stand for its PSF."""
 
     dataset: int
     last: int
@@ -32,6 +32,7 @@ class Kind:
     stride: int = 1
     rows: int = 5
     source_of: int | None = None
+    rank: int | None = None
 
 
 KINDS = (
@@ -43,6 +44,8 @@ KINDS = (
     Kind(1, 1, (5, 7, 8, 7), True, stride=3, rows=9),
     Kind(1, 0, (6, 6, 17, 17), False, rows=16),
     Kind(0, 0, (3, 5, 11, 9), True, psf=(5, 3), padded=(15, 13), source_of=0),
+    Kind(0, 0, (5, 6, 12, 11), True, psf=(3, 5), padded=(19, 16), rows=7, rank=2),
+    Kind(1, 0, (2, 6, 8, 9), False, psf=(5, 3), padded=(15, 13), rows=6, rank=10),  # more than a thread or a loop takes at once
 )
 MAPS = ((24, 25), (23, 26))
 N_TRUE, N_RECO = (4, 3), (3, 4)
@@ -141,7 +144,7 @@ class World:
                 row, planes = groups[group], (N_RECO if kind.last else N_TRUE)[kind.dataset]
                 self._first[i] = row[t.F_IN_PLANES], row[t.F_OUT_PLANES]
                 row[t.F_IN_PLANES] += planes if kind.last else 1
-                row[t.F_OUT_PLANES] += planes
+                row[t.F_OUT_PLANES] += kind.rank or planes
         sizes = np.zeros(4, int)
         for row in groups:
             row[t.F_IN], row[t.F_OUT], row[t.F_SPECTRUM_IN], row[t.F_SPECTRUM_OUT] = sizes
@@ -155,6 +158,7 @@ class World:
         i, d, (row, column, ny, nx) = len(self.each), kind.dataset, kind.box
         n_true, n_reco = N_TRUE[d], N_RECO[d]
         one = SimpleNamespace(kind=kind, ny=ny, nx=nx, planes=n_reco if kind.last else n_true, planes_in=n_reco if kind.last else 1)
+        one.rank = kind.rank or one.planes
         if kind.source_of is None:
             starts = self._starts[d][row : row + ny] + column
             one.columns = starts[:, np.newaxis] + np.arange(nx)  # of the active region
@@ -173,16 +177,23 @@ class World:
         one.rows = np.arange(-row % kind.stride, ny, kind.stride)
         one.template_columns = np.arange(-column % kind.stride, nx, kind.stride)
         height, width = len(one.rows), len(one.template_columns)
-        group, first, one.offset, transfer = -1, (-1, -1), (0, 0), -1
+        group, first, one.offset, transfer, mixing = -1, (-1, -1), (0, 0), -1, -1
         if kind.psf is not None:
             group, first, one.offset = self._group_of[kind.padded], self._first[i], (kind.psf[0] // 2, kind.psf[1] // 2)
-            one.psf = self._rng.random((one.planes, *kind.psf))
-            one.transfer = np.fft.rfft2(one.psf, s=kind.padded).astype(self.complex)
+            kernels = self._rng.random((one.rank, *kind.psf))
+            one.transfer = np.fft.rfft2(kernels, s=kind.padded).astype(self.complex)
             transfer = self._flats["transfer"].add(one.transfer)
+            if kind.rank:
+                one.mixing = self._rng.normal(size=(one.planes, one.rank))
+                mixing = self._flats["edisp"].add(one.mixing)
+            else:
+                one.mixing = np.eye(one.planes)
+            one.psf = np.einsum("ln,nyx->lyx", one.mixing, kernels)
         templates = self._flats["templates"].skip(one.planes * height * width)
         self._flats["templates"].skip(GAP)
         image, flux = self._flats["image"].add(one.image), self._flats["params"].add(one.flux)
         one.row = [one.source_index, image, flux, group, *first, *one.offset, transfer, templates, kind.stride, height, width]
+        one.row += [one.rank, mixing]
         return one
 
     def _source(self, kind, planes, starts, exposure):

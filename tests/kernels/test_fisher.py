@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from gpudl4 import kernels
+from gpudl4.kernels import _sized
+
 from . import scene as scenes
 from .scene import Scene, full
 
@@ -121,3 +124,13 @@ def test_squares(twins, second):
     want = [(second.weights * scene.template.astype(float) ** 2)[begin : begin + length].sum() for begin, length in scene.rows]
     np.testing.assert_allclose(parts[:-1], want, rtol=1e-12)
     assert np.isnan(parts[-1])
+
+
+def test_threads_give_the_same_bits(monkeypatch):
+    second = Second(Scene())
+    middle = {"products": (second.pairs, second.scene.starts, second.weights)}
+    middle["crosses"] = second.ranges, second.scene.starts, second.weights, second.scene.template
+    alone = {name: run(lambda stem, **_: kernels.cpu(stem), second, name, *own) for name, own in middle.items()}
+    monkeypatch.setattr(_sized, "LARGE", 0)
+    for name, own in middle.items():
+        np.testing.assert_array_equal(run(lambda stem, **_: kernels.cpu(stem), second, name, *own), alone[name])

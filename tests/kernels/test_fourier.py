@@ -79,7 +79,7 @@ def test_load(twins, world):
 
 
 def test_spread(twins, world):
-    items = world.items(world.convolved, lambda one: one.kind.padded[0], lambda one: one.planes)
+    items = world.items(world.convolved, lambda one: one.kind.padded[0], lambda one: one.rank)
     spectrum_in, spectrum_out, want = world.noise("spectrum_in"), world.empty("spectrum_out"), world.empty("spectrum_out")
     kernels_of(twins, world).spread(*arrays(world, *SOURCES), items, BATCH, world.transfer, spectrum_in, spectrum_out)
     for i, plane, rows, b in rows_of(items):
@@ -97,7 +97,8 @@ def test_unload(twins, world):
         one = world.each[i]
 
         def crop(_, i=i, b=b, plane=plane, one=one):
-            full, (y, x) = world.plane(planes, "out", i, b, plane).astype(float), one.offset
+            full = sum(v * world.plane(planes, "out", i, b, n).astype(float) for n, v in enumerate(one.mixing[plane]))
+            y, x = one.offset
             return full[y : y + one.ny, x : x + one.nx] / full.size
 
         world.template(want, i, b, plane)[rows] = template(one, b, plane, crop)[rows]
@@ -111,7 +112,7 @@ def test_gather(twins, world):
     for i, plane, rows, b in rows_of(items):
         one = world.each[i]
         total = 0
-        for l in [plane] if one.kind.last else range(one.planes):
+        for l in [plane] if one.kind.last else range(one.rank):
             total = total + np.conj(one.transfer[l]) * world.plane(spectrum_out, "spectrum_out", i, b, l).astype(complex)
         world.plane(want, "spectrum_in", i, b, plane)[rows] = total[rows]
     assert_equal(spectrum_in, want)
@@ -203,7 +204,7 @@ def forward(twins, world):
     planes_in, spectrum_out, templates = world.empty("in"), world.empty("spectrum_out"), np.full_like(world.templates, np.nan)
     kernel.load(*tables, all_items(world, world.convolved, padded, lambda one: one.planes_in), *folded, planes_in)
     spectrum_in = transformed(world, planes_in, "in", "spectrum_in")
-    items = all_items(world, world.convolved, padded, lambda one: one.planes)
+    items = all_items(world, world.convolved, padded, lambda one: one.rank)
     kernel.spread(*tables, items, BATCH, world.transfer, spectrum_in, spectrum_out)
     planes_out = transformed(world, spectrum_out, "spectrum_out", "out")
     items = all_items(world, range(len(world.each)), lambda one: len(one.rows), lambda one: one.planes)
@@ -237,9 +238,13 @@ def test_the_way_back_is_the_transpose(twins):
     for i in world.convolved:
         one = world.each[i]
         for b in range(BATCH):
-            for plane in range(one.planes):  # what `fold_pull` does with the slope, for F = 1
+            for n in range(one.rank):
+                world.plane(field, "out", i, b, n)[:] = 0
+            for plane in range(one.planes):  # what `fold_pull` and `mix_pull` do with the slope, for F = 1
                 slope = world.template(slopes, i, b, plane)
-                world.plane(field, "out", i, b, plane)[: one.ny, : one.nx] = slope if one.kind.last else slope * one.exposure[plane]
+                slope = slope if one.kind.last else slope * one.exposure[plane]
+                for n in np.flatnonzero(one.mixing[plane]):
+                    world.plane(field, "out", i, b, n)[: one.ny, : one.nx] += one.mixing[plane, n] * slope
     items = all_items(world, world.convolved, padded, lambda one: one.planes_in)
     kernel.gather(*tables, items, BATCH, world.transfer, transformed(world, field, "out", "spectrum_out"), spectrum_in)
     planes_in = transformed(world, spectrum_in, "spectrum_in", "in")

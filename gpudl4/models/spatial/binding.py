@@ -23,6 +23,7 @@ __all__ = ["GaussBinding", "NumericImageBinding", "PointBinding", "Sampling"]
 
 MAX_OVERSAMPLING = 200  # gammapy's limit
 POSITION_STEP = 3e-4  # of a bin; step of the differences for positions of users' models
+STRIP = 16  # rows of an item of work
 ARC = 1e-5  # radian; step of the central difference of the map projection, errors of 3e-11 from both sides
 
 
@@ -196,7 +197,7 @@ class GaussBinding:
         from ... import kernels
 
         self._kernel = kernels.cpu("gauss")
-        self._geom, self._frame, self.sampling = geom.to_image(), frame, sampling
+        self._geom, self._frame, self._units, self.sampling = geom.to_image(), frame, list(units), sampling
         self.factors = np.array([1.0 if i == 3 else u.Unit(unit).to("rad") for i, unit in enumerate(units)])
         self._shape = tuple(geom.data_shape[-2:])
         lon, lat = sampling.lonlat(self._geom, frame)
@@ -211,6 +212,15 @@ class GaussBinding:
         self.vectors = np.ascontiguousarray(vectors)
         self.weights = np.where(no_sky, 0.0, weight.ravel())
         self.window = sampling.rows.start, sampling.columns.start, ny, nx
+
+    def is_that_of(self, model, geom):
+        """Whether ``model.bind_image(geom)`` would be the same: nothing here depends on the model's values but the sampling."""
+        return (
+            type(model).__name__ == "GaussianSpatialModel"
+            and (model.frame, [p.unit for p in model.parameters]) == (self._frame, self._units)
+            and geom.to_image() == self._geom
+            and model.sampling(geom) == self.sampling
+        )
 
     def radians(self, values):
         """Values in own units, array[B, 5], as angles in radian and the eccentricity."""
@@ -232,23 +242,23 @@ class GaussBinding:
         """Integrals over the pixels, array[B, ny, nx], for ``values[B, 5]`` in own units."""
         params, (ny, nx) = self._params(values), self._shape
         out = np.empty((len(params), ny * nx))
-        self._kernel.gauss_image(self._table, _whole(1, ny), self.vectors.ravel(), self.weights, params, out)
+        self._kernel.gauss_image(self._table, _strips(ny), self.vectors.ravel(), self.weights, params, out)
         return out.reshape(-1, ny, nx)
 
-    def gradient(self, values):
-        """Derivatives of `image` with respect to the own-unit values, array[B, 5, ny, nx]."""
-        params, (ny, nx) = self._params(values), self._shape
-        slopes = np.array([[0, i, i * ny * nx] for i in range(5)], dtype=np.int64)
-        out = np.empty((len(params), 5 * ny * nx))
-        self._kernel.gauss_gradient(self._table, slopes, _whole(5, ny), self.vectors.ravel(), self.weights, params, out)
-        return out.reshape(-1, 5, ny, nx)
+    def gradient(self, values, slots=range(5)):
+        """Derivatives of `image` with respect to the own-unit values of some parameters, array[B, slots, ny, nx]."""
+        params, (ny, nx), n = self._params(values), self._shape, len(slots)
+        slopes = np.array([[0, slot, i * ny * nx] for i, slot in enumerate(slots)], dtype=np.int64)
+        out = np.empty((len(params), n * ny * nx))
+        self._kernel.gauss_gradient(self._table, slopes, _strips(ny, n - 1), self.vectors.ravel(), self.weights, params, out)
+        return out.reshape(-1, n, ny, nx)
 
     def pullback(self, values, a):
         """``sum over pixels of a * gradient``, array[B, 5], for ``a[B, ny, nx]``."""
         params = self._params(values)
         a = np.ascontiguousarray(a, dtype=np.float64).reshape(len(params), -1)
         out = np.empty((len(params), 5))
-        self._kernel.gauss_pullback(self._table, _whole(1, self.window[2]), self.vectors.ravel(), self.weights, params, a, out)
+        self._kernel.gauss_pullback(self._table, _whole(self.window[2]), self.vectors.ravel(), self.weights, params, a, out)
         return out * self.factors
 
     def is_valid(self, values):
@@ -260,9 +270,14 @@ class GaussBinding:
         return True
 
 
-def _whole(number, rows):
-    """Items of work that cover all rows of some images: one item each."""
-    return np.array([[i, 0, 0, rows, 0, 1] for i in range(number)], dtype=np.int64)
+def _whole(rows):
+    """One item of work that covers all rows of an image."""
+    return np.array([[0, 0, 0, rows, 0, 1]], dtype=np.int64)
+
+
+def _strips(rows, more=0):
+    """Items of work that cover all rows of an image, and of `more` that follow it in their table, some rows each."""
+    return np.array([[0, more, y, min(y + STRIP, rows), -1, 1] for y in range(0, rows, STRIP)], dtype=np.int64)
 
 
 class NumericImageBinding:

@@ -1,0 +1,148 @@
+"""PSF kernels of many energies as combinations of few, as far as one smooth image can tell.
+
+A smooth image meets only those Fourier modes of the kernels P[l] in which its own spectrum s is not negligible, and there kernels of
+different energies look much alike. With an orthonormal basis V of the eigenvectors of the weighted Gram matrix
+
+    G[l, m] = sum over modes of w^2 P[l] conj(P[m])
+
+the convolved planes are ``PSF[l] * s = sum_n V[l, n] (Q[n] * s)`` with ``Q[n] = sum_l V[l, n] PSF[l]``: N planes go through Fourier
+transforms instead of L. What is left out, R[l] = P[l] - sum_n V[l, n] Q[n], changes no pixel by more than ``sum over modes of |R[l] s| /
+pixels``. The weight w is |s| in units of what may be left out: a basis serves an image, and its derivatives, where ``sum w |R[l]| <= 1``
+for every l.
+
+Kernels are small, so their transforms are smooth: they are sampled in *cells* of modes twice as fine as the kernel needs, and the
+spectra of images are summed over cells.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpudl4.core.backend import NUMPY
+
+from .transforms import WORKERS
+
+__all__ = ["Basis", "choose_basis"]
+
+VALUE_ERROR = 2e-7  # of the largest value of a plane, by the bound; what is found is three to ten times smaller
+SLOPE_ERROR = 1e-6  # of the largest value of a plane of a derivative, by the bound
+WORTH = 0.6  # kernels of a basis over planes, above which it saves too little
+NEGLIGIBLE = 0.05  # of what is allowed, left to all cells together that the choice does not look into
+CHUNK = 1024  # cells at once: arrays that the allocator has at hand
+SLACK = 2.0  # by how much the bound may be exceeded when the image changes, before another basis is chosen
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Few kernels in place of many, for images as smooth as one.
+
+    Attributes
+    ----------
+    mixing : float64 array[L, N]
+        V.
+    kernels : float64 array[N, h, w]
+        Q.
+    """
+
+    mixing: np.ndarray
+    kernels: np.ndarray
+    _padded: tuple
+    _left: np.ndarray  # max over l of |R[l]|, per cell
+    _spread: float  # of the widest kernel, see `_spread`
+
+    def serves(self, image):
+        """Whether the planes of an ``image[ny, nx]`` of the same box are still as good."""
+        weight = _Cells(self._padded, self.kernels.shape[1:]).weight(image, VALUE_ERROR, self._spread)
+        return weight is not None and float(weight @ self._left) <= SLACK
+
+
+class _Cells:
+    """Modes of a padded plane, gathered into the modes of a smaller one that a kernel's transform needs."""
+
+    def __init__(self, padded, kernel):
+        self.padded = padded
+        self.shape = tuple(min(2 * k, n) for k, n in zip(kernel, padded, strict=True))
+        (ny, nx), (my, mx) = padded, self.shape
+        self.width = mx // 2 + 1
+        fy, fx = np.fft.fftfreq(ny), np.fft.rfftfreq(nx)
+        rows, columns = np.rint(fy * my).astype(np.int64) % my, np.minimum(np.rint(fx * mx).astype(np.int64), self.width - 1)
+        self._cell = (rows[:, np.newaxis] * self.width + columns).ravel()
+        self._times = np.where((fx == 0) | (fx == 0.5), 1.0, 2.0) / (ny * nx)  # a half plane stands for the whole one
+
+    def weight(self, image, error, spread):
+        """w per cell, or None for an image without a scale of its own; `error` is what may be left out of the largest value."""
+        largest, bend = (float(np.max(np.abs(a), initial=0.0)) for a in (image, _laplacian(image)))
+        if not (0 < largest < np.inf and bend > 0):
+            return None
+        shrink = 1.0 / (1.0 + spread * bend / (2.0 * largest))  # what the widest kernel leaves of a Gaussian's maximum
+        spectrum = np.abs(NUMPY.fft.rfft2(image, s=self.padded, workers=WORKERS)) * self._times
+        per_cell = np.bincount(self._cell, spectrum.ravel(), minlength=self.shape[0] * self.width)
+        return per_cell / (error * largest * shrink)
+
+    def transfer(self, kernels):
+        """Transforms at the cells, real and imaginary parts array[n, 2, cells]; where the kernels' origin lies does not matter."""
+        out = NUMPY.fft.rfft2(kernels, s=self.shape, workers=WORKERS).reshape(len(kernels), -1)
+        return np.stack([out.real, out.imag], axis=1)
+
+
+def _laplacian(image):
+    return image[1:-1, :-2] + image[1:-1, 2:] + image[:-2, 1:-1] + image[2:, 1:-1] - 4.0 * image[1:-1, 1:-1]
+
+
+def _spread(psf):
+    """Largest mean square of a coordinate in any kernel, pixels^2."""
+    y, x = (np.arange(n) - n // 2 for n in psf.shape[1:])
+    total = psf.sum(axis=(1, 2))
+    moment = psf.sum(axis=2) @ y**2.0 + psf.sum(axis=1) @ x**2.0
+    return float(np.max(moment / np.where(total > 0, 2.0 * total, np.inf)))
+
+
+def choose_basis(psf, image, slopes, padded):
+    """Smallest basis that serves an image, or None where none is worth while.
+
+    Parameters
+    ----------
+    psf : float64 array[L, h, w]
+    image : float64 array[ny, nx]
+    slopes : sequence of float64 array[ny, nx]
+        Its derivatives by free parameters.
+    padded : (int, int)
+        Shape of the planes that are transformed.
+
+    Returns
+    -------
+    Basis or None
+    """
+    cells, spread = _Cells(padded, psf.shape[1:]), _spread(psf)
+    weights = [cells.weight(image, VALUE_ERROR, spread)]
+    weights += [cells.weight(slope, SLOPE_ERROR, spread) for slope in slopes if slope.any()]
+    if any(weight is None for weight in weights):
+        return None
+    weights = np.stack(weights, axis=1)
+    transfer = cells.transfer(psf)
+    most = _magnitude(transfer).max(axis=0)
+    heavy = np.flatnonzero((weights * most[:, np.newaxis]).max(axis=1) > NEGLIGIBLE / len(weights))
+    seen, weights = transfer[:, :, heavy], weights[heavy]
+    weighted = (seen * np.sqrt((weights**2).sum(axis=1))).reshape(len(psf), -1)
+    values, vectors = np.linalg.eigh(weighted @ weighted.T)
+    vectors = vectors[:, ::-1]
+    # The root of a sum of squares is a lower limit of a sum: fewer kernels need not be tried.
+    first = int(np.searchsorted(-np.cumsum(np.maximum(values, 0.0))[::-1], -float(len(psf) * weights.shape[1])))
+    for n in range(max(first, 1), int(WORTH * len(psf)) + 1):
+        mixing = np.ascontiguousarray(vectors[:, :n])
+        if (_magnitude(_left(seen, mixing)) @ weights).max() <= 1.0:
+            cuts = range(CHUNK, transfer.shape[2], CHUNK)
+            missing = np.concatenate([_magnitude(_left(some, mixing)).max(axis=0) for some in np.split(transfer, cuts, axis=2)])
+            return Basis(mixing, np.tensordot(mixing, psf, (0, 0)), tuple(padded), missing, spread)
+    return None
+
+
+def _left(transfer, mixing):
+    """R: what a basis leaves out of transforms[L, 2, cells]."""
+    flat = transfer.reshape(len(transfer), -1)
+    return (flat - mixing @ (mixing.T @ flat)).reshape(transfer.shape)
+
+
+def _magnitude(transfer):
+    """Absolute values of transforms[L, 2, cells], array[L, cells]."""
+    return np.sqrt(transfer[:, 0] ** 2 + transfer[:, 1] ** 2)
