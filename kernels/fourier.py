@@ -238,13 +238,17 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
                     convolved, scale = planes_out[first : first + width], 1.0 / (ny * nx)
                     for x in range(width):
                         values[x] = scale * convolved[x]
-            if not source[S_LAST] and source[S_EXPOSURE] >= 0:
-                e = source[S_EXPOSURE] + plane * source[S_AREA] + starts[source[S_STARTS] + y]
-                e_row = exposure[e : e + source[S_NX]]
-                for x in range(e_row.shape[0]):
-                    values[x] *= e_row[x]
             t = row[I_TEMPLATES] + (plane * height + i) * width
-            templates[b, t : t + width] = values[x0::stride]
+            out = templates[b, t : t + width]
+            exposed = not source[S_LAST] and source[S_EXPOSURE] >= 0
+            e = source[S_EXPOSURE] + plane * source[S_AREA] + starts[source[S_STARTS] + y] if exposed else 0
+            e_row = exposure[e : e + source[S_NX]]
+            if exposed and stride == 1:
+                for x in range(width):
+                    out[x] = values[x] * e_row[x]
+                continue
+            for x in range(width):
+                out[x] = values[x0 + x * stride] * (e_row[x0 + x * stride] if exposed else 1.0)
 
 
 @sized(lambda *args: args[-2].size)
