@@ -34,14 +34,16 @@ class Evaluation:
     backend : Backend
     real : dtype
         Of working arrays.
+    earlier : Evaluation, optional
+        On the same backend; its flat arrays serve again where they hold the same.
     """
 
-    def __init__(self, terms, n_free, backend, real):
+    def __init__(self, terms, n_free, backend, real, earlier=None):
         self.terms = tuple(terms)
         self._sums = np.concatenate([term.sums for term in self.terms])
         self.layout = Layout(self.terms, n_free)
         cube = precision(self.terms)
-        self.data = Data(self.layout, backend, real, cube)
+        self.data = Data(self.layout, backend, real, cube, None if earlier is None else (earlier.layout, earlier.data))
         self.engine = Engine(self.layout, self.data, backend, real, cube)
 
     def buffers(self, batch):

@@ -60,15 +60,16 @@ class Plan:
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset):
+    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset, earlier=None):
         self.datasets, self.models, self.pack, self.by_dataset = tuple(datasets), models, pack, by_dataset
         self.terms, self.priors, self.options = tuple(terms), priors, options
         self.backend, self.dtype = backend, np.dtype(dtype)
-        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype)
+        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier)
 
     def with_terms(self, terms):
         """The same parameters, without priors, for other terms."""
-        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {})
+        rest = PriorTerm(()), self.backend, self.dtype, self.options, {}
+        return Plan(self.datasets, self.models, self.pack, terms, *rest, earlier=self.evaluation)
 
 
 def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False, memory_limit=None):
@@ -114,7 +115,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
     options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
-    return _compile(datasets, models, where, {}, **options)
+    return _compile(datasets, models, where, None, **options)
 
 
 def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, draft=False):
@@ -140,14 +141,15 @@ def _checked(datasets, backend, dtype):
 
 
 def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
-    """`compile` for checked options; `previous` holds terms of the same datasets, by ``id(dataset)``, whose arrays may be used again."""
+    """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again."""
+    before = {} if previous is None else previous.by_dataset
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
     terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft, previous.get(id(dataset)), bindings)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), draft, before.get(id(dataset)), bindings)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term
@@ -158,7 +160,8 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
         options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
-        plan = Plan(datasets, models, pack, terms, PriorTerm(pack.priors if priors else ()), where, dtype, options, by_dataset)
+        priors_term, earlier = PriorTerm(pack.priors if priors else ()), None if previous is None else previous.evaluation
+        plan = Plan(datasets, models, pack, terms, priors_term, where, dtype, options, by_dataset, earlier)
         return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
 
 
@@ -341,10 +344,11 @@ class Likelihood:
         plan.evaluation.predict(theta, self._workspace)
         for term, mu in zip(plan.terms, plan.evaluation.rows(self._workspace), strict=True):
             terms += [LocalTerm(term, one, mu) for one in term.sources if one.name == source]
-        alone = plan.with_terms(terms).evaluation
-        buffers = alone.buffers(1)
-        alone.predict(theta, buffers)
-        return Likelihood(plan.with_terms([term.beside(own) for term, own in zip(terms, alone.rows(buffers), strict=True)]))
+        alone = plan.with_terms(terms)
+        buffers = alone.evaluation.buffers(1)
+        alone.evaluation.predict(theta, buffers)
+        rows = alone.evaluation.rows(buffers)
+        return Likelihood(alone.with_terms([term.beside(own) for term, own in zip(terms, rows, strict=True)]))
 
     def cells(self, theta):
         """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""
@@ -379,7 +383,7 @@ class Likelihood:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there was to say was said by the first compile
             options = plan.options if draft is None else {**plan.options, "draft": draft}
-            return _compile(list(plan.datasets), plan.models, plan.backend, plan.by_dataset, dtype=plan.dtype, **options)
+            return _compile(list(plan.datasets), plan.models, plan.backend, plan, dtype=plan.dtype, **options)
 
     def unconstrained(self, theta):
         """Names of free parameters that no bin of any dataset depends on at this theta."""

@@ -158,8 +158,10 @@ class PointSource(Source):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.psf = np.ascontiguousarray(np.pad(self.response.psf, ((0, 0), (1, 1), (1, 1))))
-        self._half = (self.response.psf.shape[1] // 2, self.response.psf.shape[2] // 2)
+        planes, height, width = self.response.psf.shape
+        self.psf = np.zeros((planes, height + 2, width + 2), dtype=self.response.psf.dtype)
+        self.psf[:, 1:-1, 1:-1] = self.response.psf
+        self._half = height // 2, width // 2
 
     @property
     def support(self):
@@ -188,16 +190,23 @@ class PointSource(Source):
         xy, dxy = self.position(thetas, known)
         cells = _cells(xy) if cells is None else cells
         fx, fy = (xy - cells).T
+        gx, gy = 1 - fx, 1 - fy
         x0, y0 = cells[:, 0] - self.box.x0, cells[:, 1] - self.box.y0
-        inside = np.stack(
-            [(y0 + j >= 0) & (y0 + j < self.box.ny) & (x0 + i >= 0) & (x0 + i < self.box.nx) for j in (0, 1) for i in (0, 1)], axis=1
-        )  # weight on pixels outside the map is lost, as in gammapy
-        state.weight = np.where(inside, np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], axis=1), 0.0)
-        by_x = np.where(inside, np.stack([fy - 1, 1 - fy, -fy, fy], axis=1), 0.0)
-        by_y = np.where(inside, np.stack([fx - 1, -fx, 1 - fx, fx], axis=1), 0.0)
+        # rows: the weights of the four pixels, their derivatives by x and by y
+        numbers = np.empty((len(thetas), 3, 4))
+        for i, number in enumerate((gx * gy, fx * gy, gx * fy, fx * fy, -gy, gy, -fy, fy, -gx, -fx, gx, fx)):
+            numbers[:, i // 4, i % 4] = number
+        if x0.min() < 0 or y0.min() < 0 or x0.max() + 1 >= self.box.nx or y0.max() + 1 >= self.box.ny:
+            for c, (x, y) in enumerate(((x0, y0), (x0 + 1, y0), (x0, y0 + 1), (x0 + 1, y0 + 1))):
+                outside = (x < 0) | (y < 0) | (x >= self.box.nx) | (y >= self.box.ny)
+                numbers[outside, :, c] = 0.0  # weight on pixels outside the map is lost, as in gammapy
+        state.weight = numbers[:, 0]
         # derivatives of the weights by the own-unit values of the position, array[B, P_spatial, 4]
-        state.weight_gradient = by_x[:, np.newaxis] * dxy[:, 0, :, np.newaxis] + by_y[:, np.newaxis] * dxy[:, 1, :, np.newaxis]
-        state.corner = np.stack([y0 - self._half[0], x0 - self._half[1], y0, x0], axis=1)
+        by_x, by_y = numbers[:, 1:2], numbers[:, 2:3]
+        state.weight_gradient = by_x * dxy[:, 0, :, np.newaxis] + by_y * dxy[:, 1, :, np.newaxis]
+        state.corner = np.empty((len(thetas), 4), dtype=np.int64)
+        for i, number in enumerate((y0 - self._half[0], x0 - self._half[1], y0, x0)):
+            state.corner[:, i] = number
         return state
 
     def fill(self, state, slots, params):

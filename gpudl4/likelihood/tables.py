@@ -297,28 +297,38 @@ class Data:
         Of working arrays.
     cube : dtype
         Of counts, template and exposure.
+    earlier : (Layout, Data), optional
+        Of another likelihood on the same backend: where it was made of the very same arrays, its flat arrays serve again.
     """
 
-    def __init__(self, layout, backend, real, cube):
-        flats = layout.flats
-        complex_ = np.result_type(real, np.complex64)
-        self.exposure = flats["exposure"].array(backend, cube)
-        self.fixed, self.psf = flats["fixed"].array(backend, real), flats["psf"].array(backend, real)
-        self.edisp, self.reach = flats["edisp"].array(backend, np.float64), flats["reach"].array(backend, np.int64)
-        self.starts = flats["starts"].array(backend, np.int64)
-        self.vectors, self.weights = flats["vectors"].array(backend, np.float64), flats["weights"].array(backend, np.float64)
-        self.transfer = flats["transfer"].array(backend, complex_)
+    def __init__(self, layout, backend, real, cube, earlier=None):
+        types = {"exposure": cube, "fixed": real, "psf": real, "edisp": np.float64, "reach": np.int64, "starts": np.int64,
+                 "vectors": np.float64, "weights": np.float64, "transfer": np.result_type(real, np.complex64)}  # fmt: skip
+        before, data = earlier or (None, None)
+        for name, dtype in types.items():
+            again = data is not None and layout.flats[name].same_as(before.flats[name]) and getattr(data, name).dtype == dtype
+            setattr(self, name, getattr(data, name) if again else layout.flats[name].array(backend, dtype))
         terms = layout.terms
-        self.counts = _rows(backend, cube, [term.flat_counts for term in terms])
-        self.mask = _rows(backend, np.uint8, [term.flat_mask for term in terms])
+        if data is not None and data.template.dtype == cube and _same_rows(terms, before.terms):
+            self.counts, self.mask, self.template = data.counts, data.mask, data.template
+        else:
+            self.counts = _rows(backend, cube, [term.flat_counts for term in terms])
+            self.mask = _rows(backend, np.uint8, [term.flat_mask for term in terms])
+            self.template = _rows(backend, cube, [term.flat_template for term in terms])
         has_static = any(term.static is not None for term in terms)
-        self.template = _rows(backend, cube, [term.flat_template for term in terms])
         self.static = _rows(backend, real, [term.flat_static for term in terms] if has_static else [])
 
     @property
     def nbytes(self):
         """Bytes by item."""
         return {name: array.nbytes for name, array in self.__dict__.items() if array.nbytes}
+
+
+def _same_rows(terms, others):
+    """Whether two lists of terms hold the very same counts, masks and templates."""
+    names = "counts", "mask", "template", "special_bins", "special_values"
+    pairs = zip(terms, others, strict=False)
+    return len(terms) == len(others) and all(getattr(a, name) is getattr(b, name) for a, b in pairs for name in names)
 
 
 def _rows(backend, dtype, arrays):

@@ -98,6 +98,10 @@ class DatasetTerm:
     background : Background
     sources : list of Source
         Those with free parameters.
+    made : Made, optional
+        Parts that the next compile of the dataset may use again.
+    frozen_key : tuple, optional
+        What `static` follows from, see `alone.points_key`; None if that is not known.
 
     Attributes
     ----------
@@ -113,7 +117,8 @@ class DatasetTerm:
 
     has_template = True
 
-    def __init__(self, name, counts, template, mask, static, exposure, background, sources):
+    def __init__(self, name, counts, template, mask, static, exposure, background, sources, made=None, frozen_key=None):
+        self.made, self._frozen_key = made, frozen_key
         self.name, self.background, self.sources = name, background, tuple(sources)
         self.shape = counts.shape
         self.region = ActiveRegion([source.box for source in sources], counts.shape[-2:])
@@ -124,16 +129,16 @@ class DatasetTerm:
         self.sums, self.special_bins, self.special_values = outside.sums, outside.bins, outside.values
         self.n_bins = int(self.sums[:, kernels.cpu("background").N_BINS].sum())
 
-    def serves(self, sources):
-        """Whether other sources need the same pixels, and nothing is static: then all arrays can be used again."""
+    def serves(self, sources, frozen_key):
+        """Whether other sources need the same pixels beside the same static counts: then all arrays can be used again."""
         needs_exposure = any(source.response.has_exposure for source in sources if source.kind != "fixed")
         same = [source.box for source in self.sources] == [source.box for source in sources]
-        return same and self.static is None and not len(self.special_bins) and needs_exposure == (self.exposure is not None)
+        return same and frozen_key is not None and frozen_key == self._frozen_key and needs_exposure == (self.exposure is not None)
 
-    def with_sources(self, background, sources):
+    def with_sources(self, background, sources, made):
         """The same data with other sources on the same boxes."""
         out = copy.copy(self)
-        out.background, out.sources = background, tuple(sources)
+        out.background, out.sources, out.made = background, tuple(sources), made
         return out
 
     @property
@@ -225,9 +230,12 @@ class LocalTerm(DatasetTerm):
         self.name, self.shape = term.name, term.shape
         self.background, self.sources = Background(term.shape[0]), (source,)
         self.region = ActiveRegion([source.box], term.shape[-2:])
-        self.counts, self.mask, self.template = term.counts[:, pixel], term.mask[:, pixel], term.template[:, pixel] * 0
-        self.exposure = None if term.exposure is None else term.exposure[:, pixel]
-        self.static, self._mu = None, mu[:, pixel]
+        xp = backend.xp
+        # `take` and not an index: what it returns is contiguous
+        self.counts, self.mask = xp.take(term.counts, pixel, axis=1), xp.take(term.mask, pixel, axis=1)
+        self.template = xp.zeros(self.counts.shape, dtype=term.template.dtype)
+        self.exposure = None if term.exposure is None else xp.take(term.exposure, pixel, axis=1)
+        self.static, self._mu = None, xp.take(mu, pixel, axis=1)
         self.sums = np.zeros_like(term.sums)
         self.special_bins, self.special_values, self.n_bins = term.special_bins[:0], term.special_values[:0], int(self.mask.sum())
 
