@@ -274,7 +274,7 @@ class PSFMap(IRFMap):
             self._energy_axis,
             self._irf_map.unit,
             geom.axes[self.energy_name].center,
-            float(geom.pixel_scales.max().to_value("deg")),
+            geom.largest_pixel_scale,
             projection=geom.projection,
             max_radius=max_radius,
             containment=containment,

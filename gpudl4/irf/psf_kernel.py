@@ -209,7 +209,7 @@ class PSFKernel:
         """
         kernel = cls.__new__(cls)
         kernel._data, kernel._unit = data, u.Unit("")
-        kernel._pixel_scale = float(geom.pixel_scales.max().to_value("deg"))
+        kernel._pixel_scale = geom.largest_pixel_scale
         # a quarter of a pixel less than half the size, so that rounding up gives this size whatever the last digits
         radius = (0.5 * data.shape[-1] - 0.25) * kernel._pixel_scale * u.deg
         kernel._make_geom = functools.partial(geom.to_odd_npix, radius)

@@ -66,7 +66,7 @@ class Instrument:
         if self._common is None:
             self._common = self._prepare(model)
         place, apply, radius = _Place(model, position), model.apply_irf, model.evaluation_radius
-        radius = None if radius is None else radius.to_value("deg")
+        radius = None if radius is None else float(radius.to_value("deg"))
         here = place.lonlat(self._common.geom.frame)
         key = "response", place.key, here, radius, tuple(apply.values())
         response = self.made.get(key, lambda: self._response(place, here, apply, radius))
@@ -88,7 +88,7 @@ class Instrument:
         common.n_planes = common.energy_axis.nbin if common.psf_last else common.energy_axis_true.nbin
         if common.psf is not None:
             common.kernel_geom = reco if common.psf_last else common.geom
-            common.pixel_scale = float(common.kernel_geom.pixel_scales.max().to_value("deg"))
+            common.pixel_scale = common.kernel_geom.largest_pixel_scale
         return common
 
     def _response(self, place, here, apply, radius):

@@ -33,6 +33,9 @@ class Made:
         pairs = zip(self._fields, other._fields, strict=True)
         return all(a is b or (a is not None and b is not None and a() is not None and a() is b()) for a, b in pairs)
 
+    def __len__(self):
+        return len(self._parts)
+
     def __contains__(self, key):
         return key in self._parts or key in self._earlier
 

@@ -374,7 +374,9 @@ class Likelihood:
     def recompile(self, theta, draft=None):
         """The same datasets and models compiled at another theta: the parameters are set to it, and left there.
 
-        Counts, background and exposure are those of this likelihood where no cutout has moved, even if a dataset was edited since.
+        Counts, background and exposure are those of this likelihood where no cutout has moved, even if a dataset was edited since; so are
+        the instrument responses of sources that have not moved, unless a field was replaced by another object. All else is made anew, with
+        the bits that `compile` would give.
         ``draft`` changes that option of `compile`.
         """
         for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):

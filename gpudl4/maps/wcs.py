@@ -211,6 +211,11 @@ class WcsGeom(WcsDerived):
         return Angle(list(self._scales), "deg")
 
     @property
+    def largest_pixel_scale(self):
+        """The larger of `pixel_scales`, a float in degrees."""
+        return float(max(self._scales))
+
+    @property
     def is_allsky(self):
         """Whether the nominal width is 360 by 180 deg."""
         return bool(np.isclose(self._cdelt[0] * self._nx, 360.0) and np.isclose(self._cdelt[1] * self._ny, 180.0))
