@@ -86,12 +86,13 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, draft=Fal
     bindings = Bindings() if bindings is None else bindings
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
-    response = (Instrument(dataset) if instrument is None else instrument).response(model, position)
+    instrument = Instrument(dataset) if instrument is None else instrument
+    response = instrument.response(model, position)
     if response is None:
         return None
-    spectral = bindings.spectral(model.spectral_model, dataset.exposure.geom.axes["energy_true"].edges)
+    spectral = bindings.spectral(model.spectral_model, instrument.energy_edges)
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
-    image_geom = dataset.exposure.geom.to_image()
+    image_geom = instrument.image_geom
     shape = image_geom.data_shape
     if hasattr(model.spatial_model, "bind_point"):
         spatial = bindings.point(model.spatial_model, image_geom)

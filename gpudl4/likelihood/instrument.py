@@ -37,11 +37,16 @@ class Instrument:
     ----------
     made : Made
         What it has made so far.
+    image_geom : WcsGeom
+        Pixels of the exposure; known after the first response.
+    energy_edges : `~astropy.units.Quantity`
+        Of the bins in true energy, shape (L + 1,); known after the first response.
     """
 
     def __init__(self, dataset, earlier=None):
         self.made = Made(dataset, earlier)
         self._dataset, self._name = dataset, dataset.name
+        self.image_geom = self.energy_edges = None
         self._common, self._maker, self._separations = None, None, {}
 
     def response(self, model, position=None):
@@ -81,6 +86,7 @@ class Instrument:
         if exposure is None:
             raise DatasetError(f"dataset '{self._name}' has no exposure, which the model '{model.name}' needs: set dataset.exposure")
         common = SimpleNamespace(exposure=exposure, geom=exposure.geom, psf=dataset.psf, edisp=dataset.edisp)
+        self.image_geom, self.energy_edges = exposure.geom.to_image(), exposure.geom.axes["energy_true"].edges
         reco, mask = reco_geom(dataset), dataset.mask
         common.mask = None if mask is None else mask.data
         common.energy_axis, common.energy_axis_true = reco.axes["energy"], common.geom.axes["energy_true"]
