@@ -4,6 +4,7 @@
 gradient and second derivatives at one place predict once. The answer never depends on that memory.
 """
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from gpudl4.core.backend import to_device
 
 from .engine import Engine
-from .tables import Data, Layout
+from .tables import Data, Layout, rows_of
 from .terms import closed_sums
 
 __all__ = ["Evaluation", "precision"]
@@ -45,6 +46,15 @@ class Evaluation:
         cube = precision(self.terms)
         self.data = Data(self.layout, backend, real, cube, None if earlier is None else (earlier.layout, earlier.data))
         self.engine = Engine(self.layout, self.data, backend, real, cube)
+
+    def with_static(self, terms):
+        """The same for terms that differ in nothing but their static counts: tables and all other arrays serve again."""
+        out = copy.copy(self)
+        flat = [term.flat_static for term in terms]
+        backend, real = self.engine.backend, self.engine.real
+        out.terms, out.data = tuple(terms), self.data.with_static(rows_of(backend, real, flat))
+        out.engine = self.engine.with_data(out.data)
+        return out
 
     def buffers(self, batch):
         """Working arrays for `batch` parameter vectors, with a memory of what they hold."""

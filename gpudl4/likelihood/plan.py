@@ -8,6 +8,7 @@ Use it directly for anything that needs many evaluations at one set of IRFs (sam
 `gpudl4.Fit` is built on it. A likelihood never looks at the datasets and models again: editing them has no effect until the next compile.
 """
 
+import copy
 import os
 import warnings
 
@@ -20,7 +21,7 @@ from .bindings import Bindings
 from .build import build_term, models_of
 from .evaluate import Evaluation
 from .memory import account, check_limit
-from .pack import Pack
+from .pack import Pack, frozen_priors
 from .second import SecondOrder
 from .sketch import estimate
 from .terms import LocalTerm, PriorTerm
@@ -68,8 +69,15 @@ class Plan:
 
     def with_terms(self, terms):
         """The same parameters, without priors, for other terms."""
-        rest = PriorTerm(()), self.backend, self.dtype, self.options, {}
-        return Plan(self.datasets, self.models, self.pack, terms, *rest, earlier=self.evaluation)
+        return Plan(
+            self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {}, self.evaluation
+        )
+
+    def with_static(self, terms):
+        """The same for terms that differ in nothing but their static counts."""
+        out = copy.copy(self)
+        out.terms, out.evaluation = tuple(terms), self.evaluation.with_static(terms)
+        return out
 
 
 def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False, memory_limit=None):
@@ -160,9 +168,9 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
         options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
-        priors_term, earlier = PriorTerm(pack.priors if priors else ()), None if previous is None else previous.evaluation
+        priors_term, earlier = PriorTerm(pack.priors if priors else ()), getattr(previous, "evaluation", None)
         plan = Plan(datasets, models, pack, terms, priors_term, where, dtype, options, by_dataset, earlier)
-        return Likelihood(plan, prior_constant=_frozen_priors(unique) if priors else 0.0)
+        return Likelihood(plan, prior_constant=frozen_priors(unique) if priors else 0.0)
 
 
 def _choose_backend(datasets, name):
@@ -179,16 +187,6 @@ def _choose_backend(datasets, name):
         return get_backend(name)
     n_bins = sum(d.counts.data.size for d in datasets if d.counts is not None)
     return get_backend("auto") if n_bins >= WORTH_A_GPU else home
-
-
-def _frozen_priors(models):
-    """Priors of frozen parameters: a constant of the statistic, counted as gammapy counts it."""
-    total = 0.0
-    for model in models:
-        for p in model.parameters:
-            if p.frozen and getattr(p, "prior", None) is not None:
-                total += p.prior.value_and_gradient(p.value)[0]
-    return total
 
 
 class Likelihood:
@@ -348,7 +346,7 @@ class Likelihood:
         buffers = alone.evaluation.buffers(1)
         alone.evaluation.predict(theta, buffers)
         rows = alone.evaluation.rows(buffers)
-        return Likelihood(alone.with_terms([term.beside(own) for term, own in zip(terms, rows, strict=True)]))
+        return Likelihood(alone.with_static([term.beside(own) for term, own in zip(terms, rows, strict=True)]))
 
     def cells(self, theta):
         """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""

@@ -4,6 +4,7 @@ The columns are named in `gpudl4.kernels.tables`. `Layout` holds the tables (Num
 arrays of data (`Data`, on the backend that computes).
 """
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from gpudl4.kernels import tables as t
 from .items import group_transforms, unload_items
 from .layout import Counter, Flat, Slots, Table, row_items
 
-__all__ = ["Data", "Layout"]
+__all__ = ["Data", "Layout", "rows_of"]
 
 RUN = 4096  # bins of an item of the statistic
 
@@ -312,11 +313,17 @@ class Data:
         if data is not None and data.template.dtype == cube and _same_rows(terms, before.terms):
             self.counts, self.mask, self.template = data.counts, data.mask, data.template
         else:
-            self.counts = _rows(backend, cube, [term.flat_counts for term in terms])
-            self.mask = _rows(backend, np.uint8, [term.flat_mask for term in terms])
-            self.template = _rows(backend, cube, [term.flat_template for term in terms])
+            self.counts = rows_of(backend, cube, [term.flat_counts for term in terms])
+            self.mask = rows_of(backend, np.uint8, [term.flat_mask for term in terms])
+            self.template = rows_of(backend, cube, [term.flat_template for term in terms])
         has_static = any(term.static is not None for term in terms)
-        self.static = _rows(backend, real, [term.flat_static for term in terms] if has_static else [])
+        self.static = rows_of(backend, real, [term.flat_static for term in terms] if has_static else [])
+
+    def with_static(self, static):
+        """The same with other static counts, a flat array."""
+        out = copy.copy(self)
+        out.static = static
+        return out
 
     @property
     def nbytes(self):
@@ -331,7 +338,8 @@ def _same_rows(terms, others):
     return len(terms) == len(others) and all(getattr(a, name) is getattr(b, name) for a, b in pairs for name in names)
 
 
-def _rows(backend, dtype, arrays):
+def rows_of(backend, dtype, arrays):
+    """Rows of bins of several terms behind each other, on a backend."""
     flat = Flat()
     for array in arrays:
         flat.add(array)
