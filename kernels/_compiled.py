@@ -24,8 +24,8 @@ import sys
 from contextvars import ContextVar
 from pathlib import Path
 
-# Threads that wait shall sleep. GNU's OpenMP lets them spin instead, and where another process wants the processor a region of a millisecond
-# then takes ten. It reads this when Numba first starts threads; who has chosen otherwise is left alone.
+# Threads that wait shall sleep. GNU's OpenMP lets them spin instead, and where another process wants the processor, a region of a
+# millisecond then takes ten. It reads this when Numba first starts threads; who has chosen otherwise is left alone.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numba as nb

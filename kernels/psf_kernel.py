@@ -7,6 +7,32 @@ import numpy as np
 
 from ._compiled import compiled
 
+LOOK = 16  # every so many fine radii are looked at first, to know which intervals cannot hold the nearest one
+
+
+@compiled
+def _containment(cumulative, e0, energy_weight, lat_weight, lon_weight, r0, rad_weight):
+    """Multilinear interpolation of `cumulative` between the nodes e0, r0 and the next ones."""
+    n_energy, n_rad, ny, nx = cumulative.shape
+    n_e = 2 if n_energy > 1 else 1
+    value = 0.0
+    for e in range(n_e):
+        w_e = 1.0
+        if n_e == 2:
+            w_e = energy_weight if e else 1.0 - energy_weight
+        for r in range(min(2, n_rad)):
+            w_r = w_e * (rad_weight if r else 1.0 - rad_weight)
+            for y in range(ny):
+                w_y = w_r
+                if ny == 2:
+                    w_y = w_r * (lat_weight if y else 1.0 - lat_weight)
+                for x in range(nx):
+                    w_x = w_y
+                    if nx == 2:
+                        w_x = w_y * (lon_weight if x else 1.0 - lon_weight)
+                    value += cumulative[e0 + e, r0 + r, y, x] * w_x
+    return value
+
 
 @compiled
 def containment_radius_index(cumulative, energy_low, energy_weight, lat_weight, lon_weight, rad_low, rad_weight, scale, fractions, index):
@@ -15,6 +41,9 @@ def containment_radius_index(cumulative, energy_low, energy_weight, lat_weight, 
     The containment is the multilinear interpolation of `cumulative` in energy, radius, latitude and longitude. Where the PSF integrates to
     less than the fraction, the containment is flat at large radii and rounding decides which radius is "nearest". The terms are therefore
     multiplied and added in the order of `scipy.interpolate.RegularGridInterpolator`, which gammapy uses, so that both pick the same one.
+
+    Between two rad nodes the containment lies between its values there, so that most intervals cannot hold the nearest radius. Their fine
+    radii are left out, with a margin far above rounding: what is left out could not have been chosen.
 
     Parameters
     ----------
@@ -36,33 +65,40 @@ def containment_radius_index(cumulative, energy_low, energy_weight, lat_weight, 
     index : int64 array[F, P]
         Output.
     """
-    n_energy, _, ny, nx = cumulative.shape
-    n_e = 2 if n_energy > 1 else 1
+    n_rad = cumulative.shape[1]
+    node = np.empty(n_rad)  # containment at the rad nodes
     best = np.empty(fractions.size)
+    limit = np.empty(fractions.size)  # a radius farther from the fraction than this cannot be nearest
     for p in range(energy_low.size):
         best[:] = np.inf
+        limit[:] = np.inf
         index[:, p] = 0
-        e0 = energy_low[p]
+        e0, w_e = energy_low[p], energy_weight[p]
+        margin = 0.0
+        skips = e0 >= 0 and n_rad > 1
+        if skips:
+            for r in range(n_rad):
+                r0 = min(r, n_rad - 2)
+                node[r] = _containment(cumulative, e0, w_e, lat_weight, lon_weight, r0, float(r - r0)) * scale
+                margin = max(margin, 1e-9 * abs(node[r]))
+            for m in range(0, rad_low.size, LOOK):
+                if rad_low[m] >= 0:
+                    value = _containment(cumulative, e0, w_e, lat_weight, lon_weight, rad_low[m], rad_weight[m]) * scale
+                    for f in range(fractions.size):
+                        limit[f] = min(limit[f], abs(value - fractions[f]))
         for m in range(rad_low.size):
             r0 = rad_low[m]
             value = 0.0
             if e0 >= 0 and r0 >= 0:
-                for e in range(n_e):
-                    w_e = 1.0
-                    if n_e == 2:
-                        w_e = energy_weight[p] if e else 1.0 - energy_weight[p]
-                    for r in range(2):
-                        w_r = w_e * (rad_weight[m] if r else 1.0 - rad_weight[m])
-                        for y in range(ny):
-                            w_y = w_r
-                            if ny == 2:
-                                w_y = w_r * (lat_weight if y else 1.0 - lat_weight)
-                            for x in range(nx):
-                                w_x = w_y
-                                if nx == 2:
-                                    w_x = w_y * (lon_weight if x else 1.0 - lon_weight)
-                                value += cumulative[e0 + e, r0 + r, y, x] * w_x
-            value *= scale
+                if skips and 0.0 <= rad_weight[m] <= 1.0:
+                    low, high = min(node[r0], node[r0 + 1]) - margin, max(node[r0], node[r0 + 1]) + margin
+                    possible = False
+                    for f in range(fractions.size):
+                        least = max(low - fractions[f], fractions[f] - high)
+                        possible = possible or (least < best[f] and least <= limit[f])
+                    if not possible:
+                        continue
+                value = _containment(cumulative, e0, w_e, lat_weight, lon_weight, r0, rad_weight[m]) * scale
             for f in range(fractions.size):
                 distance = abs(value - fractions[f])
                 if distance < best[f]:

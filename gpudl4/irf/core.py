@@ -72,6 +72,11 @@ class IRFMap:
         return tuple(self._irf_map.geom.data_shape[-2:]) == (1, 1)
 
     @property
+    def frame(self):
+        """Name of the sky frame of the map."""
+        return self._irf_map.geom.frame
+
+    @property
     def mask_safe_image(self):
         """Image, True where any value is positive."""
         geom = self._irf_map.geom.to_image()

@@ -14,7 +14,7 @@ from gpudl4.maps import Map, MapAxis, WcsGeom
 
 from .core import IRFMap
 from .psf_column import PSFColumn
-from .psf_kernel import PRECISION_FACTOR, PSFKernel, psf_kernel_array
+from .psf_kernel import PRECISION_FACTOR, KernelMaker, PSFKernel
 
 __all__ = ["PSFMap", "RecoPSFMap"]
 
@@ -242,24 +242,58 @@ class PSFMap(IRFMap):
         DatasetError
             If the PSF map is zero everywhere.
         """
+        if geom.is_region and self.energy_name in geom.axes.names:
+            geom = geom.to_wcs_geom()
+        maker = self.kernel_maker(geom, max_radius=max_radius, containment=containment, precision_factor=precision_factor)
+        data = self.kernel_at(maker, position)
+        return PSFKernel.from_array(data, geom)
+
+    def kernel_maker(self, geom, max_radius=None, containment=0.999, precision_factor=PRECISION_FACTOR):
+        """What makes the arrays of `get_psf_kernel` for one geometry, with that done once which no position changes.
+
+        Parameters
+        ----------
+        geom, max_radius, containment, precision_factor
+            See `get_psf_kernel`; the geometry is not a region.
+
+        Returns
+        -------
+        maker : `~gpudl4.irf.psf_kernel.KernelMaker`
+
+        Raises
+        ------
+        GeometryError
+            If the geometry lacks the energy axis.
+        """
         if self.energy_name not in geom.axes.names:
             raise GeometryError(
                 f"the kernel of a {type(self).__name__} needs a geometry with the axis '{self.energy_name}', got: {list(geom.axes.names)}"
             )
-        if geom.is_region:
-            geom = geom.to_wcs_geom()
-        column = PSFColumn.from_map(self._irf_map, self.energy_name, *self._valid_pixel(position))
-        pixel_scale = geom.largest_pixel_scale
-        data = psf_kernel_array(
-            column,
+        return KernelMaker(
+            self._irf_map.geom.axes["rad"],
+            self._energy_axis,
+            self._irf_map.unit,
             geom.axes[self.energy_name].center,
-            pixel_scale,
+            geom.largest_pixel_scale,
             projection=geom.projection,
             max_radius=max_radius,
             containment=containment,
             precision_factor=precision_factor,
         )
-        return PSFKernel.from_array(data, geom)
+
+    def kernel_at(self, maker, position=None, separations=None):
+        """Array of `get_psf_kernel` at a position, float64 array[L, n, n].
+
+        Parameters
+        ----------
+        maker : `~gpudl4.irf.psf_kernel.KernelMaker`
+            From `kernel_maker` of this map.
+        position
+            See `get_psf_kernel`; a tuple is (lon, lat) in degrees in the frame of the map.
+        separations : dict, optional
+            See `KernelMaker.kernel`.
+        """
+        return maker.kernel(PSFColumn.from_map(self._irf_map, self.energy_name, *self._valid_pixel(position)), separations)
 
 
 class RecoPSFMap(PSFMap):

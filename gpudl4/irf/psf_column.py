@@ -12,50 +12,20 @@ import numpy as np
 
 from gpudl4 import kernels
 from gpudl4.core.backend import to_host
-from gpudl4.core.units import conversion_factor
 from gpudl4.maps.axis import MapAxis
-from gpudl4.maps.interpolation import scale_values, unscale_values
+from gpudl4.maps.interpolation import scale_values
+
+from .psf_sampling import RAD_UPSAMPLING, ProfileSampling, RadiusSampling, fraction_factor, interval, ring
 
 __all__ = ["RAD_UPSAMPLING", "PSFColumn"]
 
-# Fine radii per rad bin among which a containment radius is chosen; gammapy's default factor in PSF.containment_radius
-RAD_UPSAMPLING = 20
-
-
-def _interval(nodes, values):
-    """Lower node and weight of the upper one, extrapolating beyond the ends; a single node has weight 0."""
-    values = np.asarray(values, dtype=np.float64)
-    if nodes.size == 1:
-        return np.zeros(values.shape, dtype=np.int64), np.zeros(values.shape)
-    low = np.clip(np.searchsorted(nodes, values, side="right") - 1, 0, nodes.size - 2)
-    return low, (values - nodes[low]) / (nodes[low + 1] - nodes[low])
-
 
 def _pixel_interval(size, pixel):
-    """Same as `_interval` for one coordinate on the pixel grid 0 ... size - 1: the slice of the nodes and the weight of the upper one."""
+    """`psf_sampling.interval` for one coordinate on the pixel grid 0 ... size - 1: slice of the nodes, weight of the upper one."""
     if size == 1:
         return slice(0, 1), 0.0
     low = int(np.clip(np.floor(pixel), 0, size - 2))
     return slice(low, low + 2), float(pixel - low)
-
-
-def _between(values, pixel):
-    """Linear interpolation on the grid 0, 1, ...; products in the order of a spline of degree 1, which gammapy's axes use."""
-    low = np.clip(np.floor(pixel), 0, values.size - 2).astype(np.int64)
-    return values[low] * (low + 1 - pixel) + values[low + 1] * (pixel - low)
-
-
-def _fine_radii(axis):
-    """Centres of the rad axis with every bin (or, for node type "center", every step) split into `RAD_UPSAMPLING`.
-
-    Same as ``axis.upsample(RAD_UPSAMPLING).center`` but for the last digit, which decides on flat stretches of the containment.
-    """
-    nodes = scale_values((axis.edges if axis.node_type == "edges" else axis.center).value, axis.interp)
-    pixel = np.linspace(0, nodes.size - 1, (nodes.size - 1) * RAD_UPSAMPLING + 1)
-    fine = _between(nodes, pixel)
-    if axis.node_type == "edges":
-        fine = fine[:-1] * 0.5 + fine[1:] * 0.5
-    return unscale_values(fine, axis.interp)
 
 
 @dataclass(frozen=True)
@@ -112,25 +82,11 @@ class PSFColumn:
             return values[..., 0] * (1.0 - self.lat_weight) + values[..., 1] * self.lat_weight
         return values[..., 0]
 
-    def _at_energy(self, values, energy):
-        """Rows of array[E, N] interpolated to energies, in pixels of the energy axis: array[P, N]."""
-        if values.shape[0] == 1:
-            return np.repeat(values, np.size(energy), axis=0)
-        pixel = self.energy_axis.coord_to_pix(energy).ravel()
-        low = np.clip(np.floor(pixel), 0, values.shape[0] - 2).astype(np.int64)
-        weight = (pixel - low)[:, np.newaxis]
-        return values[low] * (1.0 - weight) + values[low + 1] * weight
-
-    def _cumulative(self, values):
+    def _cumulative(self, values, rings=None):
         """Sum of value x 2 pi rad x bin width up to the outer edge of each rad bin (flat sky), along axis 1."""
         shape = (1, -1) + (1,) * (values.ndim - 2)
-        width = self.rad_axis.bin_width.value.reshape(shape)
-        center = self.rad_axis.center.value.reshape(shape)
-        return np.cumsum(2 * np.pi * center * (values * width), axis=1)
-
-    @property
-    def _to_fraction(self):
-        return conversion_factor(self.unit * self.rad_axis.unit**2, "", "PSF times solid angle")
+        circumference, width = (a.reshape(shape) for a in (ring(self.rad_axis) if rings is None else rings))
+        return np.cumsum(circumference * (values * width), axis=1)
 
     def containment(self, rad, energy):
         """Fraction of events within a radius.
@@ -151,12 +107,12 @@ class PSFColumn:
         cumulative = np.concatenate([np.zeros((cumulative.shape[0], 1)), cumulative], axis=1)
         nodes = scale_values(axis.edges.value, axis.interp)
         x = np.clip(scale_values(rad.to_value(axis.unit), axis.interp), nodes[0], nodes[-1])
-        low, weight = _interval(nodes, x)
-        rows = self._at_energy(cumulative, energy)
+        low, weight = interval(nodes, x)
+        rows = ProfileSampling.of(axis, self.energy_axis, energy).rows(cumulative)
         point = np.arange(rows.shape[0])
-        return (rows[point, low] * (1.0 - weight) + rows[point, low + 1] * weight) * self._to_fraction
+        return (rows[point, low] * (1.0 - weight) + rows[point, low + 1] * weight) * fraction_factor(self.unit, self.rad_axis.unit)
 
-    def containment_radius(self, fractions, energy):
+    def containment_radius(self, fractions, energy, sampling=None):
         """Radii that contain given fractions of the events.
 
         The answer is quantised: the fine radius (`RAD_UPSAMPLING` per bin) whose containment is nearest to the fraction. It is the first
@@ -168,43 +124,33 @@ class PSFColumn:
             Fractions between 0 and 1.
         energy : `~astropy.units.Quantity`
             Energies, shape (P,).
+        sampling : RadiusSampling, optional
+            What follows from axes and energies, where it is known already.
 
         Returns
         -------
         radius : float64 array[F, P]
             In the unit of the rad axis.
         """
-        axis, energy_axis = self.rad_axis, self.energy_axis
-        fine = _fine_radii(axis)
-        upper = MapAxis.from_nodes(axis.edges.value[1:], interp=axis.interp)
-        rad_low, rad_weight = _interval(scale_values(upper.center.value, axis.interp), scale_values(fine, axis.interp))
-        edges = upper.edges.value
-        rad_low[(fine < edges[0]) | (fine > edges[-1])] = -1
-
-        value = energy.to_value(energy_axis.unit)
-        energy_low, energy_weight = _interval(
-            scale_values(energy_axis.center.value, energy_axis.interp), scale_values(np.asarray(value), energy_axis.interp)
-        )
-        edges = energy_axis.edges.value
-        energy_low[~((value >= edges[0]) & (value <= edges[-1]))] = -1
-
+        if sampling is None:
+            sampling = RadiusSampling.of(self.rad_axis, self.energy_axis, self.unit, energy)
         fractions = np.asarray(fractions, dtype=np.float64)
-        index = np.empty((fractions.size, energy_low.size), dtype=np.int64)
+        index = np.empty((fractions.size, sampling.energy_low.size), dtype=np.int64)
         kernels.cpu("psf_kernel").containment_radius_index(
-            self._cumulative(self.values),
-            energy_low,
-            energy_weight,
+            self._cumulative(self.values, sampling.ring),
+            sampling.energy_low,
+            sampling.energy_weight,
             self.lat_weight,
             self.lon_weight,
-            rad_low,
-            rad_weight,
-            self._to_fraction,
+            sampling.rad_low,
+            sampling.rad_weight,
+            sampling.to_fraction,
             fractions,
             index,
         )
-        return fine[index]
+        return sampling.fine[index]
 
-    def profiles(self, energy):
+    def profiles(self, energy, sampling=None):
         """Radial profiles at energies, as piecewise linear functions on the scale of the rad axis.
 
         Interpolation is linear in the pixel coordinate of the rad axis, which bends at bin edges too where bins are unequal: the nodes are
@@ -214,6 +160,8 @@ class PSFColumn:
         ----------
         energy : `~astropy.units.Quantity`
             Energies, shape (L,).
+        sampling : ProfileSampling, optional
+            What follows from axes and energies, where it is known already.
 
         Returns
         -------
@@ -222,13 +170,11 @@ class PSFColumn:
         profiles : float64 array[L, N]
             Values at the nodes; they may be negative where a linear extrapolation overshoots.
         """
-        axis = self.rad_axis
-        centers = scale_values(axis.center.value, axis.interp)
-        rows = self._at_energy(self._image(self.values), energy)
-        if axis.node_type == "center" or axis.nbin == 1:
-            return centers, rows
-        nodes = np.empty(2 * axis.nbin - 1)
-        nodes[::2], nodes[1::2] = centers, scale_values(axis.edges.value[1:-1], axis.interp)
-        profiles = np.empty((rows.shape[0], nodes.size))
+        if sampling is None:
+            sampling = ProfileSampling.of(self.rad_axis, self.energy_axis, energy)
+        rows = sampling.rows(self._image(self.values))
+        if not sampling.bends:
+            return sampling.nodes, rows
+        profiles = np.empty((rows.shape[0], sampling.nodes.size))
         profiles[:, ::2], profiles[:, 1::2] = rows, 0.5 * (rows[:, 1:] + rows[:, :-1])
-        return nodes, profiles
+        return sampling.nodes, profiles

@@ -17,7 +17,9 @@ from gpudl4.core.units import conversion_factor
 from gpudl4.maps import Map
 from gpudl4.maps.interpolation import scale_values
 
-__all__ = ["MAX_OVERSAMPLING", "PSFKernel", "psf_kernel_array"]
+from .psf_sampling import ProfileSampling, RadiusSampling
+
+__all__ = ["MAX_OVERSAMPLING", "KernelMaker", "PSFKernel", "psf_kernel_array"]
 
 # Largest number of sub-pixels per pixel and direction; gammapy's PSF_MAX_OVERSAMPLING
 MAX_OVERSAMPLING = 4
@@ -93,32 +95,83 @@ def psf_kernel_array(column, energy, pixel_scale, projection="CAR", max_radius=N
     Radii are evaluated at the energies of the planes, moved into the range of the PSF's energy axis. gammapy 2.1 evaluates the cut at the
     energies of the PSF map and pairs the two lists by index, which is right only if both have the same energies.
     """
-    unit = column.rad_axis.unit
-    to_deg = conversion_factor(unit, "deg", "the rad axis of the PSF")
-    inside = np.clip(energy.to_value(column.energy_axis.unit), *column.energy_axis.edges.value[[0, -1]])
-    radius, radius_68 = column.containment_radius([containment, 0.68], inside * column.energy_axis.unit)
-    if max_radius is None:
-        size = radius.max()
-    else:
-        size = u.Quantity(max_radius).to_value(unit)
-        radius = np.minimum(radius, size)
+    axes = column.rad_axis, column.energy_axis, column.unit
+    return KernelMaker(*axes, energy, pixel_scale, projection, max_radius, containment, precision_factor).kernel(column)
 
-    half = odd_npix(radius * to_deg, pixel_scale) // 2
-    with np.errstate(divide="ignore"):
-        factor = np.ceil(precision_factor / (2 * radius_68 * to_deg / pixel_scale))
-    factor = np.minimum(factor, MAX_OVERSAMPLING).astype(np.int64)
 
-    npix = int(odd_npix(size * to_deg, pixel_scale))
-    kernel = np.zeros((energy.size, npix, npix))
-    nodes, profiles = column.profiles(energy)
-    twin = kernels.cpu("psf_kernel")
-    for step in np.unique(factor):
-        planes = np.flatnonzero(factor == step)
-        separation, quadrant = _separation(projection, pixel_scale, int(half[planes].max()), int(step))
-        separation = scale_values(separation * conversion_factor("rad", unit), column.rad_axis.interp)
-        twin.profile_to_pixels(separation, nodes, profiles, planes, half, int(step), quadrant, kernel)
-    twin.normalise_planes(kernel)
-    return kernel
+class KernelMaker:
+    """Makes the kernels of one PSF map for the same pixels and energies at any number of positions.
+
+    It keeps what no position changes.
+
+    Parameters
+    ----------
+    rad_axis, energy_axis : `~gpudl4.maps.MapAxis`
+        Axes of the PSF map.
+    unit : `~astropy.units.Unit`
+        Unit of the PSF.
+    energy, pixel_scale, projection, max_radius, containment, precision_factor
+        See `psf_kernel_array`.
+    """
+
+    def __init__(
+        self, rad_axis, energy_axis, unit, energy, pixel_scale, projection="CAR", max_radius=None, containment=0.999,
+        precision_factor=PRECISION_FACTOR,
+    ):  # fmt: skip
+        self._energy, self._interp = energy, rad_axis.interp
+        self._pixel_scale, self._projection, self._precision_factor = pixel_scale, projection, precision_factor
+        self._to_deg = conversion_factor(rad_axis.unit, "deg", "the rad axis of the PSF")
+        self._from_rad = conversion_factor("rad", rad_axis.unit)
+        self._max_radius = None if max_radius is None else u.Quantity(max_radius).to_value(rad_axis.unit)
+        self._fractions = [containment, 0.68]
+        inside = np.clip(energy.to_value(energy_axis.unit), *energy_axis.edges.value[[0, -1]]) * energy_axis.unit
+        self._radii = RadiusSampling.of(rad_axis, energy_axis, unit, inside)
+        self._profiles = ProfileSampling.of(rad_axis, energy_axis, energy)
+
+    def kernel(self, column, separations=None):
+        """Kernel at one position.
+
+        Parameters
+        ----------
+        column : `~gpudl4.irf.psf_column.PSFColumn`
+            Of the map.
+        separations : dict, optional
+            Takes up separations of sub-pixels, which kernels of the same size share, for as long as the caller keeps it.
+
+        Returns
+        -------
+        kernel : float64 array[L, n, n]
+        """
+        to_deg, pixel_scale = self._to_deg, self._pixel_scale
+        radius, radius_68 = column.containment_radius(self._fractions, self._energy, self._radii)
+        if self._max_radius is None:
+            size = radius.max()
+        else:
+            size = self._max_radius
+            radius = np.minimum(radius, size)
+
+        half = odd_npix(radius * to_deg, pixel_scale) // 2
+        with np.errstate(divide="ignore"):
+            factor = np.ceil(self._precision_factor / (2 * radius_68 * to_deg / pixel_scale))
+        factor = np.minimum(factor, MAX_OVERSAMPLING).astype(np.int64)
+
+        npix = int(odd_npix(size * to_deg, pixel_scale))
+        kernel = np.zeros((self._energy.size, npix, npix))
+        nodes, profiles = column.profiles(self._energy, self._profiles)
+        twin = kernels.cpu("psf_kernel")
+        for step in np.unique(factor):
+            planes = np.flatnonzero(factor == step)
+            separation, quadrant = self._separation(int(half[planes].max()), int(step), {} if separations is None else separations)
+            twin.profile_to_pixels(separation, nodes, profiles, planes, half, int(step), quadrant, kernel)
+        twin.normalise_planes(kernel)
+        return kernel
+
+    def _separation(self, half, step, known):
+        """`_separation` on the scale of the rad axis; `known` holds those of earlier calls."""
+        if (half, step) not in known:
+            separation, quadrant = _separation(self._projection, self._pixel_scale, half, step)
+            known[half, step] = scale_values(separation * self._from_rad, self._interp), quadrant
+        return known[half, step]
 
 
 class PSFKernel:

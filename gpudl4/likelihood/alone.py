@@ -6,27 +6,27 @@ Used at compile time for frozen sources and for shapes that never change, and fo
 import numpy as np
 
 from gpudl4 import kernels
-from gpudl4.core.backend import backend_of, to_device
+from gpudl4.core.backend import backend_of
 
 from .evaluate import Evaluation
-from .region import ActiveRegion
+from .region import ActiveRegion, Box
 from .source import FixedSource
 from .terms import Background, DatasetTerm
 
-__all__ = ["counts_of", "fixed"]
+__all__ = ["counts_of", "fixed", "fixed_points", "points_key"]
 
 
 class _LoneTerm(DatasetTerm):
-    """A term of one source and no data."""
+    """A term of some sources and no data."""
 
     has_template = False
 
-    def __init__(self, source, exposure, n_reco):
-        xp = backend_of(exposure).xp
-        self.name, self.shape = source.name, (n_reco, *source.map_shape)
-        self.background, self.sources = Background(n_reco), (source,)
-        self.region = ActiveRegion([source.box], source.map_shape)
-        self.exposure = self.region.take(exposure) if source.response.has_exposure else None
+    def __init__(self, sources, exposure, n_reco):
+        xp, map_shape = backend_of(exposure).xp, sources[0].map_shape
+        self.name, self.shape = sources[0].name, (n_reco, *map_shape)
+        self.background, self.sources = Background(n_reco), tuple(sources)
+        self.region = ActiveRegion([source.box for source in sources], map_shape)
+        self.exposure = self.region.take(exposure) if any(source.response.has_exposure for source in sources) else None
         if self.exposure is not None:
             self.exposure = xp.where(self.exposure >= 0, self.exposure, xp.zeros((), dtype=self.exposure.dtype))
         self.counts = self.template = self.mask = xp.zeros((n_reco, self.region.size), dtype=np.float32)
@@ -35,9 +35,9 @@ class _LoneTerm(DatasetTerm):
         self.special_bins, self.special_values = np.zeros(0, dtype=np.int64), np.zeros((0, 3))
 
 
-def _evaluated(source, exposure, theta, real):
-    """Evaluation and filled buffers of one source alone; no theta index matters, as nothing is differentiated."""
-    term = _LoneTerm(source, exposure, source.response.edisp.shape[1])
+def _evaluated(sources, exposure, theta, real):
+    """Evaluation and buffers of sources alone, and their states; no theta index matters, as nothing is differentiated."""
+    term = _LoneTerm(sources, exposure, sources[0].response.edisp.shape[1])
     evaluation = Evaluation([term], len(theta), backend_of(exposure), real)
     buffers = evaluation.buffers(1)
     return evaluation, buffers, evaluation.states(theta[np.newaxis])
@@ -55,7 +55,7 @@ def counts_of(source, exposure, theta, into):
     into : float64 array[K, ny, nx]
         On the same backend; changed in place.
     """
-    evaluation, buffers, states = _evaluated(source, exposure, theta, np.float64)
+    evaluation, buffers, states = _evaluated([source], exposure, theta, np.float64)
     evaluation.fill(states, buffers, False)
     buffers.upload(evaluation.layout.n_users > 0)
     evaluation.engine.predict(buffers)
@@ -64,39 +64,77 @@ def counts_of(source, exposure, theta, into):
 
 
 def fixed(source, exposure, theta, real):
-    """`FixedSource` of a source whose shape does not depend on theta.
+    """`FixedSource` of a shape that does not depend on theta.
 
     Parameters
     ----------
-    source, exposure, theta
+    source : ImageSource
+    exposure, theta
         As for `counts_of`.
     real : dtype
         Of the templates.
     """
-    if source.kind == "point":
-        return _fixed_point(source, exposure, theta, real)
-    evaluation, buffers, states = _evaluated(source, exposure, theta, real)
+    evaluation, buffers, states = _evaluated([source], exposure, theta, real)
     evaluation.fill(states, buffers, False)
     buffers.upload(evaluation.layout.n_users > 0)
     evaluation.engine.make_templates(buffers)
     return FixedSource(source, buffers.templates.reshape(source.n_planes, *source.box.shape), source.box)
 
 
-def _fixed_point(source, exposure, theta, real):
-    """Four shifted kernels times exposure, without tables: a fit may have many points that stay where they are."""
-    backend, box = backend_of(exposure), source.placed_box(theta)
-    if box is None:  # placed beside its cutout: nothing of it is on the map
-        nothing = backend.xp.zeros((source.n_planes, 1, 1), dtype=real)
-        return FixedSource(source, nothing, type(source.box)(source.box.y0, source.box.x0, 1, 1))
-    state = source.begin(theta[np.newaxis])
-    row, column = (int(n) for n in state.corner[0, :2])
-    y, x = box.y0 - source.box.y0 - row, box.x0 - source.box.x0 - column
-    templates = sum(
-        weight * source.psf[:, y + 1 - j : y + 1 - j + box.ny, x + 1 - i : x + 1 - i + box.nx]
-        for weight, (j, i) in zip(state.weight[0], ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True)
-    )
-    templates = to_device(templates, backend)
-    if source.response.has_exposure:
-        seen = exposure[(slice(None), *box.slices)]
-        templates = templates * backend.xp.where(seen >= 0, seen, 0)
-    return FixedSource(source, templates.astype(real, copy=False), box)
+def fixed_points(sources, exposure, theta, real, made):
+    """`FixedSource` of each of some points that do not move, with one pass of the kernels for all.
+
+    Parameters
+    ----------
+    sources : list of PointSource
+        Of one dataset, with a PSF in true energy.
+    exposure, theta, real
+        As for `fixed`.
+    made : Made
+        Templates of an earlier compile of the dataset.
+    """
+    real = np.dtype(real)
+    begun = {id(source): source.begin(theta[np.newaxis]) for source in sources}
+    keys = [("templates", real.name, *_point_key(source, begun[id(source)])) for source in sources]
+    new = {key: source for key, source in zip(keys, sources, strict=True) if key not in made}
+    templates = dict(zip(new, _point_templates(list(new.values()), exposure, theta, real), strict=True)) if new else {}
+    parts = [made.get(key, lambda s=source, k=key: (s.response, *templates[k])) for key, source in zip(keys, sources, strict=True)]
+    return [FixedSource(source, array, box) for source, (_, array, box) in zip(sources, parts, strict=True)]
+
+
+def _point_templates(sources, exposure, theta, real):
+    """Per point its templates, real[L, ny, nx], and the box they fill."""
+    evaluation, buffers, states = _evaluated(sources, exposure, theta, real)
+    evaluation.fill(states, buffers, False)
+    buffers.upload(False)
+    evaluation.engine.make_templates(buffers)
+    xp, begin, out = backend_of(exposure).xp, 0, []
+    for source, state in zip(sources, states[0].sources, strict=True):
+        size = source.n_planes * source.support[0] * source.support[1]
+        templates = buffers.templates[0, begin : begin + size].reshape(source.n_planes, *source.support)
+        begin += size
+        row, column = (int(n) for n in state.corner[0, :2])
+        height, width = source.support
+        box = Box(row + source.box.y0, column + source.box.x0, height, width).intersection(source.box)
+        if box is None:  # placed beside its cutout: nothing of it is on the map
+            out.append((xp.zeros((source.n_planes, 1, 1), dtype=real), Box(source.box.y0, source.box.x0, 1, 1)))
+            continue
+        y, x = box.y0 - source.box.y0 - row, box.x0 - source.box.x0 - column
+        out.append((xp.ascontiguousarray(templates[:, y : y + box.ny, x : x + box.nx]), box))
+    return out
+
+
+def _point_key(source, state):
+    """All that the templates of a point depend on, the response by its identity."""
+    return id(source.response), state.corner.tobytes(), state.weight.tobytes()
+
+
+def points_key(sources, theta):
+    """All that the counts of frozen points depend on, () where there are none; None if one of the sources is a shape.
+
+    Responses stand in it by identity: compare it with keys of likelihoods that still hold theirs.
+    """
+    if any(source.kind != "point" for source in sources):
+        return None
+    states = [source.begin(theta[np.newaxis]) for source in sources]
+    return tuple((*_point_key(source, state), state.flux.tobytes()) for source, state in zip(sources, states, strict=True))

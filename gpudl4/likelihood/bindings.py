@@ -1,7 +1,7 @@
-"""Bound models and responses of one compile, each made once: datasets with the same energies or pixels share them.
+"""Bound models of one compile, each made once: datasets with the same energies or pixels share them.
 
 A joint fit evaluates a spectrum once for all datasets with the same true energies, and the position of a point once for all with the same
-pixels (`Evaluation.states`). A PSF or energy dispersion that is the same everywhere on a map serves all sources.
+pixels (`Evaluation.states`).
 """
 
 __all__ = ["Bindings"]
@@ -11,13 +11,7 @@ class Bindings:
     """Makes bound models and hands them out again where the same is asked for."""
 
     def __init__(self):
-        self._spectral, self._points, self._geoms, self._responses, self._positions = {}, {}, [], {}, {}
-
-    def position(self, model):
-        """Position of a sky model, a SkyCoord."""
-        if id(model) not in self._positions:
-            self._positions[id(model)] = model, model.position
-        return self._positions[id(model)][1]
+        self._spectral, self._points, self._geoms = {}, {}, []
 
     def spectral(self, model, edges):
         """Integrals of a spectral model between energy edges (Quantity[L + 1])."""
@@ -34,20 +28,3 @@ class Bindings:
         if (id(model), number) not in self._points:
             self._points[id(model), number] = model, model.bind_point(geom)
         return self._points[id(model), number][1]
-
-    def response(self, irf, dataset, make):
-        """What ``make()`` gives for a response map of a dataset at a position; for a map that is the same everywhere it is made once.
-
-        Parameters
-        ----------
-        irf : PSFMap, EDispMap or EDispKernelMap
-        dataset : dataset-like
-        make : callable
-            Its result must depend on the map, the dataset's geometry and the position only.
-        """
-        if not irf.has_single_spatial_bin:
-            return make()
-        key = id(irf), id(dataset)
-        if key not in self._responses:
-            self._responses[key] = irf, dataset, make()
-        return self._responses[key][-1]

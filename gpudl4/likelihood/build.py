@@ -12,9 +12,10 @@ import numpy as np
 from gpudl4.core.backend import array_namespace, backend_of, to_device
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 
-from .alone import counts_of, fixed
+from .alone import counts_of, fixed, fixed_points, points_key
 from .bindings import Bindings
-from .response import make_response, reco_geom
+from .instrument import Instrument
+from .response import reco_geom
 from .source import ImageSource, PointSource
 from .terms import Background, DatasetTerm
 
@@ -63,7 +64,7 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, previous=None):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, instrument=None, previous=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -77,21 +78,21 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
         Precision of the transforms.
     bindings : Bindings, optional
         Shared with other datasets.
+    instrument : Instrument, optional
+        Of the dataset, shared by its sources.
     previous : Source, optional
-        Of the same model in an earlier likelihood of the same dataset: its exposure was checked, and its bound shape serves where it would
-        be the same.
+        Of the same model in an earlier likelihood, whose bound shape serves where it would be the same.
     """
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
     bindings = Bindings() if bindings is None else bindings
-    response = make_response(dataset, model, position, bindings)
+    instrument = Instrument(dataset) if instrument is None else instrument
+    response = instrument.response(model, position)
     if response is None:
         return None
-    if previous is None or previous.response.box != response.box:
-        _check_exposure(dataset, model, response)
-    spectral = bindings.spectral(model.spectral_model, dataset.exposure.geom.axes["energy_true"].edges)
+    spectral = bindings.spectral(model.spectral_model, instrument.energy_edges)
     spectral_pack, spatial_pack = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
-    image_geom = dataset.exposure.geom.to_image()
+    image_geom = instrument.image_geom
     shape = image_geom.data_shape
     if hasattr(model.spatial_model, "bind_point"):
         spatial = bindings.point(model.spatial_model, image_geom)
@@ -101,23 +102,6 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     if not (hasattr(spatial, "is_that_of") and spatial.is_that_of(model.spatial_model, cutout)):
         spatial = model.spatial_model.bind_image(cutout)
     return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
-
-
-def _check_exposure(dataset, model, response):
-    """NaN or negative exposure counts as zero outside the fit mask, as in gammapy's stacking; inside the mask it is an error."""
-    if not response.has_exposure:
-        return
-    rows, columns = response.box.slices
-    exposure = dataset.exposure.data[:, rows, columns]
-    bad = ~((exposure >= 0) & (exposure < np.inf))
-    if not bool(bad.any()):
-        return
-    inside = True if dataset.mask is None else dataset.mask.data[:, rows, columns].any(axis=0)
-    if (count := int((bad & inside).sum())) > 0:
-        raise DatasetError(
-            f"dataset '{dataset.name}': exposure is NaN or negative in {count} bins inside the fit mask near model '{model.name}'; "
-            "exclude these pixels with mask_safe or mask_fit"
-        )
 
 
 def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None):
@@ -153,35 +137,46 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
         return None, []
     xp = array_namespace(dataset.counts.data)
     counts = xp.ascontiguousarray(dataset.counts.data)
-    free, static, contributing = [], None, []
+    free, frozen, contributing = [], [], []
     exposure = None if dataset.exposure is None else dataset.exposure.data
     known = {} if previous is None else {source.name: source for source in previous.sources}
+    instrument = Instrument(dataset, None if previous is None else previous.made)
     for model in sources:
-        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, known.get(model.name))
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, instrument, known.get(model.name))
         if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4
             )
             continue
         contributing.append(model.name)
-        if not source.indices:
-            static = xp.zeros(counts.shape) if static is None else static
-            counts_of(source, exposure, pack.theta0, static)
-        elif not source.spatial_pack.is_free and not source.response.psf_last:
-            free.append(fixed(source, exposure, pack.theta0, dtype))
-        else:
-            free.append(source)
+        (free if source.indices else frozen).append(source)
+    free = _with_fixed(free, exposure, pack.theta0, dtype, instrument.made)
+    instrument.made.close()
     background = _background(dataset, [m for m in models if is_background(m)], pack)
     if background.pack is not None:
         contributing.append(background.name)
-    if previous is not None and static is None and previous.serves(free):
-        return previous.with_sources(background, free), contributing
+    frozen_key = points_key(frozen, pack.theta0)
+    if previous is not None and previous.serves(free, frozen_key):
+        return previous.with_sources(background, free, instrument.made), contributing
+    static = xp.zeros(counts.shape) if frozen else None
+    for source in frozen:
+        counts_of(source, exposure, pack.theta0, static)
     if dataset.background is None:
         template = xp.zeros(counts.shape, dtype=np.float32)
     else:
         template = xp.ascontiguousarray(_background_template(dataset, models))
     seen = exposure if any(source.response.has_exposure for source in free if source.kind != "fixed") else None
-    return DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free), contributing
+    made = instrument.made
+    return DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free, made, frozen_key), contributing
+
+
+def _with_fixed(sources, exposure, theta, dtype, made):
+    """The free sources, those whose shape does not depend on theta as `FixedSource`: points all at once, shapes one by one."""
+    still = [source for source in sources if not source.spatial_pack.is_free and not source.response.psf_last]
+    points = fixed_points([source for source in still if source.kind == "point"], exposure, theta, dtype, made)
+    done = {id(source): one for source, one in zip((s for s in still if s.kind == "point"), points, strict=True)}
+    done.update((id(source), fixed(source, exposure, theta, dtype)) for source in still if source.kind != "point")
+    return [done.get(id(source), source) for source in sources]
 
 
 def _mask(dataset):

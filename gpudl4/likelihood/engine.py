@@ -4,6 +4,7 @@
 (params), one download ([statistic, gradient]) and a number of launches that does not depend on how many sources and datasets there are.
 """
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -98,6 +99,12 @@ class Engine:
                                                         "back_items", "pullback_items", "dot_items")},
             last_points=bool(len(tables["places"]) and (tables["places"][:, -1] >= 0).any()),
         )  # fmt: skip
+
+    def with_data(self, data):
+        """The same kernel calls on other data of the same layout."""
+        out = copy.copy(self)
+        out.data = data
+        return out
 
     def buffers(self, batch):
         """Working arrays for `batch` parameter vectors."""

@@ -4,6 +4,7 @@
 gradient and second derivatives at one place predict once. The answer never depends on that memory.
 """
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from gpudl4.core.backend import to_device
 
 from .engine import Engine
-from .tables import Data, Layout
+from .tables import Data, Layout, rows_of
 from .terms import closed_sums
 
 __all__ = ["Evaluation", "precision"]
@@ -34,17 +35,26 @@ class Evaluation:
     backend : Backend
     real : dtype
         Of working arrays.
-    previous : Evaluation, optional
-        Data that are the same are shared with it.
+    earlier : Evaluation, optional
+        On the same backend; its flat arrays serve again where they hold the same.
     """
 
-    def __init__(self, terms, n_free, backend, real, previous=None):
+    def __init__(self, terms, n_free, backend, real, earlier=None):
         self.terms = tuple(terms)
         self._sums = np.concatenate([term.sums for term in self.terms])
         self.layout = Layout(self.terms, n_free)
         cube = precision(self.terms)
-        self.data = Data(self.layout, backend, real, cube, None if previous is None else previous.data)
+        self.data = Data(self.layout, backend, real, cube, None if earlier is None else (earlier.layout, earlier.data))
         self.engine = Engine(self.layout, self.data, backend, real, cube)
+
+    def with_static(self, terms):
+        """The same for terms that differ in nothing but their static counts: tables and all other arrays serve again."""
+        out = copy.copy(self)
+        flat = [term.flat_static for term in terms]
+        backend, real = self.engine.backend, self.engine.real
+        out.terms, out.data = tuple(terms), self.data.with_static(rows_of(backend, real, flat))
+        out.engine = self.engine.with_data(out.data)
+        return out
 
     def buffers(self, batch):
         """Working arrays for `batch` parameter vectors, with a memory of what they hold."""

@@ -54,6 +54,10 @@ class Flat:
             return xp.ascontiguousarray(parts[0])
         return xp.concatenate(parts) if parts else xp.zeros(0, dtype=dtype)
 
+    def same_as(self, other):
+        """Whether another one holds the very same arrays."""
+        return len(self.arrays) == len(other.arrays) and all(a is b for a, b in zip(self.arrays, other.arrays, strict=True))
+
     def host(self):
         """All of them on the host, int64; for tables of offsets."""
         return self.array(NUMPY, np.int64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Pack", "SubPack"]
+__all__ = ["Pack", "SubPack", "frozen_priors"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,16 @@ class Pack:
         base = np.array([p.value for p in parameters], dtype=np.float64)
         free = [(slot, self._index[id(p)]) for slot, p in enumerate(parameters) if id(p) in self._index]
         return SubPack(base, tuple(s for s, _ in free), tuple(i for _, i in free))
+
+
+def frozen_priors(models):
+    """Priors of frozen parameters: a constant of the statistic, counted as gammapy counts it."""
+    total = 0.0
+    for model in models:
+        for p in model.parameters:
+            if p.frozen and getattr(p, "prior", None) is not None:
+                total += p.prior.value_and_gradient(p.value)[0]
+    return total
 
 
 def _bounds(parameter):

@@ -22,7 +22,7 @@ from .build import build_term, models_of
 from .coarse import drafted, original
 from .evaluate import Evaluation
 from .memory import account, check_limit
-from .pack import Pack
+from .pack import Pack, frozen_priors
 from .second import SecondOrder
 from .sketch import estimate
 from .terms import LocalTerm, PriorTerm
@@ -62,15 +62,17 @@ class Plan:
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset, previous=None):
+    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset, earlier=None):
         self.datasets, self.models, self.pack, self.by_dataset = tuple(datasets), models, pack, by_dataset
         self.terms, self.priors, self.options = tuple(terms), priors, options
         self.backend, self.dtype = backend, np.dtype(dtype)
-        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, None if previous is None else previous.evaluation)
+        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier)
 
     def with_terms(self, terms):
         """The same parameters, without priors, for other terms."""
-        return Plan(self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {}, previous=self)
+        return Plan(
+            self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {}, self.evaluation
+        )
 
     def serves(self, datasets, pack, options):
         """Whether compiling with another pack of the same models would give this plan: nothing moves, and what is frozen has not changed.
@@ -87,6 +89,12 @@ class Plan:
         """The same plan for another start."""
         out = copy.copy(self)
         out.pack, out.options = pack, options
+        return out
+
+    def with_static(self, terms):
+        """The same for terms that differ in nothing but their static counts."""
+        out = copy.copy(self)
+        out.terms, out.evaluation = tuple(terms), self.evaluation.with_static(terms)
         return out
 
 
@@ -134,7 +142,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
     options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
-    return _compile(datasets, models, where, **options)
+    return _compile(datasets, models, where, None, **options)
 
 
 def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, draft=False):
@@ -159,21 +167,21 @@ def _checked(datasets, backend, dtype):
     return datasets, _choose_backend(datasets, backend)
 
 
-def _compile(datasets, models, where, previous=None, *, dtype, irf_positions, priors, draft):
-    """`compile` for checked options; of a `previous` plan for the same datasets and models, what stays the same is used again."""
+def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
+    """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again."""
     datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
+    before = {} if previous is None else previous.by_dataset
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
     options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
-    constant = _frozen_priors(unique) if priors else 0.0
+    constant = frozen_priors(unique) if priors else 0.0
     if previous is not None and previous.serves(datasets, pack, options):
         return Likelihood(previous.at(pack, options), prior_constant=constant)
     terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
-    known = {} if previous is None else previous.by_dataset
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), known.get(id(dataset)), bindings)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term
@@ -183,8 +191,8 @@ def _compile(datasets, models, where, previous=None, *, dtype, irf_positions, pr
             raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-        priors_ = PriorTerm(pack.priors if priors else ())
-        plan = Plan(datasets, models, pack, terms, priors_, where, dtype, options, by_dataset, previous)
+        priors_term, earlier = PriorTerm(pack.priors if priors else ()), getattr(previous, "evaluation", None)
+        plan = Plan(datasets, models, pack, terms, priors_term, where, dtype, options, by_dataset, earlier)
         return Likelihood(plan, prior_constant=constant)
 
 
@@ -202,16 +210,6 @@ def _choose_backend(datasets, name):
         return get_backend(name)
     n_bins = sum(d.counts.data.size for d in datasets if d.counts is not None)
     return get_backend("auto") if n_bins >= WORTH_A_GPU else home
-
-
-def _frozen_priors(models):
-    """Priors of frozen parameters: a constant of the statistic, counted as gammapy counts it."""
-    total = 0.0
-    for model in models:
-        for p in model.parameters:
-            if p.frozen and getattr(p, "prior", None) is not None:
-                total += p.prior.value_and_gradient(p.value)[0]
-    return total
 
 
 class Likelihood:
@@ -367,12 +365,13 @@ class Likelihood:
         states = plan.evaluation.predict(theta, self._workspace)
         for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace), strict=True):
             terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
-        if any(term.static is None for term in terms):
-            alone = plan.with_terms(terms).evaluation
-            buffers = alone.buffers(1)
-            alone.predict(theta, buffers)
-            terms = [term.beside(own) for term, own in zip(terms, alone.rows(buffers), strict=True)]
-        return Likelihood(plan.with_terms(terms))
+        alone = plan.with_terms(terms)
+        if all(term.static is not None for term in terms):
+            return Likelihood(alone)
+        buffers = alone.evaluation.buffers(1)
+        alone.evaluation.predict(theta, buffers)
+        rows = alone.evaluation.rows(buffers)
+        return Likelihood(alone.with_static([term.beside(own) for term, own in zip(terms, rows, strict=True)]))
 
     def cells(self, theta):
         """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""
@@ -398,7 +397,9 @@ class Likelihood:
     def recompile(self, theta, draft=None):
         """The same datasets and models compiled at another theta: the parameters are set to it, and left there.
 
-        Counts, background and exposure are those of this likelihood where no cutout has moved, even if a dataset was edited since.
+        Counts, background and exposure are those of this likelihood where no cutout has moved, even if a dataset was edited since; so are
+        the instrument responses of sources that have not moved, unless a field was replaced by another object. All else is made anew, with
+        the bits that `compile` would give.
         ``draft`` changes that option of `compile`.
         """
         for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):

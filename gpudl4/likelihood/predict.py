@@ -9,6 +9,7 @@ from gpudl4.core.backend import array_namespace, backend_of, to_device
 
 from .alone import counts_of
 from .build import _background, _background_template, is_background, make_source, models_of
+from .instrument import Instrument
 from .pack import Pack
 from .response import reco_geom
 
@@ -31,10 +32,9 @@ def npred_by_model(dataset, models=None):
     """
     shape = reco_geom(dataset).data_shape
     sources = [m for m in models_of(dataset, models) if not is_background(m)]
-    pack = Pack(sources)
-    out = {}
+    pack, instrument, out = Pack(sources), Instrument(dataset), {}
     for model in sources:
-        source = make_source(dataset, model, pack)
+        source = make_source(dataset, model, pack, instrument=instrument)
         if source is not None:
             exposure = dataset.exposure.data
             out[model.name] = array_namespace(exposure).zeros(shape)

@@ -53,17 +53,6 @@ class Box:
         return slice(y, y + self.ny), slice(x, x + self.nx)
 
 
-def _merge(intervals):
-    """Sorted, disjoint intervals that cover the given ones."""
-    merged = []
-    for begin, end in sorted(intervals):
-        if merged and begin <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        else:
-            merged.append([begin, end])
-    return merged
-
-
 class ActiveRegion:
     """Union of boxes in a map of ``shape = (ny, nx)`` pixels.
 
@@ -77,18 +66,17 @@ class ActiveRegion:
 
     def __init__(self, boxes, shape):
         self.shape = shape
-        self._runs = {}  # map row -> [(begin, end, column of begin)]
-        pieces, column = [], 0
-        rows = sorted({y for box in boxes for y in range(box.y0, box.y0 + box.ny)})
-        for y in rows:
-            runs = []
-            for begin, end in _merge([(b.x0, b.x0 + b.nx) for b in boxes if b.y0 <= y < b.y0 + b.ny]):
-                runs.append((begin, end, column))
-                pieces.append(np.arange(y * shape[1] + begin, y * shape[1] + end))
-                column += end - begin
-            self._runs[y] = runs
-        self.size = column
-        self.pixels = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+        self._around = around = _around(boxes)
+        if all(box == around for box in boxes):
+            rows, columns = np.arange(around.y0, around.y0 + around.ny), np.arange(around.x0, around.x0 + around.nx)
+            self.pixels = (rows[:, np.newaxis] * shape[1] + columns).ravel()
+        else:
+            inside = np.zeros(around.shape, dtype=bool)
+            for box in boxes:
+                inside[box.within(around)] = True
+            rows, columns = np.nonzero(inside)
+            self.pixels = (rows + around.y0) * shape[1] + columns + around.x0
+        self.size = self.pixels.size
 
     @classmethod
     def whole(cls, shape):
@@ -97,13 +85,7 @@ class ActiveRegion:
 
     def starts(self, box):
         """First column of each row of `box`, int64 array[ny]; the box must be one of the region's or lie inside one."""
-        out = np.empty(box.ny, dtype=np.int64)
-        for i in range(box.ny):
-            for begin, end, column in self._runs[box.y0 + i]:
-                if begin <= box.x0 and box.x0 + box.nx <= end:
-                    out[i] = column + box.x0 - begin
-                    break
-        return out
+        return np.searchsorted(self.pixels, np.arange(box.y0, box.y0 + box.ny) * self.shape[1] + box.x0)
 
     def image(self):
         """Boolean image, True inside."""
@@ -118,8 +100,21 @@ class ActiveRegion:
             return backend.xp.array(cube).reshape(*cube.shape[:-2], -1)
         if backend.name != "numpy":  # one gather on a device, runs of columns on the host
             return cube.reshape(*cube.shape[:-2], -1)[..., to_device(self.pixels, backend)]
+        if self.size == self._around.ny * self._around.nx:
+            return np.array(cube[(..., *self._around.slices)], order="C").reshape(*cube.shape[:-2], -1)
         out = np.empty((*cube.shape[:-2], self.size), dtype=cube.dtype)
-        for y, runs in self._runs.items():
-            for begin, end, column in runs:
-                out[..., column : column + end - begin] = cube[..., y, begin:end]
+        gaps = np.diff(self.pixels) != 1
+        gaps |= self.pixels[1:] % self.shape[1] == 0
+        firsts = np.concatenate([[0], np.flatnonzero(gaps) + 1, [self.size]])
+        for begin, end in zip(firsts[:-1].tolist(), firsts[1:].tolist(), strict=True):
+            y, x = divmod(int(self.pixels[begin]), self.shape[1])
+            out[..., begin:end] = cube[..., y, x : x + end - begin]
         return out
+
+
+def _around(boxes):
+    """Smallest box around all; an empty one where there are none."""
+    if not boxes:
+        return Box(0, 0, 0, 0)
+    y0, x0 = min(box.y0 for box in boxes), min(box.x0 for box in boxes)
+    return Box(y0, x0, max(box.y0 + box.ny for box in boxes) - y0, max(box.x0 + box.nx for box in boxes) - x0)

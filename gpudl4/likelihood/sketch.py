@@ -14,10 +14,10 @@ from gpudl4.core.backend import backend_of
 from .bindings import Bindings
 from .build import _background, _mask, check_dataset, is_background, make_source, models_of
 from .coarse import drafted, original
+from .instrument import Instrument
 from .memory import account
 from .pack import Pack
 from .region import ActiveRegion
-from .response import make_response
 from .source import FixedSource, ImageSource, PointSource
 from .tables import Layout
 from .terms import Background
@@ -89,20 +89,26 @@ def _term(dataset, models, pack, positions, real, bindings, compiling):
     if not bool(_mask(dataset).any()):
         return None
     exposure, shape = dataset.exposure, dataset.counts.data.shape
-    free, static = [], None
+    free, static, points = [], None, []
+    instrument = Instrument(dataset)
     for model in sources:
-        source = _source(dataset, model, pack, positions.get(model.name), real, bindings)
+        source = _source(dataset, model, pack, positions.get(model.name), real, bindings, instrument)
         if source is None:
             continue
         what = f"dataset {dataset.name}, source {model.name}"
         if not source.indices:
             static = Planned(shape, np.float64)
-            compiling[what] = _alone(source, exposure, np.dtype(np.float64), len(pack.names)) + static.nbytes
+            compiling[what] = _alone([source], exposure, np.dtype(np.float64), len(pack.names)) + static.nbytes
         elif not source.spatial_pack.is_free and not source.response.psf_last:
-            compiling[what] = _alone(source, exposure, real, len(pack.names))
+            if source.kind == "point":
+                points.append(source)  # all of them are folded together
+            else:
+                compiling[what] = _alone([source], exposure, real, len(pack.names))
             free.append(_fixed(source, pack.theta0, real))
         else:
             free.append(source)
+    if points:
+        compiling[f"dataset {dataset.name}, points"] = _alone(points, exposure, real, len(pack.names))
     seen = any(source.response.has_exposure for source in free if source.kind != "fixed")
     background = _background(dataset, [m for m in models if is_background(m)], pack)
     template = np.dtype(np.float32) if dataset.background is None else dataset.background.data.dtype
@@ -129,11 +135,11 @@ def _stand_in(name, shape, region, background, sources, counts, template, exposu
     )
 
 
-def _source(dataset, model, pack, position, real, bindings):
+def _source(dataset, model, pack, position, real, bindings, instrument):
     """Source of a model: points as they are, shapes with planned arrays; None if it cannot reach the mask."""
     if hasattr(model.spatial_model, "bind_point") or model.spatial_model is None:
-        return make_source(dataset, model, pack, position, real, bindings)
-    response = make_response(dataset, model, position, bindings)
+        return make_source(dataset, model, pack, position, real, bindings, instrument)
+    response = instrument.response(model, position)
     if response is None:
         return None
     geom = dataset.exposure.geom.to_image()
@@ -171,10 +177,11 @@ def _fixed(source, theta, real):
     return FixedSource(source, Planned((source.n_planes, *box.shape), real), box)
 
 
-def _alone(source, exposure, real, n_free):
-    """Bytes while one source is folded by itself (`alone.py`)."""
-    region, n_reco = ActiveRegion([source.box], source.map_shape), source.response.edisp.shape[1]
-    seen, single = exposure if source.response.has_exposure else None, np.dtype(np.float32)
-    term = _stand_in(source.name, (n_reco, *source.map_shape), region, Background(n_reco), [source], single, single, seen, None)
+def _alone(sources, exposure, real, n_free):
+    """Bytes while sources are folded by themselves (`alone.py`)."""
+    map_shape, n_reco = sources[0].map_shape, sources[0].response.edisp.shape[1]
+    region = ActiveRegion([source.box for source in sources], map_shape)
+    seen, single = exposure if any(source.response.has_exposure for source in sources) else None, np.dtype(np.float32)
+    term = _stand_in(sources[0].name, (n_reco, *map_shape), region, Background(n_reco), sources, single, single, seen, None)
     term.has_template = False
     return account(Layout([term], n_free), backend_of(exposure.data), real, second=False).total

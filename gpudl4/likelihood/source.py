@@ -163,8 +163,10 @@ class PointSource(Source):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.psf = np.ascontiguousarray(np.pad(self.response.psf, ((0, 0), (1, 1), (1, 1))))
-        self._half = (self.response.psf.shape[1] // 2, self.response.psf.shape[2] // 2)
+        planes, height, width = self.response.psf.shape
+        self.psf = np.zeros((planes, height + 2, width + 2), dtype=self.response.psf.dtype)
+        self.psf[:, 1:-1, 1:-1] = self.response.psf
+        self._half = height // 2, width // 2
 
     @property
     def support(self):
@@ -192,19 +194,24 @@ class PointSource(Source):
         state = super().begin(thetas, known=known)
         xy, dxy = self.position(thetas, known)
         cells = _cells(xy) if cells is None else cells
+        fx, fy = (xy - cells).T
+        gx, gy = 1 - fx, 1 - fy
         x0, y0 = cells[:, 0] - self.box.x0, cells[:, 1] - self.box.y0
-        (fx, fy), sign = (xy - cells).T[..., np.newaxis], np.array([-1.0, 1.0])
-        along_x, along_y = np.concatenate([1 - fx, fx], axis=1), np.concatenate([1 - fy, fy], axis=1)
-        # weight on pixels outside the map is lost, as in gammapy
-        on_x, on_y = (((n := start[:, np.newaxis] + (0, 1)) >= 0) & (n < size) for start, size in ((x0, self.box.nx), (y0, self.box.ny)))
-
-        def four(by_y, by_x):
-            return ((on_y * by_y)[:, :, np.newaxis] * (on_x * by_x)[:, np.newaxis]).reshape(len(thetas), 4)
-
-        state.weight, by_x, by_y = four(along_y, along_x), four(along_y, sign), four(sign, along_x)
+        # rows: the weights of the four pixels, their derivatives by x and by y
+        numbers = np.empty((len(thetas), 3, 4))
+        for i, number in enumerate((gx * gy, fx * gy, gx * fy, fx * fy, -gy, gy, -fy, fy, -gx, -fx, gx, fx)):
+            numbers[:, i // 4, i % 4] = number
+        if x0.min() < 0 or y0.min() < 0 or x0.max() + 1 >= self.box.nx or y0.max() + 1 >= self.box.ny:
+            for c, (x, y) in enumerate(((x0, y0), (x0 + 1, y0), (x0, y0 + 1), (x0 + 1, y0 + 1))):
+                outside = (x < 0) | (y < 0) | (x >= self.box.nx) | (y >= self.box.ny)
+                numbers[outside, :, c] = 0.0  # weight on pixels outside the map is lost, as in gammapy
+        state.weight = numbers[:, 0]
         # derivatives of the weights by the own-unit values of the position, array[B, P_spatial, 4]
-        state.weight_gradient = by_x[:, np.newaxis] * dxy[:, 0, :, np.newaxis] + by_y[:, np.newaxis] * dxy[:, 1, :, np.newaxis]
-        state.corner = np.stack([y0 - self._half[0], x0 - self._half[1], y0, x0], axis=1)
+        by_x, by_y = numbers[:, 1:2], numbers[:, 2:3]
+        state.weight_gradient = by_x * dxy[:, 0, :, np.newaxis] + by_y * dxy[:, 1, :, np.newaxis]
+        state.corner = np.empty((len(thetas), 4), dtype=np.int64)
+        for i, number in enumerate((y0 - self._half[0], x0 - self._half[1], y0, x0)):
+            state.corner[:, i] = number
         return state
 
     def fill(self, state, slots, params):

@@ -4,6 +4,7 @@ The columns are named in `gpudl4.kernels.tables`. `Layout` holds the tables (Num
 arrays of data (`Data`, on the backend that computes).
 """
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from gpudl4.kernels import tables as t
 from .items import group_transforms, unload_items
 from .layout import Counter, Flat, Slots, Table, row_items
 
-__all__ = ["Data", "Layout"]
+__all__ = ["Data", "Layout", "rows_of"]
 
 RUN = 4096  # bins of an item of the statistic
 
@@ -310,36 +311,32 @@ class Data:
         Of working arrays.
     cube : dtype
         Of counts, template and exposure.
-    previous : Data, optional
-        On the same backend: what is made of the same arrays is shared with it instead of made again.
+    earlier : (Layout, Data), optional
+        Of another likelihood on the same backend: where it was made of the very same arrays, its flat arrays serve again.
     """
 
-    def __init__(self, layout, backend, real, cube, previous=None):
-        self._made_of, self._backend = {}, backend
-        self._previous = previous if previous is not None and previous._backend == backend else None
-        complex_ = np.result_type(real, np.complex64)
-        dtypes = {"exposure": cube, "fixed": real, "psf": real, "reach": np.int64, "starts": np.int64, "transfer": complex_}
-        for name in ("exposure", "fixed", "psf", "edisp", "reach", "starts", "vectors", "weights", "transfer"):
-            self._lay(name, dtypes.get(name, np.float64), layout.flats[name].arrays)
+    def __init__(self, layout, backend, real, cube, earlier=None):
+        types = {"exposure": cube, "fixed": real, "psf": real, "edisp": np.float64, "reach": np.int64, "starts": np.int64,
+                 "vectors": np.float64, "weights": np.float64, "transfer": np.result_type(real, np.complex64)}  # fmt: skip
+        before, data = earlier or (None, None)
+        for name, dtype in types.items():
+            again = data is not None and layout.flats[name].same_as(before.flats[name]) and getattr(data, name).dtype == dtype
+            setattr(self, name, getattr(data, name) if again else layout.flats[name].array(backend, dtype))
         terms = layout.terms
-        for name, dtype in (("counts", cube), ("mask", np.uint8), ("template", cube)):
-            self._lay(name, dtype, *_rows(terms, name))
-        self._lay("static", real, *(_rows(terms, "static") if any(term.static is not None for term in terms) else ([],)))
-        self._previous = None
+        if data is not None and data.template.dtype == cube and _same_rows(terms, before.terms):
+            self.counts, self.mask, self.template = data.counts, data.mask, data.template
+        else:
+            self.counts = rows_of(backend, cube, [term.flat_counts for term in terms])
+            self.mask = rows_of(backend, np.uint8, [term.flat_mask for term in terms])
+            self.template = rows_of(backend, cube, [term.flat_template for term in terms])
+        has_static = any(term.static is not None for term in terms)
+        self.static = rows_of(backend, real, [term.flat_static for term in terms] if has_static else [])
 
-    def _lay(self, name, dtype, sources, arrays=None):
-        """One flat array; `arrays` makes what has to be laid down of the `sources` that tell whether it is there already."""
-        dtype = np.dtype(dtype)
-        self._made_of[name] = dtype, sources
-        if self._previous is not None:
-            known, before = self._previous._made_of[name]
-            if known == dtype and len(before) == len(sources) and all(a is b for a, b in zip(before, sources, strict=True)):
-                setattr(self, name, getattr(self._previous, name))
-                return
-        flat = Flat()
-        for array in sources if arrays is None else arrays():
-            flat.add(array)
-        setattr(self, name, flat.array(self._backend, dtype))
+    def with_static(self, static):
+        """The same with other static counts, a flat array."""
+        out = copy.copy(self)
+        out.static = static
+        return out
 
     @property
     def nbytes(self):
@@ -347,7 +344,16 @@ class Data:
         return {name: getattr(self, name).nbytes for name in self._made_of if getattr(self, name).nbytes}
 
 
-def _rows(terms, name):
-    """What the rows of all terms are made of, and how."""
-    sources = [part for term in terms for part in (getattr(term, name), term.special_values)]
-    return sources, lambda: [getattr(term, f"flat_{name}") for term in terms]
+def _same_rows(terms, others):
+    """Whether two lists of terms hold the very same counts, masks and templates."""
+    names = "counts", "mask", "template", "special_bins", "special_values"
+    pairs = zip(terms, others, strict=False)
+    return len(terms) == len(others) and all(getattr(a, name) is getattr(b, name) for a, b in pairs for name in names)
+
+
+def rows_of(backend, dtype, arrays):
+    """Rows of bins of several terms behind each other, on a backend."""
+    flat = Flat()
+    for array in arrays:
+        flat.add(array)
+    return flat.array(backend, dtype)

@@ -98,6 +98,10 @@ class DatasetTerm:
     background : Background
     sources : list of Source
         Those with free parameters.
+    made : Made, optional
+        Parts that the next compile of the dataset may use again.
+    frozen_key : tuple, optional
+        What `static` follows from, see `alone.points_key`; None if that is not known.
 
     Attributes
     ----------
@@ -113,7 +117,8 @@ class DatasetTerm:
 
     has_template = True
 
-    def __init__(self, name, counts, template, mask, static, exposure, background, sources):
+    def __init__(self, name, counts, template, mask, static, exposure, background, sources, made=None, frozen_key=None):
+        self.made, self._frozen_key = made, frozen_key
         self.name, self.background, self.sources = name, background, tuple(sources)
         self.shape = counts.shape
         self.region = ActiveRegion([source.box for source in sources], counts.shape[-2:])
@@ -124,16 +129,16 @@ class DatasetTerm:
         self.sums, self.special_bins, self.special_values = outside.sums, outside.bins, outside.values
         self.n_bins = int(self.sums[:, kernels.cpu("background").N_BINS].sum())
 
-    def serves(self, sources):
-        """Whether other sources need the same pixels, and nothing is static: then all arrays can be used again."""
+    def serves(self, sources, frozen_key):
+        """Whether other sources need the same pixels beside the same static counts: then all arrays can be used again."""
         needs_exposure = any(source.response.has_exposure for source in sources if source.kind != "fixed")
         same = [source.box for source in self.sources] == [source.box for source in sources]
-        return same and self.static is None and not len(self.special_bins) and needs_exposure == (self.exposure is not None)
+        return same and frozen_key is not None and frozen_key == self._frozen_key and needs_exposure == (self.exposure is not None)
 
-    def with_sources(self, background, sources):
+    def with_sources(self, background, sources, made):
         """The same data with other sources on the same boxes."""
         out = copy.copy(self)
-        out.background, out.sources = background, tuple(sources)
+        out.background, out.sources, out.made = background, tuple(sources), made
         return out
 
     @property
@@ -235,8 +240,8 @@ class LocalTerm(DatasetTerm):
             self.static = (norm * self.template + (0 if term.static is None else _columns(term.static, pixel))).astype(mu.dtype, copy=False)
         self.sums = np.zeros_like(term.sums)
         self.special_bins, self.special_values, self.n_bins = term.special_bins[:0], term.special_values[:0], int(self.mask.sum())
-        if not len(term.special_values):
-            self.special_values = term.special_values  # the same object: data made of it can be shared
+        if not len(term.special_values):  # the same objects: data made of them can be shared
+            self.special_bins, self.special_values = term.special_bins, term.special_values
 
     def beside(self, own):
         """The same term with all that is not this source's own ``real[K, n]`` counts as static counts."""
@@ -247,7 +252,10 @@ class LocalTerm(DatasetTerm):
 
 def _columns(array, pixel):
     """Some columns of array[K, A], wherever it lives; all of them, shared, if `pixel` is None."""
-    return array if pixel is None else array[:, to_device(pixel, backend_of(array))]
+    if pixel is None:
+        return array
+    backend = backend_of(array)
+    return backend.xp.take(array, to_device(pixel, backend), axis=1)  # contiguous, unlike what an index returns
 
 
 def _namespace(array):

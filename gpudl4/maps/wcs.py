@@ -213,8 +213,8 @@ class WcsGeom(WcsDerived):
 
     @property
     def largest_pixel_scale(self):
-        """The larger of the two pixel sizes at the reference pixel, a float in degrees."""
-        return max(self._scales)
+        """The larger of `pixel_scales`, a float in degrees."""
+        return float(max(self._scales))
 
     @property
     def is_allsky(self):

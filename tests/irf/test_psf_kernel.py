@@ -96,6 +96,32 @@ def test_twin_treats_negative_values_as_zero():
     assert not empty.any()
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_containment_radii_that_are_left_out_could_not_be_chosen(seed):
+    """All fine radii looked at one by one give the same index, also where the PSF is negative or the axes are left."""
+    rng, twin = np.random.default_rng(seed), kernels.cpu("psf_kernel")
+    n_energy, n_rad, ny, nx = rng.integers(1, 4), rng.integers(2, 12), *rng.integers(1, 3, size=2)
+    steps = rng.random((n_energy, n_rad, ny, nx)) * (rng.random((n_energy, n_rad, ny, nx)) > 0.4)
+    if seed % 3 == 0:
+        steps *= rng.choice([-1, 1], size=steps.shape)
+    cumulative = np.cumsum(steps, axis=1)
+    cumulative /= max(np.abs(cumulative).max(), 1e-3)
+    energy_low, energy_weight = rng.integers(-1, max(n_energy - 1, 1), size=9), rng.uniform(-0.2, 1.2, size=9)
+    pixel = np.linspace(-1, n_rad, 20 * n_rad)
+    rad_low = np.clip(np.floor(pixel), 0, n_rad - 2).astype(np.int64)
+    rad_weight = pixel - rad_low
+    rad_low[(pixel < -0.5) | (pixel > n_rad - 0.5)] = -1
+    lat, lon, fractions = *rng.random(2), np.array([0.999, 0.68, 0.1])
+    index = np.empty((3, 9), dtype=np.int64)
+    twin.containment_radius_index(cumulative, energy_low, energy_weight, lat, lon, rad_low, rad_weight, 1.0, fractions, index)
+    for p in range(9):
+        known = (rad_low >= 0) & (energy_low[p] >= 0)
+        value = np.zeros(pixel.size)
+        for m in np.flatnonzero(known):
+            value[m] = twin._containment(cumulative, energy_low[p], energy_weight[p], lat, lon, rad_low[m], rad_weight[m])
+        np.testing.assert_array_equal(index[:, p], np.abs(value - fractions[:, np.newaxis]).argmin(axis=1))
+
+
 def test_kernel_object():
     geom = WcsGeom.create(npix=5, binsz=0.1, axes=[ENERGY])
     data = np.arange(100.0).reshape(4, 5, 5)

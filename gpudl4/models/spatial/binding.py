@@ -10,6 +10,7 @@ the window are fixed when a model is bound.
 """
 
 import copy
+import functools
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -121,6 +122,15 @@ def check_values(values, n_par):
     return values
 
 
+@functools.lru_cache(maxsize=16)
+def _rotation(frame, target):
+    """Matrix from one frame to another; read only."""
+    lon, lat = np.deg2rad(rotate_lonlat(np.array([0.0, 90.0, 0.0]), np.array([0.0, 0.0, 90.0]), frame, target))
+    matrix = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    matrix.flags.writeable = False
+    return matrix
+
+
 class PointBinding:
     """A point on a map.
 
@@ -141,8 +151,7 @@ class PointBinding:
         self._degrees = np.array([u.Unit(unit).to("deg") for unit in units])
         self._radians = np.array([u.Unit(unit).to("rad") for unit in units])
         self._turn = frame != geom.frame
-        lon, lat = np.deg2rad(rotate_lonlat(np.array([0.0, 90.0, 0.0]), np.array([0.0, 0.0, 90.0]), frame, geom.frame))
-        self._rotation = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+        self._rotation = _rotation(frame, geom.frame)
 
     def position(self, values):
         """Pixel coordinates and their derivatives.

@@ -39,7 +39,10 @@ def energy_bins(energy_min, energy_max):
     if not np.all((low > 0) & (high > low) & np.isfinite(high)):
         raise ModelError("energy bins must be positive and increasing: check energy_min and energy_max")
     if isinstance(energy_min, u.Quantity) and isinstance(energy_max, u.Quantity):
-        ratio = (energy_max / energy_min).to_value("")
+        if energy_min.unit == energy_max.unit:
+            ratio = energy_max.value / energy_min.value
+        else:
+            ratio = (energy_max / energy_min).to_value("")
     else:
         ratio = high / low
     return low, high, float(np.max(np.log10(ratio)))
