@@ -2,7 +2,8 @@
 
 Responses and cutouts are fixed when a likelihood is compiled, so the minimum is where the likelihood that was compiled there has its
 minimum. The exact second derivatives are made once, near it: with them as the metric one step lands on the minimum, and the fit reports
-them as long as the minimum has not moved since.
+them as long as the minimum has not moved since. Where the way there was a draft on merged pixels, its second derivatives serve as the
+metric, for they cost a sixteenth; they are never reported.
 """
 
 from dataclasses import dataclass, replace
@@ -29,22 +30,27 @@ class Curvature:
     fisher, hessian : array[P, P]
     theta : array[P]
     cells : list
+    is_draft : bool
+        Whether they are those of a draft.
     """
 
     fisher: np.ndarray
     hessian: np.ndarray
     theta: np.ndarray
     cells: list
+    is_draft: bool
 
     @classmethod
     def at(cls, likelihood, theta, cells, counter):
         """Of a likelihood in a cell."""
         counter.metrics += 1
         with np.errstate(all="ignore"):  # a failed fit may end where models overflow; what is not finite is not used
-            return cls(*likelihood.second_derivatives(theta, cells), theta, cells)
+            return cls(*likelihood.second_derivatives(theta, cells), theta, cells, likelihood.is_draft)
 
     def serves(self, minimum):
         """Whether they hold at another minimum as well."""
+        if self.is_draft:
+            return False
         move = minimum.theta - self.theta
         return cell_key(self.cells) == cell_key(minimum.cells) and bool(move @ self.fisher @ move / 2 < SERVES)
 
@@ -81,15 +87,17 @@ def settle(likelihood, theta, metric, counter, watch=None):
         Whether it stays where it is when the likelihood is compiled there.
     curvature : Curvature
     """
+    curvature = None
     if likelihood.is_draft:
-        cells = likelihood.cells(theta)
-        metric = Curvature.at(likelihood, theta, cells, counter).metric(metric)  # costs little there, and saves steps here
+        curvature = Curvature.at(likelihood, theta, likelihood.cells(theta), counter)  # costs little there, and is near enough
+        metric = curvature.metric(metric)
         likelihood = likelihood.recompile(theta, draft=False)
         counter.compiles += 1
     minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=ROUGH, metric=metric, watch=watch)
     minimum = leave_saddles(likelihood, minimum, counter, watch)
-    curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
-    minimum = replace(minimum, metric=curvature.metric(minimum.metric))
+    if curvature is None:
+        curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
+        minimum = replace(minimum, metric=curvature.metric(minimum.metric))
     minimum, margin = explore(likelihood, minimum, counter, watch)
     settled = False
     for _ in range(MAX_ROUNDS):
