@@ -49,6 +49,9 @@ class DerivativeTables:
         Per source: term, the term's source number, block of derivative images.
     pairs : list of tuple
         First block, second block, offset of their products in parts.
+    shares_transforms : bool
+        Whether passes whose transforms are those of the layout may use its planes. Where the PSF acts last, sums with the slope read the
+        planes of the pull afterwards.
     mixed : dict
         (term, source number, slot) -> (offset in parts, chunks) of the derivative by flux of a derivative image.
     """
@@ -74,6 +77,7 @@ class DerivativeTables:
         self.tables.cross_ranges = np.array([*self.cross_parts, 0], dtype=np.int64)
         self.tables.pixels = np.concatenate(self._pixels)
         self.passes = [one.finished(self.starts, layout.sources, on_host) for one in (self._own, *self._open) if one.lengths]
+        self.shares_transforms = not any(len(one.mixed_back_items) for one in self.passes)
         self.n_images, self.n_jacobian, self.n_parts = self._images.size, self._jacobian.size, self._parts.size
 
     def _lay_source(self, index, d, j, source):

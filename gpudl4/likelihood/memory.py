@@ -210,6 +210,8 @@ def _second(layout, types, on_host):
     """What second derivatives add."""
     made, size = DerivativeTables(layout, exact=True, on_host=on_host), types.real.itemsize
     groups = {one.groups.tobytes(): one.groups for one in made.passes}  # passes of the same shape share their transforms
+    if made.shares_transforms:
+        groups.pop(layout.tables.groups.tobytes(), None)
     planes, spectra, results = zip(*(_transforms(own, types, on_host) for own in groups.values()), strict=True) if groups else [(0,)] * 3
     copies = (made.n_images > layout.images.size) + any(len(one.mixed_back_items) for one in made.passes)
     return {

@@ -62,6 +62,8 @@ class SecondOrder:
         parts = xp.zeros((1, max(made.n_parts, 1)))
         new = xp.empty((1, max((one.n_templates for one in made.passes), default=0)), dtype=engine.real)
         transforms = {}
+        if made.shares_transforms:  # nothing of the prediction is left in them that anyone reads
+            transforms[engine.layout.tables.groups.tobytes()] = buffers.transforms
         for one, host in self._passes:
             templates = buffers.templates if host.own_templates else new
             self._make_templates(one, host, buffers, images, templates, transforms)
