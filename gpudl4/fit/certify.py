@@ -74,13 +74,21 @@ def certify(likelihood, minimum, counter, hessian=None, tol=0.1, strategy=0, pri
     size = directions.shape[1]
     start, unit = np.full(size, OFFSET / np.sqrt(size)), 2.0 * np.eye(size)
 
+    known = {}
+
+    def both(y):  # MIGRAD asks for the value and then for the gradient, nearly always at the same place
+        if (key := np.asarray(y).tobytes()) not in known:
+            counter.gradients += 1
+            stat, gradient = likelihood.value_and_gradient(minimum.theta + directions @ y, minimum.cells)
+            known.clear()
+            known[key] = stat - minimum.stat, directions.T @ gradient  # the difference keeps digits
+        return known[key]
+
     def value(y):
-        counter.values += 1
-        return likelihood.value(minimum.theta + directions @ y, minimum.cells) - minimum.stat  # the difference keeps digits
+        return both(y)[0]
 
     def gradient(y):
-        counter.gradients += 1
-        return directions.T @ likelihood.value_and_gradient(minimum.theta + directions @ y, minimum.cells)[1]
+        return both(y)[1]
 
     minuit = Minuit(value, start, grad=gradient, hessian=lambda _: unit)
     minuit.errordef, minuit.strategy, minuit.tol, minuit.print_level = 1.0, strategy, tol, print_level

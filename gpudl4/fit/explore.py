@@ -35,7 +35,7 @@ class Beside:
     """
 
     def __init__(self, likelihood, minimum, name):
-        self.local = likelihood.local(minimum.theta, name)
+        self.local = likelihood.local(minimum.theta, name, minimum.cells)
         self.plan, self.names, self.bounds = self.local.plan, likelihood.names, likelihood.bounds
         self._own = np.zeros(len(minimum.theta), dtype=bool)
         for term in self.plan.terms:
@@ -105,7 +105,7 @@ def _look_around(likelihood, minimum, name, visited, counter, bounds):
     for start in neighbours(moving_points(beside), minimum.theta, beside.here):
         start = np.clip(start, *bounds.T)
         cells = likelihood.cells(start)
-        if cell_key(cells) in visited or not likelihood.is_valid(start):
+        if cell_key(cells) in visited or not beside.local.is_valid(start):
             continue
         visited.add(cell_key(cells))
         tried = descend(

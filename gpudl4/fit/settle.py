@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .cells import moving_points
 from .explore import explore
 from .scoring import cell_key, descend, leave_saddles
 
@@ -18,6 +19,7 @@ __all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]
 RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
 MAX_ROUNDS = 8  # of compiling at the minimum and descending again
 ROUGH, FINE = 2e-4, 1e-6  # decrease of the statistic that is left undone before and after second derivatives are known
+BEHIND_DRAFT = 3e-3  # and behind a draft, whose second derivatives are not for keeps: the steps left are taken where they count
 SERVES = 1e-4  # squared distance in standard deviations over which second derivatives are taken as constant
 
 
@@ -56,12 +58,29 @@ class Curvature:
 
     def metric(self, otherwise):
         """The Hessian if it is positive, else another matrix."""
-        diagonal = np.diag(self.hessian)
-        if not np.all(np.isfinite(self.hessian)) or np.any(diagonal <= 0):
-            return otherwise
-        scale = 1.0 / np.sqrt(diagonal)
-        lowest = np.linalg.eigvalsh(self.hessian * np.outer(scale, scale))[0]
-        return self.hessian if lowest > 1e-8 else otherwise
+        return self.hessian if _is_positive(self.hessian) else otherwise
+
+
+def _with_points(likelihood, theta, metric):
+    """A draft's second derivatives with those of point sources by their own parameters made on the pixels as they are.
+
+    Merged pixels blur a point, so a draft knows half of what the data say about its position, and steps in it would be twice too long.
+    """
+    out = metric.copy()
+    for name in dict.fromkeys(point.component.name for point in moving_points(likelihood)):
+        local = likelihood.local(theta, name)
+        own = np.ix_(indices := list(local.plan.terms[0].sources[0].indices), indices)
+        out[own] = local.metric(theta)[own]
+    return out if _is_positive(out) else metric
+
+
+def _is_positive(matrix):
+    """Whether a matrix is positive definite, whatever the units of its rows."""
+    diagonal = np.diag(matrix)
+    if not np.all(np.isfinite(matrix)) or np.any(diagonal <= 0):
+        return False
+    scale = 1.0 / np.sqrt(diagonal)
+    return bool(np.linalg.eigvalsh(matrix * np.outer(scale, scale))[0] > 1e-8)
 
 
 def settle(likelihood, theta, metric, counter, watch=None):
@@ -87,13 +106,14 @@ def settle(likelihood, theta, metric, counter, watch=None):
         Whether it stays where it is when the likelihood is compiled there.
     curvature : Curvature
     """
-    curvature = None
+    curvature, tolerance = None, BEHIND_DRAFT if likelihood.is_draft else ROUGH
     if likelihood.is_draft:
         curvature = Curvature.at(likelihood, theta, likelihood.cells(theta), counter)  # costs little there, and is near enough
         metric = curvature.metric(metric)
         likelihood = likelihood.recompile(theta, draft=False)
         counter.compiles += 1
-    minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=ROUGH, metric=metric, watch=watch)
+        metric = _with_points(likelihood, theta, metric)
+    minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=tolerance, metric=metric, watch=watch)
     minimum = leave_saddles(likelihood, minimum, counter, watch)
     if curvature is None:
         curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)

@@ -7,8 +7,6 @@ result of a fit never rests on it.
 
 from types import SimpleNamespace
 
-import numpy as np
-
 from gpudl4.core.backend import array_namespace
 from gpudl4.maps import Map
 
@@ -16,8 +14,8 @@ from .response import CUTOUT_MARGIN
 
 __all__ = ["drafted", "original"]
 
-LARGE, VERY_LARGE = 55, 110  # pixels across the cutout of a shape, without its PSF, from which on merging pixels pays
-FACTORS = {LARGE: (2, 3), VERY_LARGE: (4, 3)}  # pixels merged in each direction, the first choice that is possible
+LARGE, SMALLEST_MAP = 55, 100  # pixels across the cutout of a shape, without its PSF, and across the map, from which on merging pays
+FACTORS = (4, 3)  # pixels merged in each direction; four needs an even number of them
 
 
 def drafted(dataset, models):
@@ -26,30 +24,29 @@ def drafted(dataset, models):
     Parameters
     ----------
     dataset : dataset-like
-        A dataset, or a stand-in that serves if its pixels are as wide as they should be.
+        A dataset, or its stand-in, which is handed back where one is wanted.
     models : list of models
         Those that act on it.
     """
     full = original(dataset)
-    large = _size_of_shapes(full, models)
-    choice = None if large is None else _factor_and_crop(full.counts.data.shape[-2:], FACTORS[large])
-    if choice == getattr(dataset, "merged", None):
-        return dataset
-    return full if choice is None else _coarse(full, *choice)
+    if not _has_large_shapes(full, models):
+        return full
+    return dataset if dataset is not full else _coarse(full)
 
 
-def _size_of_shapes(dataset, models):
-    """`LARGE` or `VERY_LARGE` if a shape that can change is that large, else None."""
-    if dataset.counts is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < VERY_LARGE:
-        return None
-    widest, size = 0.0, float(dataset.counts.geom.pixel_scales.deg.max())
+def _has_large_shapes(dataset, models):
+    """Whether a shape that can change is large on the pixels of the dataset."""
+    if dataset.counts is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < SMALLEST_MAP:
+        return False
+    size = dataset.counts.geom.largest_pixel_scale
     for model in models:
         spatial = getattr(model, "spatial_model", None)
         if spatial is None or hasattr(spatial, "bind_point") or "fov-bkg" in model.tag or all(p.frozen for p in spatial.parameters):
             continue
         radius = model.evaluation_radius
-        widest = np.inf if radius is None else max(widest, 2 * (radius.to_value("deg") + CUTOUT_MARGIN) / size)
-    return next((large for large in (VERY_LARGE, LARGE) if widest > large), None)
+        if radius is None or 2 * (radius.to_value("deg") + CUTOUT_MARGIN) > LARGE * size:
+            return True
+    return False
 
 
 def original(dataset):
@@ -57,7 +54,7 @@ def original(dataset):
     return getattr(dataset, "original", dataset)
 
 
-def _coarse(dataset, factor, crop):
+def _coarse(dataset):
     """Stand-in for a dataset with merged pixels.
 
     Counts and background are summed, exposure is averaged. A merged pixel is inside the mask if all its pixels are; up to two rows and
@@ -66,13 +63,12 @@ def _coarse(dataset, factor, crop):
     Returns
     -------
     dataset-like
-        With the fields that the likelihood reads, ``original``, and ``merged``, how it was made. The dataset itself if nothing inside the
-        mask would be left.
+        With the fields that the likelihood reads, and ``original``. The dataset itself if nothing inside the mask would be left.
     """
     geom = dataset.counts.geom
-    mask = dataset.mask
+    factor, crop = _factor_and_crop(geom.data_shape[-2:])
     xp = array_namespace(dataset.counts.data)
-    inside = xp.ones(geom.data_shape, dtype=bool) if mask is None else xp.broadcast_to(mask.data, geom.data_shape)
+    inside = xp.ones(geom.data_shape, dtype=bool) if dataset.mask is None else xp.broadcast_to(dataset.mask.data, geom.data_shape)
     kept = _merged(inside, factor, crop, lambda a, axis: a.all(axis=axis))
     if not bool(kept.any()):
         return dataset
@@ -96,7 +92,6 @@ def _coarse(dataset, factor, crop):
         mask_fit=new_mask,
         models=dataset.models,
         original=dataset,
-        merged=(factor, crop),
     )
 
 
@@ -109,9 +104,9 @@ def _averaged(exposure, target, factor, crop):
     return Map.from_geom(geom, data=data.astype(exposure.data.dtype), unit=exposure.unit)
 
 
-def _factor_and_crop(shape, factors):
+def _factor_and_crop(shape):
     """How many pixels are merged, and how many rows and columns are left out at either side."""
-    for factor in factors:
+    for factor in FACTORS:
         crop = [next((c for c in range(factor) if (n - 2 * c) % factor == 0), None) for n in shape]
         if None not in crop:
             return factor, tuple(crop)

@@ -24,8 +24,8 @@ from .transforms import WORKERS
 
 __all__ = ["Basis", "choose_basis"]
 
-VALUE_ERROR = 2e-7  # of the largest value of a plane, by the bound; what is found is three to ten times smaller
-SLOPE_ERROR = 1e-6  # of the largest value of a plane of a derivative, by the bound
+VALUE_ERROR = 6e-7  # of the largest value of a plane, by the bound; what is found is three to ten times smaller
+SLOPE_ERROR = 3e-6  # of the largest value of a plane of a derivative, by the bound
 WORTH = 0.6  # kernels of a basis over planes, above which it saves too little
 NEGLIGIBLE = 0.05  # of what is allowed, left to all cells together that the choice does not look into
 CHUNK = 1024  # cells at once: arrays that the allocator has at hand

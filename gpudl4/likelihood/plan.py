@@ -347,7 +347,7 @@ class Likelihood:
         self.plan.priors.fisher(theta, hessian)
         return fisher, hessian
 
-    def local(self, theta, source):
+    def local(self, theta, source, cells=None):
         """The likelihood of one source with everything else held at theta, up to a constant; cheap to evaluate.
 
         Parameters
@@ -355,6 +355,8 @@ class Likelihood:
         theta : array[P]
         source : str
             Model name.
+        cells : list, optional
+            Pixel cells to be held for what stays, as for `value`.
 
         Returns
         -------
@@ -362,7 +364,7 @@ class Likelihood:
             Of the same theta; only the source's parameters change it.
         """
         theta, plan, terms = self._thetas(theta), self.plan, []
-        states = plan.evaluation.predict(theta, self._workspace)
+        states = plan.evaluation.predict(theta, self._workspace, cells)
         for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace), strict=True):
             terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
         alone = plan.with_terms(terms)
