@@ -35,12 +35,24 @@ from .tables import (
     S_STARTS,
 )
 
+SPARSE = 6  # a row with fewer pixels than one in so many is gone through pixel by pixel; the sums have the same bits
+
 
 @compiled(inline="always")
 def _bin(source, first, row, column, stride, starts):
     """Bin, in a dataset's row that begins at `first`, of a pixel of a thinned out box."""
     y, x = row * stride - source[S_ROW], column * stride - source[S_COLUMN]
     return first + starts[source[S_STARTS] + y] + x
+
+
+@compiled
+def _seen(weights, first, stride, seen):
+    """Number of pixels of a row whose weight is not zero, and their columns: with the weights of the Hessian those that have counts."""
+    number = 0
+    for x in range(seen.shape[0]):
+        seen[number] = x
+        number += weights[first + x * stride] != 0.0
+    return number
 
 
 @sized(lambda *args: args[-2].size)
@@ -67,21 +79,38 @@ def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, 
         x0, x1 = max(one[J_COLUMN], two[J_COLUMN]), min(one[J_COLUMN] + one[J_NX], two[J_COLUMN] + two[J_NX])
         n = max(0, x1 - x0)
         n_reco = dataset[D_RECO]
+        once = pairs[p, PAIR_FIRST] == pairs[p, PAIR_SECOND]  # a block with itself is symmetric
         totals = np.zeros((n_reco, n1, n2))  # per bin k, added up in order
         for k in nb.prange(n_reco):
-            left, right, total = np.empty((n1, n)), np.empty((n2, n)), totals[k]
+            sums, weighted, seen = np.zeros((n1, n2, n)), np.empty(n), np.empty(n, np.int64)
             first = rows[dataset[D_ROW] + k, R_BEGIN]
             for y in range(y0, y1):
                 bin_ = _bin(source, first, y, x0, stride, starts)
+                number = _seen(weights, bin_, stride, seen)
+                if number == 0:
+                    continue
+                left = one[J_FIRST] + (k * one[J_NY] + y - one[J_ROW]) * one[J_NX] + x0 - one[J_COLUMN]
+                right = two[J_FIRST] + (k * two[J_NY] + y - two[J_ROW]) * two[J_NX] + x0 - two[J_COLUMN]
                 for i in range(n1):
-                    begin = one[J_FIRST] + ((i * dataset[D_RECO] + k) * one[J_NY] + y - one[J_ROW]) * one[J_NX] + x0 - one[J_COLUMN]
+                    values = jacobian[left + i * n_reco * one[J_NY] * one[J_NX] :][:n]
+                    if SPARSE * number > n:
+                        for x in range(n):
+                            weighted[x] = weights[bin_ + x * stride] * values[x]
+                    for j in range(i if once else 0, n2):
+                        others, own = jacobian[right + j * n_reco * two[J_NY] * two[J_NX] :][:n], sums[i, j]
+                        if SPARSE * number > n:
+                            for x in range(n):
+                                own[x] += weighted[x] * others[x]
+                        else:
+                            for s in range(number):
+                                x = seen[s]
+                                own[x] += weights[bin_ + x * stride] * values[x] * others[x]
+            for i in range(n1):
+                for j in range(n2):
+                    own, total = sums[j, i] if once and j < i else sums[i, j], 0.0
                     for x in range(n):
-                        left[i, x] = weights[bin_ + x * stride] * jacobian[begin + x]
-                for i in range(n2):
-                    begin = two[J_FIRST] + ((i * dataset[D_RECO] + k) * two[J_NY] + y - two[J_ROW]) * two[J_NX] + x0 - two[J_COLUMN]
-                    for x in range(n):
-                        right[i, x] = jacobian[begin + x]
-                total += np.dot(left, right.T)
+                        total += own[x]
+                    totals[k, i, j] = total
         for i in range(n1):
             for j in range(n2):
                 total_ij = 0.0
@@ -111,16 +140,23 @@ def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, 
         stride, width, count, n_reco = block[J_STRIDE], block[J_NX], block[J_COUNT], dataset[D_RECO]
         for k in nb.prange(n_reco):
             first = rows[dataset[D_ROW] + k, R_BEGIN]
-            weighted, sums = np.empty(width), np.zeros((count, width))
+            weighted, sums, seen = np.empty(width), np.zeros((count, width)), np.empty(width, np.int64)
             for y in range(block[J_NY]):
                 bin_ = _bin(source, first, y + block[J_ROW], block[J_COLUMN], stride, starts)
+                number = _seen(weights, bin_, stride, seen)
+                if number == 0:
+                    continue
                 for x in range(width):
                     weighted[x] = weights[bin_ + x * stride] * template[bin_ + x * stride]
                 for i in range(count):
                     begin = block[J_FIRST] + ((i * n_reco + k) * block[J_NY] + y) * width
                     values, own = jacobian[begin : begin + width], sums[i]
-                    for x in range(width):
-                        own[x] += weighted[x] * values[x]
+                    if SPARSE * number > width:
+                        for x in range(width):
+                            own[x] += weighted[x] * values[x]
+                    else:
+                        for s in range(number):
+                            own[seen[s]] += weighted[seen[s]] * values[seen[s]]
             for i in range(count):
                 total = 0.0
                 for x in range(width):
