@@ -8,9 +8,9 @@ Numba's own cache does both too, with three weaknesses that `KernelCache` does n
 * where neither the package's folder nor a folder of the user is writable, importing fails.
 
 Here every signature has a file of its own, which appears whole or not at all. Its name is a hash of all that the code depends on: the
-sources, the types of the arguments, the versions of Numba and Python, the processor. So any number of processes may start at once; the
-worst that happens is that several compile the same. The folder is the one that Numba chooses: ``NUMBA_CACHE_DIR`` if that is set, else
-``__pycache__`` beside the sources, else a folder of the user.
+sources, the types of the arguments, the versions of Numba and Python, the processor. So any number of processes may start at once: one
+compiles and the others wait for its file (`_claims.py`); where that is not possible, several compile the same. The folder is the one
+that Numba chooses: ``NUMBA_CACHE_DIR`` if that is set, else ``__pycache__`` beside the sources, else a folder of the user.
 """
 
 import contextlib
@@ -31,6 +31,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numba as nb
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.serialize import dumps
+
+from ._claims import Claims
 
 __all__ = ["NOTICE", "UNKEPT", "KernelCache", "compiled", "quiet"]
 
@@ -137,13 +139,27 @@ class _Files:
     """
 
     def __init__(self, folder, prefix, stamp):
-        self._folder, self._prefix = folder, prefix
+        self._folder, self._prefix, self._claims = folder, prefix, Claims()
         self._stamp = hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
     def _path(self, key):
         return self._folder / f"{self._prefix}.{self._stamp}.{hashlib.sha256(repr(key).encode()).hexdigest()[:20]}.nbc"
 
     def load(self, key):
+        """What was saved; None if the caller has to compile, which others wait for until it saves."""
+        found = self._read(key)
+        if found is None:
+            claim = self._claim(key)
+            self._claims.take(claim, waiting=lambda: _announce(NOTICE))
+            found = self._read(key)
+            if found is not None:
+                self._claims.drop(claim)
+        return found
+
+    def _claim(self, key):
+        return self._path(key).with_suffix(".lock")
+
+    def _read(self, key):
         """What was saved, or None if there is nothing or not all of it."""
         try:
             content = self._path(key).read_bytes()
@@ -154,7 +170,15 @@ class _Files:
 
     def save(self, key, data):
         """Save under a key, and remove what older sources left behind."""
-        path, data = self._path(key), dumps(data)
+        try:
+            self._write(self._path(key), dumps(data))
+        finally:
+            self._claims.drop(self._claim(key))
+        self._remove(keep=f"{self._prefix}.{self._stamp}.")
+
+    @staticmethod
+    def _write(path, data):
+        """Write a file that appears whole or not at all."""
         part = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
             part.write_bytes(hashlib.sha256(data).digest() + data)
@@ -162,7 +186,6 @@ class _Files:
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        self._remove(keep=f"{self._prefix}.{self._stamp}.")
 
     def flush(self):
         """Remove everything of this function."""
