@@ -9,13 +9,12 @@ Use it directly for anything that needs many evaluations at one set of IRFs (sam
 """
 
 import copy
-import os
 import warnings
 
 import numpy as np
 
-from gpudl4.core.backend import backend_of, device_memory, get_backend
-from gpudl4.core.errors import BackendError, DatasetError, ModelError
+from gpudl4.core.backend import backend_of, device_memory
+from gpudl4.core.errors import DatasetError, ModelError
 
 from .bindings import Bindings
 from .build import build_term, models_of
@@ -26,14 +25,9 @@ from .pack import Pack, frozen_priors
 from .second import SecondOrder
 from .sketch import estimate
 from .terms import LocalTerm, PriorTerm
+from .where import WORTH_A_GPU, checked
 
-__all__ = ["Likelihood", "Plan", "compile", "estimate_memory"]
-
-WORTH_A_GPU = 300_000  # bins of all datasets; a prediction from launch costs (about 0.2 ms per evaluation), not a measurement
-
-
-def _as_list(datasets):
-    return list(datasets) if hasattr(datasets, "__iter__") and not hasattr(datasets, "counts") else [datasets]
+__all__ = ["WORTH_A_GPU", "Likelihood", "Plan", "compile", "estimate_memory"]
 
 
 def _unique(models):
@@ -138,7 +132,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     ModelError
         If no model contributes to any dataset.
     """
-    datasets, where = _checked(datasets, backend, dtype)
+    datasets, where = checked(datasets, backend, dtype)
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
     options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
@@ -153,18 +147,8 @@ def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_
     Memory
         Bytes by item, as in `Likelihood.memory`; printed, it is a table.
     """
-    datasets, where = _checked(datasets, backend, dtype)
+    datasets, where = checked(datasets, backend, dtype)
     return estimate(datasets, models, where, dtype, irf_positions, draft)
-
-
-def _checked(datasets, backend, dtype):
-    """List of datasets, and the backend to run on."""
-    datasets = _as_list(datasets)
-    if not datasets:
-        raise DatasetError("no dataset was given: pass a dataset, a list of datasets or Datasets")
-    if str(np.dtype(dtype)) not in ("float32", "float64"):
-        raise BackendError(f"dtype {dtype!r} is not supported: choose 'float64' or 'float32'")
-    return datasets, _choose_backend(datasets, backend)
 
 
 def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
@@ -194,22 +178,6 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
         priors_term, earlier = PriorTerm(pack.priors if priors else ()), getattr(previous, "evaluation", None)
         plan = Plan(datasets, models, pack, terms, priors_term, where, dtype, options, by_dataset, earlier)
         return Likelihood(plan, prior_constant=constant)
-
-
-def _choose_backend(datasets, name):
-    """Backend to run on. Data on a device is computed there and nowhere else: nothing crosses unless it is asked for."""
-    homes = {backend_of(d.counts.data).name: backend_of(d.counts.data) for d in datasets if d.counts is not None}
-    if len(homes) > 1:
-        raise BackendError("the datasets live on different devices: move all of them with to_device() or to_host()")
-    home = next(iter(homes.values()), get_backend("numpy"))
-    if home.name == "cupy":
-        if name != "auto" and get_backend(name).name != "cupy":
-            raise BackendError("the datasets live on a GPU: bring them back with datasets.to_host(), or use backend='auto' or 'cupy'")
-        return home
-    if name != "auto" or os.environ.get("GPUDL4_BACKEND"):
-        return get_backend(name)
-    n_bins = sum(d.counts.data.size for d in datasets if d.counts is not None)
-    return get_backend("auto") if n_bins >= WORTH_A_GPU else home
 
 
 class Likelihood:
