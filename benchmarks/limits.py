@@ -2,14 +2,15 @@
 
 ::
 
-    python benchmarks/limits.py                            # cta-point, cta-extended, hawc and a simulated field
+    python benchmarks/limits.py                            # cta-point, cta-extended and hawc
     python benchmarks/limits.py --cases simulated --json bench-output/limits.json
 
 A case is compiled at its start and evaluated again and again; each kernel is timed where it stands in the evaluation, on one thread and
-as it runs. What it has to do is counted from its tables (`benchmarks/counts.py`). "limit" is the least time that the machine's own rates
-allow: bytes by the copy of the next larger size, or operations by the matrix product plus logarithms and exponentials by a loop of these,
-whichever takes longer. "of limit" is that time divided by the time taken. For kernels on n threads the rates are the best of those with up
-to n. A kernel whose data the step before left in the cache can beat the copy.
+as it runs ("ms": with threads where they pay, which the other columns are about). What it has to do is counted from its tables
+(`benchmarks/counts.py`). "limit" is the least time that the machine's own rates allow: bytes by the copy of the next larger size, or
+operations by the matrix product plus logarithms and exponentials by a loop of these, whichever takes longer. "of limit" is that time
+divided by the time taken. For kernels on n threads the rates are the best of those with up to n. A kernel whose data the step before left
+in the cache can beat the copy.
 """
 
 import argparse
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measure import finish, limit_cores, load, markdown, new_record, print_machine
 
-DEFAULT = ("cta-point", "cta-extended", "hawc", "simulated")
+DEFAULT = ("cta-point", "cta-extended", "hawc")
 SIMULATED = "simulated"
 
 
@@ -44,9 +45,7 @@ def main(arguments=None):
             continue
         rows = {threads: measure(likelihood, threads, options.repeat) for threads in sorted({1, cores})}
         print(f"\n## {name}: {likelihood}, load {load()}")
-        for threads, row in rows.items():
-            title = "one thread" if threads == 1 else f"as it runs, up to {threads} threads"
-            print(f"\n{title}\n\n{show(row, rates[threads])}", flush=True)
+        print(f"\n{show(rows, rates[cores])}", flush=True)
         record["cases"][name] = {
             threads: {kernel: as_dict(*own, rates[threads]) for kernel, own in row.items()} for threads, row in rows.items()
         }
@@ -153,14 +152,23 @@ def as_dict(seconds, own, rates):
 
 
 def show(rows, rates):
-    """A case as markdown."""
-    header = ("kernel", "ms", "MB", "Mflop", "M log, exp", "GB/s", "Gflop/s", "limit ms", "by", "of limit")
-    lines = []
-    for name, (seconds, own) in rows.items():
+    """A case as markdown: how it runs, and the time on one thread beside it.
+
+    Parameters
+    ----------
+    rows : dict
+        By number of threads what `measure` gives.
+    rates : dict
+        With the largest number of threads.
+    """
+    header = ("kernel", "ms, one thread", "ms", "MB", "Mflop", "M log, exp", "GB/s", "Gflop/s", "limit ms", "by", "of limit")
+    lines, most = [], max(rows)
+    for name, (seconds, own) in rows[most].items():
         limit, by = least(own, rates)
         functions = sum(own.functions.values())
         lines.append(
-            (name, f"{1e3 * seconds:.3f}", f"{own.bytes / 1e6:.3g}", f"{own.operations / 1e6:.3g}", f"{functions / 1e6:.3g}",
+            (name, f"{1e3 * rows[1][name][0]:.3f}", f"{1e3 * seconds:.3f}", f"{own.bytes / 1e6:.3g}",
+             f"{own.operations / 1e6:.3g}", f"{functions / 1e6:.3g}",
              f"{own.bytes / seconds / 1e9:.2f}", f"{own.operations / seconds / 1e9:.2f}", f"{1e3 * limit:.3f}", by,
              f"{100 * limit / seconds:.0f} %")
         )  # fmt: skip

@@ -43,6 +43,12 @@ def test_power_and_verdicts():
     ]
 
 
+def test_slope_over_all_rows():
+    rows = [row(size, 0.001 * size**0.5) for size in (1, 5, 20, 80)]
+    (remark,) = scaling._wants_linear(rows)
+    assert remark.endswith("slope of log time against log number 0.50 (wanted: at most 1)")
+
+
 def test_what_is_superlinear_is_named():
     rows = [row(1, 0.001, fold=0.0005, cash=0.0005), row(10, 0.02, fold=0.005, cash=0.015)]
     remarks = list(scaling.superlinear(SimpleNamespace(what="sources"), rows))

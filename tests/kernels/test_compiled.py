@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -106,11 +107,20 @@ def test_older_sources_are_removed_and_others_stay(files, tmp_path):
     other.save(KEYS[0], "other function")
     _compiled._Files(tmp_path, "stem.name.cpython", "old").save(KEYS[0], "old")
     files[0].save(KEYS[1], "new")
-    assert files[0].load(KEYS[0]) is None
     assert (files[0].load(KEYS[1]), other.load(KEYS[0])) == ("new", "other function")
     assert len(list(tmp_path.iterdir())) == 2
+    assert files[0].load(KEYS[0]) is None
     files[0].flush()
-    assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == ["name_parallel"]
+    assert [path.name.split(".")[1] for path in tmp_path.glob("*.nbc")] == ["name_parallel"]
+
+
+def test_who_finds_nothing_compiles_and_others_wait(files, tmp_path):
+    assert files[0].load(KEYS[0]) is None
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(files[1].load, KEYS[0])
+        files[0].save(KEYS[0], "code")
+        assert waiting.result() == "code"
+    assert [path.suffix for path in tmp_path.iterdir()] == [".nbc"]
 
 
 def test_a_disk_that_is_full_leaves_nothing_behind(files, tmp_path, monkeypatch):
