@@ -31,20 +31,20 @@ LONG = {"robustness": ("robustness.py", "--json", "{json}")}
 
 
 def main(arguments=None):
-    """Run what was asked for; number of runners that failed."""
+    """Run what was asked for; 1 if a runner failed, else 0."""
     options = parse(arguments)
     wanted = {**RUNNERS, **(LONG if options.robustness else {})}
     options.folder.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed = {}
     for name in options.only or wanted:
         begun = time.perf_counter()
         words = [word.format(json=options.folder / f"{name}.json") for word in (RUNNERS | LONG)[name]]
-        if not keep(words, options.folder / f"{name}.txt"):
-            failed.append(name)
+        if status := keep(words, options.folder / f"{name}.txt"):
+            failed[name] = status
         print(f"({name}: {time.perf_counter() - begun:.0f} s)\n", flush=True)
     if failed:
-        print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    return len(failed)
+        print("failed: " + ", ".join(f"{name} (exit status {status})" for name, status in failed.items()), file=sys.stderr)
+    return int(bool(failed))
 
 
 def parse(arguments):
@@ -57,7 +57,7 @@ def parse(arguments):
 
 
 def keep(words, path):
-    """Run a benchmark; what it prints goes to the terminal and to a file. Whether it succeeded."""
+    """Run a benchmark; what it prints goes to the terminal and to a file. Returns its exit status."""
     command = f"python benchmarks/{' '.join(words)}"
     print(f"$ {command}", flush=True)
     program = [sys.executable, str(ROOT / "benchmarks" / words[0]), *words[1:]]
@@ -69,7 +69,7 @@ def keep(words, path):
         for line in process.stdout:
             print(line, end="", flush=True)
             file.write(line)
-    return process.returncode == 0
+    return process.returncode
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def test_output_is_kept_and_a_failure_told(runners, capfd):
     json = runners / "good.json"
     assert (runners / "good.txt").read_text() == f"$ python benchmarks/good.py {json}\ntable {json}\n"
     assert f"table {json}\n" in out
-    assert err == "failed: bad\n"
+    assert err == "failed: bad (exit status 3)\n"
 
 
 def test_some_of_them(runners):
