@@ -32,6 +32,7 @@ from .field import DATASET_NAME, simulate_field
 __all__ = ["compile_threaded", "functions", "run_all"]
 
 N_PIXELS = 12
+N_PIXELS_LARGE = 160  # a Gaussian across a map of this size goes through the PSF in few planes
 THREADS = ", threads"  # behind the name of a variant with threads
 
 
@@ -86,9 +87,9 @@ def _background():
     return FoVBackgroundModel(spectral_model=PowerLawNormSpectralModel(), dataset_name=DATASET_NAME)
 
 
-def _dataset(counts, background, exposure, reco_psf=False):
+def _dataset(counts, background, exposure, reco_psf=False, n_pixels=N_PIXELS):
     """A small field in the given dtypes. The two PSFs have radii of different spacing, which NumPy hands on in different ways."""
-    dataset = simulate_field(1, N_PIXELS)
+    dataset = simulate_field(1, n_pixels)
     for name, dtype in (("counts", counts), ("background", background), ("exposure", exposure)):
         field = getattr(dataset, name)
         setattr(dataset, name, field.copy(data=field.data.astype(dtype)))
@@ -127,6 +128,12 @@ def run_all(cube, real):
             for moving in (True, False):
                 dataset.models = [*_sources(moving), _background()]
                 _evaluate(compile(dataset, **options))
+        dataset = _dataset(cube, cube, cube, n_pixels=N_PIXELS_LARGE)
+        wide = GaussianSpatialModel(lon_0="0 deg", lat_0="0 deg", sigma="0.4 deg", frame="galactic")
+        dataset.models = [SkyModel(name="wide", spatial_model=wide, spectral_model=PowerLawSpectralModel())]
+        likelihood = compile(dataset, **options)
+        likelihood.value_and_gradient(likelihood.theta0)
+        _compile_serial()  # it is large enough for threads; with few energies it would not be
         # Bins outside of all sources are summed in the types of the file, which need not agree; a frozen source makes some of them special.
         for counts in {"float32": ("float32", "int32"), "float64": ("float64",)}[cube]:
             for background in ("float32", "float64"):
@@ -149,6 +156,16 @@ def functions():
             elif hasattr(value, "signatures") and value.targetoptions.get("inline") != "always":
                 found[f"{stem}.{name}"] = value
     return found
+
+
+def _compile_serial():
+    """Compile the variants without threads for the types that those with threads have been called with."""
+    found = functions()
+    for name, function in found.items():
+        if name.endswith(THREADS):
+            serial = found[name.removesuffix(THREADS)]
+            for signature in set(function.signatures) - set(serial.signatures):
+                serial.compile(signature)
 
 
 def compile_threaded():
