@@ -26,7 +26,7 @@ from .certify import Verdict, certify
 from .fluxes import fit_fluxes
 from .profile import Profiler
 from .result import FitResult
-from .scoring import Counter, approach
+from .scoring import Counter, approach, cell_key
 from .seek import better_places, has_moved, put, seek
 from .settle import RECOMPILE_TOLERANCE, Curvature, settle
 
@@ -202,10 +202,12 @@ class Fit:
                 )
                 fisher = fisher if np.all(np.isfinite(fisher)) else minimum.metric
             covariance = self._covariance(likelihood, minimum, fisher, hessian) if with_covariance else None
-        if not np.array_equal(likelihood.theta0, minimum.theta):
-            likelihood = likelihood.recompile(minimum.theta)
-            counter.compiles += 1
-        total = likelihood.value(minimum.theta)
+        total = minimum.stat
+        compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
+        if not compiled_here or cell_key(minimum.cells) != cell_key(likelihood.cells(minimum.theta)):
+            likelihood = likelihood if compiled_here else likelihood.recompile(minimum.theta)
+            counter.compiles += not compiled_here
+            total = likelihood.value(minimum.theta)
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
         _set_errors(result, likelihood)
         return result

@@ -18,8 +18,8 @@ __all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]
 
 RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
 MAX_ROUNDS = 8  # of compiling at the minimum and descending again
-ROUGH, FINE = 2e-4, 1e-6  # decrease of the statistic that is left undone before and after second derivatives are known
-BEHIND_DRAFT = 3e-3  # and behind a draft, whose second derivatives are not for keeps: the steps left are taken where they count
+ROUGH, FINE = 2e-4, 1e-5  # decrease of the statistic that is left undone before and after second derivatives are known
+BEHIND_DRAFT = 1e-5  # and behind a draft, whose second derivatives are not for keeps: the steps left are taken where they count
 SERVES = 1e-4  # squared distance in standard deviations over which second derivatives are taken as constant
 
 

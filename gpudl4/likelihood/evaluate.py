@@ -59,7 +59,7 @@ class Evaluation:
     def buffers(self, batch):
         """Working arrays for `batch` parameter vectors, with a memory of what they hold."""
         buffers = self.engine.buffers(batch)
-        buffers.at = buffers.states = None
+        buffers.at = buffers.states = buffers.pulled = None
         return buffers
 
     def states(self, thetas, cells=None):
@@ -91,7 +91,7 @@ class Evaluation:
         at = thetas.tobytes(), held, with_gradient and self.layout.n_users > 0
         if buffers.at == at:
             return buffers.states
-        buffers.at = None
+        buffers.at = buffers.pulled = None
         states = self.states(thetas, cells)
         self.fill(states, buffers, with_gradient)
         buffers.upload(self.layout.n_users > 0)
@@ -99,14 +99,21 @@ class Evaluation:
         buffers.at, buffers.states = at, states
         return states
 
+    def pull(self, buffers):
+        """Slopes and partial sums of the gradient at the theta that the buffers hold, unless they are there already."""
+        if buffers.pulled is None or buffers.pulled != buffers.at:
+            self.engine.slopes(buffers)
+            self.engine.pull(buffers)
+            buffers.pulled = buffers.at
+
     def run(self, thetas, buffers, stat, gradient=None, cells=None):
         """Add the statistic to ``stat[B]`` and, if given, the gradient to ``gradient[B, P]``."""
         states = self.predict(thetas, buffers, cells, gradient is not None)
         if gradient is None:
+            buffers.pulled = None  # its sums go where those of the gradient were
             self.engine.statistic(buffers)
         else:
-            self.engine.slopes(buffers)
-            self.engine.pull(buffers)
+            self.pull(buffers)
         out = self.engine.contract(buffers, gradient is not None)
         stat += out[:, 0]
         if gradient is not None:

@@ -176,9 +176,9 @@ class SecondOrder:
         """
         thetas, terms = theta[np.newaxis], self._evaluation.terms
         states = self._evaluation.predict(thetas, buffers, cells)
-        self._engine.slopes(buffers)
-        self._engine.pull(buffers)
+        self._evaluation.pull(buffers)
         jacobian, mixed = self._derive(buffers, with_mixed=True)
+        buffers.pulled = None  # the transforms now hold derivative images
         expected, observed = self._weights(buffers)
         outside = [term.outside_weights(state.norm[0]) for term, state in zip(terms, states, strict=True)]
         fisher = self._products(jacobian, expected, [o[0] for o in outside], states, len(theta))
