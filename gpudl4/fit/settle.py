@@ -68,7 +68,7 @@ def _with_points(likelihood, theta, metric):
     """
     out = metric.copy()
     for name in dict.fromkeys(point.component.name for point in moving_points(likelihood)):
-        local = likelihood.local(theta, name)
+        local = likelihood.local(theta, name, likelihood.cells(theta))  # held, so that the descent finds them predicted
         own = np.ix_(indices := list(local.plan.terms[0].sources[0].indices), indices)
         out[own] = local.metric(theta)[own]
     return out if _is_positive(out) else metric
