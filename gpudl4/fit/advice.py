@@ -44,13 +44,13 @@ def inverse_alive(fisher):
     return out
 
 
-def is_positive(matrix):
-    """Whether a matrix is positive definite."""
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
+def is_positive(matrix, least=0.0):
+    """Whether a matrix is finite and positive definite: its eigenvalues, with rows scaled to a diagonal of 1, exceed `least`."""
+    diagonal = np.diag(matrix)
+    if not np.all(np.isfinite(matrix)) or np.any(diagonal <= 0):
         return False
-    return True
+    scale = 1.0 / np.sqrt(diagonal)
+    return not len(matrix) or bool(np.linalg.eigvalsh(matrix * np.outer(scale, scale))[0] > least)
 
 
 def inverse(matrix):

@@ -249,7 +249,7 @@ class Fit:
             at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
             hessian[at_kink, :] = fisher[at_kink, :]
             hessian[:, at_kink] = fisher[:, at_kink]
-            if np.all(np.isfinite(hessian)) and is_positive(hessian[np.ix_(alive, alive)]):
+            if is_positive(hessian[np.ix_(alive, alive)]):
                 matrix, kind = hessian, "hessian"
         covariance = np.full(matrix.shape, np.nan)
         covariance[np.ix_(alive, alive)] = 2.0 * inverse(matrix[np.ix_(alive, alive)])

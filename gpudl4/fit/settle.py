@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .advice import is_positive
 from .cells import moving_points
 from .explore import explore
 from .scoring import cell_key, descend, leave_saddles
@@ -20,6 +21,7 @@ RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs 
 MAX_ROUNDS = 8  # of compiling at the minimum and descending again
 ROUGH, FINE = 2e-4, 1e-5  # decrease of the statistic that is left undone before and after second derivatives are known
 BEHIND_DRAFT = 1e-5  # and behind a draft, whose second derivatives are not for keeps: the steps left are taken where they count
+SURELY = 1e-8  # smallest eigenvalue of a metric against a diagonal of 1
 SERVES = 1e-4  # squared distance in standard deviations over which second derivatives are taken as constant
 
 
@@ -58,7 +60,7 @@ class Curvature:
 
     def metric(self, otherwise):
         """The Hessian if it is positive, else another matrix."""
-        return self.hessian if _is_positive(self.hessian) else otherwise
+        return self.hessian if is_positive(self.hessian, SURELY) else otherwise
 
 
 def _with_points(likelihood, theta, metric):
@@ -71,16 +73,7 @@ def _with_points(likelihood, theta, metric):
         local = likelihood.local(theta, name, likelihood.cells(theta))  # held, so that the descent finds them predicted
         own = np.ix_(indices := list(local.plan.terms[0].sources[0].indices), indices)
         out[own] = local.metric(theta)[own]
-    return out if _is_positive(out) else metric
-
-
-def _is_positive(matrix):
-    """Whether a matrix is positive definite, whatever the units of its rows."""
-    diagonal = np.diag(matrix)
-    if not np.all(np.isfinite(matrix)) or np.any(diagonal <= 0):
-        return False
-    scale = 1.0 / np.sqrt(diagonal)
-    return bool(np.linalg.eigvalsh(matrix * np.outer(scale, scale))[0] > 1e-8)
+    return out if is_positive(out, SURELY) else metric
 
 
 def settle(likelihood, theta, metric, counter, watch=None):

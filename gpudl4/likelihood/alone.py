@@ -108,19 +108,24 @@ def _point_templates(sources, exposure, theta, real):
     evaluation.fill(states, buffers, False)
     buffers.upload(False)
     evaluation.engine.make_templates(buffers)
-    xp, begin, out = backend_of(exposure).xp, 0, []
+    flat, begin, end, out = buffers.templates[0], 0, 0, []
     for source, state in zip(sources, states[0].sources, strict=True):
         size = source.n_planes * source.support[0] * source.support[1]
-        templates = buffers.templates[0, begin : begin + size].reshape(source.n_planes, *source.support)
+        templates = flat[begin : begin + size].reshape(source.n_planes, *source.support)
         begin += size
         row, column = (int(n) for n in state.corner[0, :2])
         height, width = source.support
         box = Box(row + source.box.y0, column + source.box.x0, height, width).intersection(source.box)
         if box is None:  # placed beside its cutout: nothing of it is on the map
-            out.append((xp.zeros((source.n_planes, 1, 1), dtype=real), Box(source.box.y0, source.box.x0, 1, 1)))
-            continue
-        y, x = box.y0 - source.box.y0 - row, box.x0 - source.box.x0 - column
-        out.append((xp.ascontiguousarray(templates[:, y : y + box.ny, x : x + box.nx]), box))
+            box, part = Box(source.box.y0, source.box.x0, 1, 1), 0.0
+        else:
+            y, x = box.y0 - source.box.y0 - row, box.x0 - source.box.x0 - column
+            part = templates[:, y : y + box.ny, x : x + box.nx].copy()
+        # What is left of each moves up behind the one before: all of them lie in one piece, which serves the kernels as it is.
+        own = flat[end : end + source.n_planes * box.ny * box.nx].reshape(source.n_planes, box.ny, box.nx)
+        own[...] = part
+        end += own.size
+        out.append((own, box))
     return out
 
 

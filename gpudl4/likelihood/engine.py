@@ -23,6 +23,13 @@ STEMS = ("cash", "contract", "fold", "fourier", "gauss", "mix", "place")
 class Buffers:
     """Working arrays for `batch` parameter vectors.
 
+    Parameters
+    ----------
+    engine : Engine
+    batch : int
+    earlier : Buffers, optional
+        That nobody uses any more: arrays of the same size serve again, for new memory costs time and is more memory.
+
     Attributes
     ----------
     host : float64[B, n_params]
@@ -35,20 +42,28 @@ class Buffers:
     transforms : Transforms or None
     """
 
-    def __init__(self, engine, batch):
+    def __init__(self, engine, batch, earlier=None):
         xp, layout, real = engine.backend.xp, engine.layout, engine.real
+
+        def make(name, size, dtype, empty=xp.empty):
+            old = getattr(earlier, name, None)
+            if old is not None and old.shape == (batch, size) and old.dtype == dtype and isinstance(old, xp.ndarray):
+                return old
+            return empty((batch, size), dtype=dtype)
+
         self.batch, self.on_host = batch, engine.backend.name == "numpy"
         self.host = np.zeros((batch, layout.params.size))
         self.host[:, 0] = 1.0
         self.params = self.host if self.on_host else xp.zeros((batch, layout.params.size))
-        self.mu, self.slope = xp.empty((batch, layout.n_bins), dtype=real), xp.empty((batch, layout.n_bins), dtype=real)
-        self.templates = xp.empty((batch, layout.templates.size), dtype=real)
-        self.images = xp.empty((batch, layout.images.size), dtype=real)
-        self.adjoint = xp.empty((batch, layout.images.size), dtype=real)
+        self.mu, self.slope = make("mu", layout.n_bins, real), make("slope", layout.n_bins, real)
+        self.templates = make("templates", layout.templates.size, real)
+        self.images, self.adjoint = make("images", layout.images.size, real), make("adjoint", layout.images.size, real)
         self.parts = xp.zeros((batch, layout.parts.size))
         self.out = xp.zeros((batch, layout.n_free + 1))
         self.users = np.zeros((batch, layout.n_users), dtype=real)
-        self.transforms = make_transforms(engine.backend, layout.tables.groups, batch, real, engine.complex)
+        old = getattr(earlier, "transforms", None)
+        same = old is not None and old.serves(engine.backend, layout.tables.groups, batch, real, engine.complex)
+        self.transforms = old if same else make_transforms(engine.backend, layout.tables.groups, batch, real, engine.complex)
 
     def upload(self, with_users):
         """Bring the host's numbers to the backend; the images of user's models are a second upload."""
@@ -106,9 +121,9 @@ class Engine:
         out.data = data
         return out
 
-    def buffers(self, batch):
+    def buffers(self, batch, earlier=None):
         """Working arrays for `batch` parameter vectors."""
-        return Buffers(self, batch)
+        return Buffers(self, batch, earlier)
 
     def predict(self, buffers):
         """Templates and predicted counts from the numbers in ``buffers.params``."""

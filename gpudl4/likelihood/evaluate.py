@@ -56,9 +56,9 @@ class Evaluation:
         out.engine = self.engine.with_data(out.data)
         return out
 
-    def buffers(self, batch):
-        """Working arrays for `batch` parameter vectors, with a memory of what they hold."""
-        buffers = self.engine.buffers(batch)
+    def buffers(self, batch, earlier=None):
+        """Working arrays for `batch` parameter vectors, with a memory of what they hold; arrays of `earlier` ones serve again."""
+        buffers = self.engine.buffers(batch, earlier)
         buffers.at = buffers.states = buffers.pulled = None
         return buffers
 

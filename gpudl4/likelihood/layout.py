@@ -47,8 +47,10 @@ class Flat:
         return self._offsets[id(array)]
 
     def array(self, backend, dtype):
-        """All of them as one contiguous array on a backend."""
+        """All of them as one contiguous array on a backend, without a copy if they lie behind each other in memory already."""
         xp = backend.xp
+        if backend.name == "numpy" and (whole := _span(self.arrays, dtype)) is not None:
+            return whole
         parts = [to_device(a, backend).reshape(-1).astype(dtype, copy=False) for a in self.arrays]
         if len(parts) == 1:
             return xp.ascontiguousarray(parts[0])
@@ -61,6 +63,21 @@ class Flat:
     def host(self):
         """All of them on the host, int64; for tables of offsets."""
         return self.array(NUMPY, np.int64)
+
+
+def _span(arrays, dtype):
+    """The part of a common base that arrays on the host fill without gaps and in order, or None if they do not."""
+    first = arrays[0] if arrays else None
+    base = getattr(first, "base", None)
+    if not isinstance(base, np.ndarray) or base.dtype != dtype or not base.flags.c_contiguous:
+        return None
+    begin = end = (first.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // base.itemsize
+    for array in arrays:
+        at = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+        if array.base is not base or array.dtype != dtype or not array.flags.c_contiguous or at != end * base.itemsize:
+            return None
+        end += array.size
+    return base.reshape(-1)[begin:end]
 
 
 class Table:

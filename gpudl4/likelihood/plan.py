@@ -151,8 +151,8 @@ def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_
     return estimate(datasets, models, where, dtype, irf_positions, draft)
 
 
-def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft):
-    """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again."""
+def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft, buffers=None):
+    """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again, and so may its buffers."""
     datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     before = {} if previous is None else previous.by_dataset
     per_dataset = [models_of(d, models) for d in datasets]
@@ -161,7 +161,7 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
     options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
     constant = frozen_priors(unique) if priors else 0.0
     if previous is not None and previous.serves(datasets, pack, options):
-        return Likelihood(previous.at(pack, options), prior_constant=constant)
+        return Likelihood(previous.at(pack, options), constant, buffers)
     terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
@@ -177,7 +177,7 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
         priors_term, earlier = PriorTerm(pack.priors if priors else ()), getattr(previous, "evaluation", None)
         plan = Plan(datasets, models, pack, terms, priors_term, where, dtype, options, by_dataset, earlier)
-        return Likelihood(plan, prior_constant=constant)
+        return Likelihood(plan, constant, buffers)
 
 
 class Likelihood:
@@ -196,14 +196,14 @@ class Likelihood:
         Where it runs.
     """
 
-    def __init__(self, plan, prior_constant=0.0):
+    def __init__(self, plan, prior_constant=0.0, buffers=None):
         self.plan = plan
         self.names, self.parameters = plan.pack.names, plan.pack.parameters
         self.theta0, self.bounds = plan.pack.theta0.copy(), plan.pack.bounds.copy()
         self.backend = plan.backend.name
         self._prior_constant = prior_constant
-        self._workspace = self.workspace(1)
         self._second_orders = {}
+        self._buffers = self.workspace(1, buffers)
 
     def __repr__(self):
         return f"<Likelihood: {len(self.plan.terms)} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
@@ -220,10 +220,17 @@ class Likelihood:
         on_device = any(backend_of(term.counts).name == "cupy" for term in self.plan.terms)
         return account(evaluation.layout, self.plan.backend, self.plan.dtype, on_device)
 
-    def workspace(self, batch):
-        """Working arrays for `batch` parameter vectors, to be handed to `evaluate`."""
+    def workspace(self, batch, earlier=None):
+        """Working arrays for `batch` parameter vectors, to be handed to `evaluate`; arrays of `earlier` ones, lost to others, serve again."""
         with device_memory("the workspace of the likelihood"):
-            return self.plan.evaluation.buffers(batch)
+            return self.plan.evaluation.buffers(batch, earlier)
+
+    @property
+    def _workspace(self):
+        """Its own working arrays; made again after `recompile` has handed them on."""
+        if self._buffers is None:
+            self._buffers = self.workspace(1)
+        return self._buffers
 
     def value(self, theta, cells=None):
         """Statistic at ``theta[P]``, float."""
@@ -374,11 +381,11 @@ class Likelihood:
         """
         for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):
             parameter.value = float(value)
-        plan = self.plan
+        plan, buffers, self._buffers = self.plan, self._buffers, None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there was to say was said by the first compile
             options = plan.options if draft is None else {**plan.options, "draft": draft}
-            return _compile(list(plan.datasets), plan.models, plan.backend, plan, dtype=plan.dtype, **options)
+            return _compile(list(plan.datasets), plan.models, plan.backend, plan, dtype=plan.dtype, buffers=buffers, **options)
 
     def unconstrained(self, theta):
         """Names of free parameters that no bin of any dataset depends on at this theta."""

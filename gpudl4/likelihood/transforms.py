@@ -5,6 +5,8 @@
 
 import os
 
+import numpy as np
+
 from gpudl4.kernels import tables as t
 
 __all__ = ["make_transforms"]
@@ -29,6 +31,10 @@ def make_transforms(backend, groups, batch, real, complex_):
     return (HostTransforms if backend.name == "numpy" else DeviceTransforms)(backend, groups, batch, real, complex_)
 
 
+def _key(backend, groups, batch, real, complex_):
+    return backend.device, groups.tobytes(), batch, np.dtype(real), np.dtype(complex_)
+
+
 class _Transforms:
     """Views of the planes of each group.
 
@@ -41,6 +47,7 @@ class _Transforms:
 
     def __init__(self, backend, groups, batch, real, complex_):
         self._backend, self._batch = backend, batch
+        self._key = _key(backend, groups, batch, real, complex_)
         self._groups = [tuple(int(n) for n in group) for group in groups]
         sizes = {True: 0, False: 0}
         half = {True: 0, False: 0}
@@ -51,6 +58,10 @@ class _Transforms:
         xp = backend.xp
         self.planes_in, self.planes_out = xp.empty(batch * sizes[True], dtype=real), xp.empty(batch * sizes[False], dtype=real)
         self.spectrum_in, self.spectrum_out = xp.empty(batch * half[True], dtype=complex_), xp.empty(batch * half[False], dtype=complex_)
+
+    def serves(self, *arguments):
+        """Whether `make_transforms` would make the same for other arguments."""
+        return self._key == _key(*arguments)
 
     def _plane_view(self, flat, group, inner):
         begin, planes = (group[t.F_IN], group[t.F_IN_PLANES]) if inner else (group[t.F_OUT], group[t.F_OUT_PLANES])

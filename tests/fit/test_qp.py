@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 
-from gpudl4.fit.qp import constrained_step
+from gpudl4.fit.qp import constrained_step, nonnegative_least_squares
 
 
 def _problem(seed, size, rows):
@@ -49,3 +49,20 @@ def test_equal_constraints_given_twice():
     step, active = constrained_step(np.array([-2.0, -1.0]), np.eye(2), matrix, np.full(3, 0.5))
     np.testing.assert_allclose(step, [0.5, 1.0], atol=1e-12)
     assert active.any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nonnegative_least_squares_is_scipys(seed):
+    rng = np.random.default_rng(seed)
+    rows, columns = [(5, 3), (4, 12), (11, 40), (3, 3)][seed % 4]
+    matrix, target = rng.normal(size=(rows, columns)) * 10.0 ** rng.uniform(-3, 5, size=columns), rng.normal(size=rows)
+    x = nonnegative_least_squares(matrix, target)
+    want, residual = nnls(matrix, target)
+    assert np.all(x >= 0)
+    np.testing.assert_allclose(matrix @ x, matrix @ want, atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(matrix @ x - target), residual, atol=1e-9)
+
+
+def test_nonnegative_least_squares_of_columns_that_repeat_or_vanish():
+    matrix = np.array([[1.0, 1.0, 0.0, -1.0], [0.0, 1e-17, 0.0, 0.0]])
+    np.testing.assert_allclose(matrix @ nonnegative_least_squares(matrix, np.array([2.0, 1.0])), [2.0, 0.0], atol=1e-12)
