@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from ..core.backend import to_host
 from ..core.errors import DataFileError, GeometryError
+from .region_tables import OGIP_FORMATS
 
 __all__ = ["map_from_hdulist", "map_to_hdulist"]
 
@@ -35,8 +36,9 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
         HDU of the bands table; by default what the header names, or the usual names.
     map_type : {"auto", "wcs", "region"}
         Kind of map.
-    format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube"}, optional
-        Format, by default told from the name of the bands table.
+    format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "ogip", "ogip-arf"}, optional
+        Format, by default told from the name of the bands table. The last two are those of region maps, see
+        `~gpudl4.maps.region_files.region_map_from_hdulist`.
 
     Returns
     -------
@@ -48,8 +50,12 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
     DataFileError
         If an HDU is missing or its content does not fit together.
     """
-    if format is not None and format not in FORMATS:
-        raise GeometryError(f"unknown map format {format!r}: choose one of {', '.join(FORMATS)}")
+    if format is not None and format not in FORMATS + OGIP_FORMATS:
+        raise GeometryError(f"unknown map format {format!r}: choose one of {', '.join(FORMATS + OGIP_FORMATS)}")
+    if format in OGIP_FORMATS:
+        from .region_files import region_map_from_hdulist
+
+        return region_map_from_hdulist(hdulist, format=format, hdu=hdu, hdu_bands=hdu_bands)
     data_hdu = _find_hdu(hdulist, hdu)
     header = data_hdu.header
     if header.get("PIXTYPE") == "HEALPIX":
@@ -59,9 +65,10 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
         raise GeometryError(f"unknown map_type {map_type!r}: choose 'auto', 'wcs' or 'region'")
     try:
         if kind == "region":
-            from .region_map import region_map_from_hdulist
+            from .region_files import region_map_from_hdulist
 
-            return region_map_from_hdulist(hdulist, data_hdu, hdu_bands)
+            number = next(idx for idx, candidate in enumerate(hdulist) if candidate is data_hdu)
+            return region_map_from_hdulist(hdulist, hdu=number, hdu_bands=hdu_bands)
         return _wcs_map(hdulist, data_hdu, hdu_bands, format)
     except GeometryError as error:
         raise DataFileError(f"HDU '{data_hdu.name}': {error}") from error
@@ -199,9 +206,9 @@ def map_to_hdulist(map_, hdu=None, hdu_bands=None, sparse=False, format="gadf"):
         HDUs, beginning with a primary one.
     """
     if map_.geom.is_region:
-        from .region_map import region_map_to_hdulist
+        from .region_files import region_map_to_hdulist
 
-        return region_map_to_hdulist(map_, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands, format=format)
+        return region_map_to_hdulist(map_, format=format, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands)
     hdu = (hdu or ("SKYMAP" if sparse else "PRIMARY")).upper()
     if sparse and hdu == "PRIMARY":
         raise GeometryError("a sparse map is a table and cannot be the PRIMARY HDU: give another name")

@@ -1,18 +1,15 @@
-"""`RegionNDMap`: a map on a `RegionGeom`, such as a spectrum or an IRF kept for one position; and its table form in FITS."""
+"""`RegionNDMap`: a map on a `RegionGeom`, such as a spectrum or an IRF kept for one position. Its files are in `region_files`."""
 
 import numpy as np
 from astropy import units as u
-from astropy.io import fits
 
-from ..core.backend import array_namespace, to_device, to_host
+from ..core.backend import array_namespace, get_backend, to_device
 from ..core.errors import DataFileError, GeometryError
-from .axes import MapAxes
 from .map import Map
 from .map_axes import factors_of, reduce_array
-from .region import RegionGeom, as_regions, union_of
-from .wcs import WcsGeom
+from .region import RegionGeom
 
-__all__ = ["RegionNDMap", "region_map_from_hdulist", "region_map_of", "region_map_to_hdulist"]
+__all__ = ["RegionNDMap", "region_map_of"]
 
 
 class RegionNDMap(Map):
@@ -38,6 +35,71 @@ class RegionNDMap(Map):
         """
         geom = RegionGeom.create(region, axes=axes, wcs=wcs, binsz_wcs=binsz_wcs)
         return RegionNDMap(geom, data=data, dtype=dtype, meta=meta, unit=unit)
+
+    @staticmethod
+    def read(filename, format="gadf", ogip_column=None, hdu=None, checksum=False, backend="numpy"):
+        """Read a region map from a FITS file, plain or gzip.
+
+        Parameters
+        ----------
+        filename : str or `~pathlib.Path`
+            File; environment variables are expanded.
+        format, ogip_column, hdu
+            As for `~gpudl4.maps.region_files.region_map_from_hdulist`.
+        checksum, backend
+            As for `Map.read`.
+
+        Returns
+        -------
+        map : `RegionNDMap`
+            Map.
+
+        Raises
+        ------
+        DataFileError
+            If the file is missing, damaged or not FITS, or has no such map; the message names the file.
+        """
+        from ..io.files import open_fits
+        from .region_files import region_map_from_hdulist
+
+        backend = get_backend(backend)
+        with open_fits(filename, checksum=checksum) as hdulist:
+            try:
+                return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
+            except DataFileError as error:
+                raise DataFileError(f"'{filename}': {error}") from error
+
+    def write(self, filename, overwrite=False, format="gadf", hdu="SKYMAP", checksum=False):
+        """Write to a FITS file; see `~gpudl4.maps.region_files.region_map_to_hdulist` and `~gpudl4.io.files.write_fits`."""
+        from ..io.files import write_fits
+
+        write_fits(self.to_hdulist(format=format, hdu=hdu), filename, overwrite, checksum)
+
+    @staticmethod
+    def from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None):
+        """Region map from open FITS data; see `~gpudl4.maps.region_files.region_map_from_hdulist`."""
+        from .region_files import region_map_from_hdulist
+
+        return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, hdu_bands=hdu_bands)
+
+    def to_hdulist(self, format="gadf", hdu="SKYMAP", hdu_bands=None, hdu_region=None):
+        """FITS HDUs of the map; see `~gpudl4.maps.region_files.region_map_to_hdulist`."""
+        from .region_files import region_map_to_hdulist
+
+        return region_map_to_hdulist(self, format=format, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands, hdu_region=hdu_region)
+
+    def to_table(self, format="gadf"):
+        """Table of the map; see `~gpudl4.maps.region_tables.region_map_to_table`."""
+        from .region_tables import region_map_to_table
+
+        return region_map_to_table(self, format)
+
+    @staticmethod
+    def from_table(table, format="", colname=None):
+        """Region map from a column of a table of flux points; see `~gpudl4.maps.region_tables.region_map_from_table`."""
+        from .region_tables import region_map_from_table
+
+        return region_map_from_table(table, format, colname)
 
     def _fitting(self, value):
         shape = self.geom.data_shape
@@ -116,6 +178,10 @@ class RegionNDMap(Map):
         if fill_value is None and outside.any():
             values[to_device(outside, self.backend)] = np.nan
         return values
+
+    def crop(self, crop_width=None):
+        """Not possible: a region has no pixels to remove."""
+        return self.geom.crop(crop_width)
 
     def iter_by_axis_data(self, axis_name):
         """Iterator over (index in the data array, quantity along an axis)."""
@@ -199,67 +265,3 @@ def _region_pixels(geom, region_geom):
     slices = geom.cutout_slices(region_geom.center_skydir, tuple(region_geom.width.value.tolist()))["parent-slices"]
     y, x = np.meshgrid(*(np.arange(part.start, part.stop) for part in slices), indexing="ij")
     return slices, np.asarray(region_geom.contains_wcs_pix((x, y)), dtype=bool)
-
-
-def region_map_from_hdulist(hdulist, data_hdu, hdu_bands=None):
-    """Region map from its table in FITS; see `~gpudl4.maps.map_files.map_from_hdulist`."""
-    from .map_files import MASK_NAMES, find_named_hdu, parse_meta, parse_unit
-
-    if not isinstance(data_hdu, fits.BinTableHDU) or "DATA" not in data_hdu.columns.names:
-        raise DataFileError(f"HDU '{data_hdu.name}' is neither a sky image nor a region map: it has no column DATA")
-    bands = find_named_hdu(hdulist, hdu_bands or f"{data_hdu.name}_BANDS")
-    geom = RegionGeom(*_read_region(hdulist, f"{data_hdu.name}_REGION"))._with_axes(MapAxes.from_table_hdu(bands))
-    data = np.asarray(data_hdu.data["DATA"])
-    data = data.astype(data.dtype.newbyteorder("="))
-    if data.size != int(np.prod(geom.data_shape)):
-        raise DataFileError(f"HDU '{data_hdu.name}' holds {data.size} values, but its bands describe the shape {geom.data_shape}")
-    if any(name in data_hdu.name.lower() for name in MASK_NAMES):
-        data = data.astype(bool)
-    unit = parse_unit({"BUNIT": data_hdu.columns["DATA"].unit or ""})
-    return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=unit, meta=parse_meta(data_hdu.header))
-
-
-def _read_region(hdulist, name):
-    """Region (and None for axes, and its projection) from a FITS region table; three times None if there is none."""
-    if name not in hdulist:
-        return None, None, None
-    from astropy.table import QTable
-    from astropy.wcs import WCS
-    from regions import Regions
-
-    table = QTable.read(hdulist[name])
-    wcs = WCS(hdulist[name].header, naxis=2).sub(2)
-    regions = []
-    for region in Regions.parse(table, format="fits"):
-        region.meta["include"] = True  # the package regions drops the flag when it reads FITS
-        regions.append(region.to_sky(wcs))
-    return union_of(regions), None, wcs
-
-
-def region_map_to_hdulist(map_, hdu="SKYMAP", hdu_bands=None, format="gadf"):
-    """Table form of a region map; see `~gpudl4.maps.map_files.map_to_hdulist`."""
-    if format != "gadf":
-        raise GeometryError(f"region maps are written in format 'gadf', got: {format!r}")
-    from .map_files import meta_to_json
-
-    hdu = hdu.upper()
-    data = to_host(map_.data)
-    data = data.astype(int) if map_.is_mask else data
-    kind = {"i8": "K", "i4": "J", "i2": "I", "f4": "E"}.get(data.dtype.str[1:], "D")
-    columns = [
-        fits.Column("CHANNEL", "J", array=np.arange(data.size)),
-        fits.Column("DATA", kind, array=data.ravel(), unit=map_.unit.to_string("fits")),
-    ]
-    header = map_.geom.axes.to_header()
-    header["META"] = meta_to_json(map_.meta)
-    out = [fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, header=header, name=hdu)]
-    if map_.geom.axes:
-        out.append(map_.geom.axes.to_table_hdu(hdu_bands=hdu_bands or f"{hdu}_BANDS"))
-    if map_.geom.region is not None:
-        from regions import Regions
-
-        table = Regions([region.to_pixel(map_.geom.wcs) for region in as_regions(map_.geom.region)]).serialize(format="fits")
-        header = WcsGeom(map_.geom.wcs).to_header()  # with WCSSHAPE, which gammapy needs
-        table.meta.update(header)
-        out.append(fits.BinTableHDU(table, name=f"{hdu}_REGION"))
-    return fits.HDUList(out)

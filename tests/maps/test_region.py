@@ -150,8 +150,8 @@ def test_bad_files(tmp_path):
     hdus["COUNTS"].data = hdus["COUNTS"].data[:3]
     with pytest.raises(DataFileError, match="holds 3 values, but its bands describe"):
         Map.from_hdulist(hdus, hdu="COUNTS")
-    with pytest.raises(GeometryError, match="written in format 'gadf'"):
-        m.to_hdulist(format="ogip")
+    with pytest.raises(GeometryError, match="unknown format .fgst-ccube. of a region map"):
+        m.to_hdulist(format="fgst-ccube")
 
 
 def test_bad_geometry_arguments():
