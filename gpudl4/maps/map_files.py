@@ -56,7 +56,7 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
         from .region_files import region_map_from_hdulist
 
         return region_map_from_hdulist(hdulist, format=format, hdu=hdu, hdu_bands=hdu_bands)
-    data_hdu = _find_hdu(hdulist, hdu)
+    data_hdu = find_map_hdu(hdulist, hdu)
     header = data_hdu.header
     if header.get("PIXTYPE") == "HEALPIX":
         raise DataFileError(f"HDU '{data_hdu.name}' holds a HEALPix map, which cannot be read")
@@ -82,7 +82,8 @@ def find_named_hdu(hdulist, name):
         raise DataFileError(f"there is no HDU '{name}'; the file has: {', '.join(h.name or '(no name)' for h in hdulist)}") from None
 
 
-def _find_hdu(hdulist, hdu):
+def find_map_hdu(hdulist, hdu):
+    """HDU by name or number, or the first that is not empty."""
     if hdu is not None:
         return find_named_hdu(hdulist, hdu)
     for candidate in hdulist:
@@ -91,7 +92,8 @@ def _find_hdu(hdulist, hdu):
     raise DataFileError("the file holds no data, only empty HDUs")
 
 
-def _find_bands(hdulist, data_hdu, hdu_bands):
+def find_bands_hdu(hdulist, data_hdu, hdu_bands):
+    """Bands table of a map: the one that is named, that its header names, or that has one of the usual names; None if there is none."""
     name = hdu_bands if hdu_bands is not None else data_hdu.header.get("BANDSHDU")
     if name is not None:
         return find_named_hdu(hdulist, name)
@@ -142,7 +144,7 @@ def _wcs_map(hdulist, data_hdu, hdu_bands, format):
     from .wcs import WcsGeom
     from .wcs_map import WcsNDMap
 
-    bands = _find_bands(hdulist, data_hdu, hdu_bands)
+    bands = find_bands_hdu(hdulist, data_hdu, hdu_bands)
     format = format or (_FORMAT_OF_BANDS.get(bands.name, "gadf") if bands is not None else "gadf")
     geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
     unit, meta = parse_unit(data_hdu.header), parse_meta(data_hdu.header)

@@ -245,13 +245,16 @@ class RegionGeom(Geom):
         """Solid angle times the widths of all bins, a quantity of the shape of the data."""
         return self.solid_angle() * np.ones(self.data_shape) * self.axes.bin_volume()
 
-    def to_wcs_geom(self, width_min=None):
+    def to_wcs_geom(self, width_min=None, mode="partial"):
         """Sky geometry, in the projection of the region, that just contains it.
 
         Parameters
         ----------
         width_min : float, str, `~astropy.units.Quantity` or tuple of them, optional
             Smallest width.
+        mode : {"partial", "trim"}
+            Whether the geometry may reach beyond the image that the projection was made for, which is the box around the region or the map
+            that the region was taken from. gammapy trims, so that `width_min` has no effect there on a region with its own projection.
 
         Returns
         -------
@@ -261,7 +264,7 @@ class RegionGeom(Geom):
         width = self.width.value
         if width_min is not None:
             width = np.maximum(width, width_in_degrees(width_min))
-        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode="partial").to_cube(self.axes)
+        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode=mode).to_cube(self.axes)
 
     def get_wcs_coord_and_weights(self, factor=10):
         """Pixels of the projection that the region touches, and how much of each lies inside.

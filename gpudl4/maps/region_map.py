@@ -6,10 +6,13 @@ from astropy import units as u
 from ..core.backend import array_namespace, get_backend, to_device
 from ..core.errors import DataFileError, GeometryError
 from .map import Map
-from .map_axes import factors_of, reduce_array
+from .map_axes import cast, factors_of, reduce_array
 from .region import RegionGeom
 
 __all__ = ["RegionNDMap", "region_map_of"]
+
+# How many pixels beyond a bin centre still count as at the centre: the rounding of coordinates.
+EDGE = 1e-9
 
 
 class RegionNDMap(Map):
@@ -110,10 +113,8 @@ class RegionNDMap(Map):
 
     def stack(self, other, weights=None, nan_to_num=True):
         """Add another region map, in place; its region is not looked at. Parameters as for `WcsNDMap.stack`."""
-        xp = array_namespace(self.data, other.data)
-        data = (other.data * other._factor_to(self.unit, "map to stack")).astype(self.data.dtype)
-        if nan_to_num and data.dtype.kind == "f":
-            data = xp.where(xp.isfinite(data), data, xp.zeros((), dtype=data.dtype))
+        array_namespace(self.data, other.data)  # refuses to mix backends
+        data = cast(other.data * other._factor_to(self.unit, "map to stack"), self.data.dtype, nan_to_num)
         if weights is not None:
             data = data * factors_of(weights, data)
         if data.shape != self.data.shape:
@@ -172,11 +173,17 @@ class RegionNDMap(Map):
         return self._pad_axis(pad_width, axis_name, mode, cval)
 
     def interp_by_pix(self, pix, method="linear", fill_value=None, values_scale="lin"):
-        """Interpolate at pixel coordinates; NaN for the sky means outside the region and gives NaN."""
-        values = super().interp_by_pix(pix, method=method, fill_value=fill_value, values_scale=values_scale)
-        outside = np.broadcast_to(np.isnan(pix[0]), values.shape)
-        if fill_value is None and outside.any():
-            values[to_device(outside, self.backend)] = np.nan
+        """Interpolate at pixel coordinates along the axes; the sky position has no influence. Parameters as for `interp_by_coord`.
+
+        A `fill_value` stands outside the centres of the first and the last bin, where a sky map has it outside their edges; as in gammapy.
+        """
+        values = super().interp_by_pix(pix, method=method, values_scale=values_scale)
+        if fill_value is not None:
+            outside = False
+            for position, size in zip(pix, self.data.shape[::-1], strict=True):
+                if size > 1:
+                    outside = outside | (np.asarray(position) < -EDGE) | (np.asarray(position) > size - 1 + EDGE)
+            values[to_device(np.broadcast_to(outside, values.shape), self.backend)] = fill_value
         return values
 
     def crop(self, crop_width=None):
