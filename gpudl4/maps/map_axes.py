@@ -226,8 +226,9 @@ class MapAxesOperations:
         return self.get_image_by_idx(self.geom.axes.coord_to_idx(coords))
 
     def iter_by_image_index(self):
-        """Iterator over the indices of the image planes in the data array."""
-        yield from np.ndindex(*self.geom.data_shape[:-2])
+        """Iterator over the indices of the image planes in the data array; the last axis runs fastest, as in gammapy."""
+        for idx in np.ndindex(*self.geom.axes.shape):
+            yield idx[::-1]
 
     def iter_by_image_data(self):
         """Iterator over (image plane data, index in the data array)."""
