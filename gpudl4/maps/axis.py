@@ -165,6 +165,11 @@ class MapAxis(AxisConstruction):
         return self.center - self.edges_min, self.edges_max - self.center
 
     @property
+    def use_center_as_plot_labels(self):
+        """Whether plots are labelled with centres instead of edges; told by the node type."""
+        return self._node_type == "center"
+
+    @property
     def as_plot_labels(self):
         """One text per bin."""
         if self._node_type == "center":
@@ -417,8 +422,8 @@ class MapAxis(AxisConstruction):
         return axis_from_table(table, format, idx, column_prefix)
 
     @classmethod
-    def from_table_hdu(cls, hdu, format="ogip", idx=0):
+    def from_table_hdu(cls, hdu, format="ogip", idx=0, column_prefix=""):
         """Axis from a table HDU; see `gpudl4.maps.axis_tables.axis_from_table` for the formats."""
         from .axis_tables import axis_from_table
 
-        return axis_from_table(hdu, format, idx)
+        return axis_from_table(hdu, format, idx, column_prefix)

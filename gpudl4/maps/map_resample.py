@@ -71,6 +71,8 @@ def _factor(wanted, own, precision_factor):
 def reproject_map(map_, geom, preserve_counts=False, precision_factor=10):
     """Map on other pixels: pixels are split until they are small, then counted where their centres fall; then the same along the axes.
 
+    On the sky counts are smoothed, see `resample_map`, so that pixels which the map covers in part get the counts of whole ones.
+
     Parameters
     ----------
     map_ : `~gpudl4.maps.WcsNDMap`
@@ -106,7 +108,7 @@ def reproject_map(map_, geom, preserve_counts=False, precision_factor=10):
     for own, wanted in zip(target.axes, geom.axes, strict=True):
         factor = _factor(wanted.bin_width.min(), own.bin_width.min(), precision_factor)
         out = out.upsample(factor, preserve_counts=preserve_counts, axis_name=own.name) if factor > 1 else out
-    return resample_map(out, geom, preserve_counts=preserve_counts, smooth=True)
+    return resample_map(out, geom, preserve_counts=preserve_counts)  # bins may differ in width: smoothing would make their counts equal
 
 
 def reproject_by_image(map_, geom, preserve_counts=False, precision_factor=10):
