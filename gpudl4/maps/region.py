@@ -43,6 +43,7 @@ class RegionGeom(Geom):
         if wcs is None and region is not None:
             wcs = _tangential_wcs(region, binsz_wcs)
         self._wcs = wcs
+        self._rectangle = None  # made when it is first asked for
 
     @classmethod
     def create(cls, region, axes=None, wcs=None, binsz_wcs="0.1 deg"):
@@ -76,7 +77,9 @@ class RegionGeom(Geom):
         return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
 
     def _with_axes(self, axes):
-        return RegionGeom(self._region, axes=axes, wcs=self._wcs)
+        geom = RegionGeom(self._region, axes=axes, wcs=self._wcs)
+        geom._rectangle = self._rectangle
+        return geom
 
     @property
     def region(self):
@@ -124,10 +127,15 @@ class RegionGeom(Geom):
         return all(isinstance(region, PointSkyRegion) for region in as_regions(self._require().region))
 
     def _bounding_rectangle(self):
-        """Rectangle region around the pixels of the projection that the region touches."""
+        """Rectangle region around the pixels of the projection that the region touches; kept, as a geometry never changes."""
+        if self._rectangle is None:
+            self._rectangle = self._require()._make_rectangle()
+        return self._rectangle
+
+    def _make_rectangle(self):
         from regions import PixCoord, RectanglePixelRegion
 
-        boxes = [region.to_pixel(self._wcs).bounding_box for region in as_regions(self._require().region)]
+        boxes = [region.to_pixel(self._wcs).bounding_box for region in as_regions(self._region)]
         box = boxes[0]
         for other in boxes[1:]:
             box = box.union(other)

@@ -5,6 +5,7 @@ from astropy import units as u
 
 from ..core.backend import array_namespace, get_backend, to_device
 from ..core.errors import DataFileError, GeometryError
+from .interpolation import interpolate_pixels, profile_root
 from .map import Map
 from .map_axes import cast, factors_of, reduce_array
 from .region import RegionGeom
@@ -175,9 +176,15 @@ class RegionNDMap(Map):
     def interp_by_pix(self, pix, method="linear", fill_value=None, values_scale="lin"):
         """Interpolate at pixel coordinates along the axes; the sky position has no influence. Parameters as for `interp_by_coord`.
 
-        A `fill_value` stands outside the centres of the first and the last bin, where a sky map has it outside their edges; as in gammapy.
+        The `values_scale` "stat-profile" interpolates statistic profiles along an axis "norm", see
+        `~gpudl4.maps.interpolation.profile_root`. A `fill_value` stands outside the centres of the first and the last bin, where a sky map
+        has it outside their edges; as in gammapy.
         """
-        values = super().interp_by_pix(pix, method=method, values_scale=values_scale)
+        if values_scale == "stat-profile":
+            root = profile_root(self.data, self.geom.axes.index_data("norm"))
+            values = interpolate_pixels(root, pix[::-1], method=method) ** 2
+        else:
+            values = super().interp_by_pix(pix, method=method, values_scale=values_scale)
         if fill_value is not None:
             outside = False
             for position, size in zip(pix, self.data.shape[::-1], strict=True):

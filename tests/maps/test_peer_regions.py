@@ -308,6 +308,23 @@ def test_values(backend):
     same(a, b)
 
 
+def test_statistic_profiles(backend):
+    norm = np.array([0, 0.3, 1, 1.5, 4])
+    out = []
+    for p in (peer, ours):
+        axes = [p.MapAxis.from_nodes(norm, name="norm", interp="lin"), p.MapAxis.from_energy_bounds("1 TeV", "10 TeV", 2)]
+        m = p.RegionNDMap.create(None, axes=axes, dtype=float)
+        m.data[..., 0, 0] = [4 * (norm - 1) ** 2, (norm - 3) ** 2 + norm]
+        m.data[1, 4] = np.nan
+        out.append(m)
+    coords = {"norm": np.linspace(-1, 5, 31)[:, np.newaxis], "energy": [2, 3, 8] * u.TeV}
+    for method in ("linear", "nearest"):
+        options = {"values_scale": "stat-profile", "method": method}
+        close(out[0].interp_by_coord(dict(coords), **options), to_host(out[1].to_device(backend).interp_by_coord(dict(coords), **options)))
+    got = to_host(out[1].to_device(backend).interp_by_coord({"norm": [0.5, 2], "energy": 1.2 * u.TeV}, values_scale="stat-profile"))
+    assert got.shape == (2,)
+
+
 def test_no_region(backend):
     a, b = map_pair("none")
     b = b.to_device(backend)

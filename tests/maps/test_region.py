@@ -77,6 +77,43 @@ def test_map_of_a_region():
         m.data = np.ones(3)
 
 
+def test_annulus_without_a_position(backend):
+    """The centre of an annulus lies outside of it; axis coordinates alone mean the region all the same."""
+    annulus = CircleAnnulusSkyRegion(CENTER, 0.3 * u.deg, 0.6 * u.deg)
+    m = RegionNDMap.create(annulus, axes=[ENERGY], data=np.arange(4.0)).to_device(backend)
+    m.fill_by_coord({"energy": [2, 2, 500] * u.TeV})
+    assert host(m)[:, 0, 0].tolist() == [2, 1, 2, 3]
+    assert host(m.get_by_coord({"energy": [2, 7] * u.TeV})).tolist() == [2, 1]
+    assert np.isnan(host(m.get_by_coord({"skycoord": CENTER, "energy": 2 * u.TeV}))).all()
+
+
+def test_union():
+    other = CircleSkyRegion(SkyCoord(84.5, 22.3, unit="deg"), 0.2 * u.deg)
+    first, second = (RegionGeom.create(region, axes=[ENERGY]) for region in (CIRCLE, other))
+    both = first.union(second)
+    assert both.contains(SkyCoord([83.63, 84.5, 84.0], [22.01, 22.3, 22.5], unit="deg")).tolist() == [True, True, False]
+    assert first.region is CIRCLE
+    nothing = RegionGeom.create(None, axes=[ENERGY])
+    assert nothing.union(nothing).region is None
+    assert nothing.union(first).region is first.union(nothing).region is CIRCLE
+    assert nothing.union(first).wcs is first.wcs
+    with pytest.raises(GeometryError, match="equal axes"):
+        first.union(second.to_image())
+
+
+def test_weights_sum_to_the_area():
+    geom = RegionGeom.create(CIRCLE, axes=[ENERGY], binsz_wcs="0.02 deg")
+    coords, weights = geom.get_wcs_coord_and_weights()
+    assert coords["energy"].shape == (4, 1)
+    assert coords["lon"].shape == weights.shape
+    np.testing.assert_allclose(weights.sum() * 0.02**2, np.pi * 0.3**2, rtol=1e-3)
+    with pytest.raises(GeometryError, match="Region definition required"):
+        RegionGeom.create(None).get_wcs_coord_and_weights()
+    with pytest.raises(GeometryError, match="no pixels to crop"):
+        geom.crop(1)
+    assert geom.to_binsz("1 deg") is geom
+
+
 def test_region_map_resampling(backend):
     m = RegionNDMap.create(None, axes=[ENERGY], data=np.arange(4.0)).to_device(backend)
     assert host(m.downsample(2))[:, 0, 0].tolist() == [1, 5]
