@@ -181,11 +181,15 @@ def _column(hdu, name, geom):
 
 
 def _keywords(header):
-    """Keywords of a table that do not describe its columns."""
+    """Keywords of a table that do not describe its columns; one that occurs several times (OBS_ID of stacked spectra) gives a list."""
     structure = fits.Header(header, copy=True)
     structure.strip()  # takes away the keywords of the table's layout
     skip = ("COMMENT", "HISTORY", "", "TDIM", "TNULL", "TZERO", "TSCAL", "TDISP", "CHECKSUM", "DATASUM")
-    return {key: value for key, value in structure.items() if key.rstrip("0123456789") not in skip}
+    found = {}
+    for key, value in structure.items():
+        if key.rstrip("0123456789") not in skip:
+            found.setdefault(key, []).append(value)
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
 
 
 def region_map_to_hdulist(map_, format="gadf", hdu="SKYMAP", hdu_bands=None, hdu_region=None):

@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.table import Table
 from regions import (
     CircleAnnulusSkyRegion,
@@ -412,19 +413,43 @@ def test_ogip_area(format, tmp_path):
         assert y.unit == ("cm2" if "sherpa" in format else "m2")
 
 
-@pytest.mark.parametrize("column", ["COUNTS", "QUALITY", "BACKSCAL"])
-@pytest.mark.parametrize("part", ["pha", "bkg"])
-def test_real_spectra(part, column):
-    folder = shared_data("joint-crab")
-    paths = sorted(folder.rglob(f"{part}_obs*.fits*"))
-    if not paths:
-        pytest.skip("no OGIP spectra in joint-crab")
-    for path in paths[:3]:
-        x, y = (p.RegionNDMap.read(path, format="ogip", ogip_column=column) for p in (peer, ours))
-        same_geom(x.geom, y.geom)
-        close(np.asarray(x.data, dtype=float), np.asarray(y.data, dtype=float))
-        assert x.data.dtype.kind == y.data.dtype.kind
-        assert (x.geom.region is None) == (y.geom.region is None)
+REAL = {
+    "fact": ("joint-crab", "fact"),
+    "fermi": ("joint-crab", "fermi"),
+    "hess": ("joint-crab", "hess"),
+    "magic": ("joint-crab", "magic"),
+    "veritas": ("joint-crab", "veritas"),
+    "pks2155": ("pks2155-steady",),
+    "simulated": ("simulated",),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_ogip_files(name, tmp_path):
+    """Spectra, background and effective area of real files: every column, the region, the keywords; and what is written again."""
+    number = 0
+    for path in sorted(shared_data(*REAL[name]).glob("*.fits*")):
+        with fits.open(path) as hdulist:
+            names = [hdu.name for hdu in hdulist]
+        if "SPECTRUM" in names and "EBOUNDS" in names:
+            kind, columns = "ogip", ("COUNTS", "QUALITY", "BACKSCAL")
+        elif "SPECRESP" in names:
+            kind, columns = "ogip-arf", ("SPECRESP",)
+        else:
+            continue
+        number += 1
+        for column in columns:
+            x, y = (p.RegionNDMap.read(path, format=kind, ogip_column=column) for p in (peer, ours))
+            same(x, y)
+            assert y.meta == {key: value for key, value in x.meta.items() if key not in ("COMMENT", "HISTORY", "comments")}
+            assert (x.geom.region is None) == (y.geom.region is None)
+            if y.geom.region is not None:
+                assert x.geom.center_skydir.separation(y.geom.center_skydir).deg < 1e-9
+                close(x.geom.solid_angle(), y.geom.solid_angle(), rtol=1e-9)
+        m = ours.RegionNDMap.read(path, format=kind)
+        m.write(tmp_path / "m.fits", format=kind, overwrite=True)
+        same(peer.RegionNDMap.read(tmp_path / "m.fits", format=kind), m)
+    assert number >= 3
 
 
 def test_columns_of_flux_point_tables():
