@@ -14,6 +14,8 @@ __all__ = ["RegionNDMap", "region_map_of"]
 
 # How many pixels beyond a bin centre still count as at the centre: the rounding of coordinates.
 EDGE = 1e-9
+# Functions that take all image planes in one call.
+_ALONG_AN_AXIS = (np.nansum, np.sum, np.nanmean, np.mean, np.nanmax, np.max, np.nanmin, np.min, np.any, np.all, np.median)
 
 
 class RegionNDMap(Map):
@@ -268,6 +270,9 @@ def region_map_of(map_, region=None, func=np.nansum, weights=None, method="neare
         values, weight = values * weight, None
     inside = to_device(inside, backend)
     function = getattr(backend.xp, getattr(func, "__name__", ""), func)
+    if weight is None and func in _ALONG_AN_AXIS:
+        data = function(values[..., inside], axis=-1).astype(map_.data.dtype)
+        return RegionNDMap(geom, data=data, unit=map_.unit, meta=dict(map_.meta))
     data = backend.xp.empty(values.shape[:-2], dtype=map_.data.dtype)
     for idx in np.ndindex(*data.shape):
         data[idx] = function(values[idx][inside if weight is None else inside & weight[idx]])
