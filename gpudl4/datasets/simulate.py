@@ -3,33 +3,9 @@
 import numpy as np
 
 from gpudl4.core.backend import to_host
-from gpudl4.core.errors import DatasetError
+from gpudl4.core.random import get_random_state
 
 __all__ = ["get_random_state", "poisson_counts"]
-
-
-def get_random_state(init):
-    """Source of random numbers.
-
-    Parameters
-    ----------
-    init : int, "random-seed", "global-rng", `numpy.random.RandomState` or `numpy.random.Generator`
-        A seed, fresh entropy, NumPy's global generator, or a generator, which is returned as it is.
-
-    Raises
-    ------
-    DatasetError
-        If it is none of these.
-    """
-    if isinstance(init, np.random.RandomState | np.random.Generator):
-        return init
-    if isinstance(init, str) and init == "global-rng":
-        return np.random.mtrand._rand
-    if isinstance(init, str) and init == "random-seed":
-        return np.random.RandomState(None)
-    if isinstance(init, int | np.integer):
-        return np.random.RandomState(init)
-    raise DatasetError(f"random_state must be an int, 'random-seed', 'global-rng', a RandomState or a Generator, got {init!r}")
 
 
 def poisson_counts(npred, random_state="random-seed"):

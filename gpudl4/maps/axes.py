@@ -309,9 +309,16 @@ class MapAxes(Sequence):
         return axes_to_table_hdu(self, format, hdu_bands)
 
     def to_table(self, format="gadf"):
-        """Bands table as `~astropy.table.Table`; see `gpudl4.maps.axis_tables.axes_to_table_hdu`."""
-        from astropy.table import Table
+        """Axes as `~astropy.table.Table`: the bands table, in "gadf-dl3" one row of edges, in the "ogip" formats the one energy axis.
 
+        See `gpudl4.maps.axis_tables.axes_to_table_hdu` and `MapAxis.to_table`.
+        """
+        from astropy.table import Table, hstack
+
+        if format == "gadf-dl3":
+            return hstack([axis.to_table(format) for axis in self])
+        if format.startswith("ogip"):
+            return self["energy_true" if "arf" in format else "energy"].to_table(format)
         return Table.read(self.to_table_hdu(format))
 
     @classmethod

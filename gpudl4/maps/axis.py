@@ -165,6 +165,11 @@ class MapAxis(AxisConstruction):
         return self.center - self.edges_min, self.edges_max - self.center
 
     @property
+    def use_center_as_plot_labels(self):
+        """Whether plots are labelled with centres instead of edges; told by the node type."""
+        return self._node_type == "center"
+
+    @property
     def as_plot_labels(self):
         """One text per bin."""
         if self._node_type == "center":
@@ -397,16 +402,28 @@ class MapAxis(AxisConstruction):
 
         return axis_to_table(self, format)
 
+    def to_table_hdu(self, format="ogip"):
+        """Table HDU of the axis; see `gpudl4.maps.axis_tables.axis_to_table_hdu`."""
+        from .axis_tables import axis_to_table_hdu
+
+        return axis_to_table_hdu(self, format)
+
+    def to_header(self, format="ogip", idx=0):
+        """FITS cards of the axis; see `gpudl4.maps.axis_tables.axis_to_header`."""
+        from .axis_tables import axis_to_header
+
+        return axis_to_header(self, format, idx)
+
     @classmethod
-    def from_table(cls, table, format="ogip", idx=0):
+    def from_table(cls, table, format="ogip", idx=0, column_prefix=""):
         """Axis from a table; see `gpudl4.maps.axis_tables.axis_from_table` for the formats."""
         from .axis_tables import axis_from_table
 
-        return axis_from_table(table, format, idx)
+        return axis_from_table(table, format, idx, column_prefix)
 
     @classmethod
-    def from_table_hdu(cls, hdu, format="ogip", idx=0):
+    def from_table_hdu(cls, hdu, format="ogip", idx=0, column_prefix=""):
         """Axis from a table HDU; see `gpudl4.maps.axis_tables.axis_from_table` for the formats."""
         from .axis_tables import axis_from_table
 
-        return axis_from_table(hdu, format, idx)
+        return axis_from_table(hdu, format, idx, column_prefix)

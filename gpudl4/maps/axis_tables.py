@@ -14,13 +14,35 @@ from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .axis import MapAxis
 
-__all__ = ["axes_from_table", "axes_to_header", "axes_to_table_hdu", "axis_from_table", "axis_to_table"]
+__all__ = [
+    "axes_from_table",
+    "axes_to_header",
+    "axes_to_table_hdu",
+    "axis_from_table",
+    "axis_to_header",
+    "axis_to_table",
+    "axis_to_table_hdu",
+]
 
 # Files of older versions call the offset axis of a PSF "theta".
 _OLD_NAMES = {"theta": "rad"}
 # Pairs of columns that hold the edges of the one energy axis, and its name.
 _EDGE_COLUMNS = {"ogip": ("E_MIN", "E_MAX", "energy"), "fgst-ccube": ("E_MIN", "E_MAX", "energy")}
 _EDGE_COLUMNS["ogip-arf"] = ("ENERG_LO", "ENERG_HI", "energy_true")
+# The same in keV; what is read tells its own unit.
+_EDGE_COLUMNS |= {f"{name}-sherpa": _EDGE_COLUMNS[name] for name in ("ogip", "ogip-arf")}
+# Prefixes of the columns of DL3 response tables (GADF 0.2), in their order in a file; the axis and its scale.
+_DL3_AXES = {
+    "THETA": ("offset", "lin"),
+    "ENERG": ("energy_true", "log"),
+    "ETRUE": ("energy_true", "log"),
+    "RAD": ("rad", "lin"),
+    "DETX": ("fov_lon", "lin"),
+    "DETY": ("fov_lat", "lin"),
+    "MIGRA": ("migra", "lin"),
+}
+_BANDS_NAMES = {"fgst-ccube": "EBOUNDS", "ogip": "EBOUNDS", "ogip-sherpa": "EBOUNDS", "fgst-template": "ENERGIES"}
+_GADF_FORMATS = ("gadf", "fgst-ccube", "fgst-template")
 
 
 class _Columns:
@@ -52,28 +74,42 @@ def _columns_of(axis):
     return [name, "E_MIN", "E_MAX"] if name == "ENERGY" else [name, f"{name}_MIN", f"{name}_MAX"]
 
 
-def axes_to_header(axes, format="gadf"):
-    """FITS cards AXCOLSn and INTERPn.
+def axis_to_header(axis, format="ogip", idx=0):
+    """FITS cards of one axis.
 
     Parameters
     ----------
-    axes : `~gpudl4.maps.MapAxes`
-        Axes.
-    format : {"gadf", "fgst-ccube", "fgst-template"}
-        Format.
+    axis : `~gpudl4.maps.MapAxis`
+        Axis.
+    format : {"ogip", "ogip-sherpa", "gadf", "fgst-ccube", "fgst-template"}
+        "ogip": those of an EBOUNDS table (OGIP CAL/GEN/92-002); else AXCOLSn and INTERPn.
+    idx : int
+        The n.
 
     Returns
     -------
     header : `~astropy.io.fits.Header`
         Cards.
     """
-    if format not in ("gadf", "fgst-ccube", "fgst-template"):
-        raise GeometryError(f"unknown format {format!r} for the axes of a map: choose 'gadf', 'fgst-ccube' or 'fgst-template'")
+    header = fits.Header()
+    if format in ("ogip", "ogip-sherpa"):
+        cards = {"EXTNAME": "EBOUNDS", "TELESCOP": "DUMMY", "INSTRUME": "DUMMY", "FILTER": "None", "CHANTYPE": "PHA"}
+        header.update(cards | {"DETCHANS": axis.nbin})
+        header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "EBOUNDS", "HDUVERS": "1.2.0"})
+        return header
+    if format not in _GADF_FORMATS:
+        raise GeometryError(f"unknown format {format!r} for the header of an axis: choose 'ogip', 'ogip-sherpa' or {_GADF_FORMATS}")
+    center, low, high = _columns_of(axis)
+    header[f"AXCOLS{idx}"] = f"{low},{high}" if axis.node_type == "edges" else center
+    header[f"INTERP{idx}"] = axis.interp
+    return header
+
+
+def axes_to_header(axes, format="gadf"):
+    """FITS cards of all axes, numbered from 1; see `axis_to_header`."""
     header = fits.Header()
     for number, axis in enumerate(axes, start=1):
-        center, low, high = _columns_of(axis)
-        header[f"AXCOLS{number}"] = f"{low},{high}" if axis.node_type == "edges" else center
-        header[f"INTERP{number}"] = axis.interp
+        header.update(axis_to_header(axis, format, number))
     return header
 
 
@@ -84,10 +120,11 @@ def axes_to_table_hdu(axes, format="gadf", hdu_bands=None):
     ----------
     axes : `~gpudl4.maps.MapAxes`
         Axes.
-    format : {"gadf", "fgst-ccube", "fgst-template"}
+    format : {"gadf", "fgst-ccube", "fgst-template", "ogip", "ogip-sherpa"}
         Format.
     hdu_bands : str, optional
-        Name of the HDU, "BANDS" by default. The Fermi formats have fixed names; "fgst-template" holds the centres in MeV.
+        Name of the HDU, "BANDS" by default. The other formats have fixed names; "fgst-template" holds the centres in MeV, "ogip" the
+        one axis "energy".
 
     Returns
     -------
@@ -95,7 +132,11 @@ def axes_to_table_hdu(axes, format="gadf", hdu_bands=None):
         Table with one row per image plane.
     """
     header = axes_to_header(axes, format)
-    name = {"fgst-ccube": "EBOUNDS", "fgst-template": "ENERGIES"}.get(format, hdu_bands or "BANDS")
+    name = _BANDS_NAMES.get(format, hdu_bands or "BANDS")
+    if format in ("ogip", "ogip-sherpa"):
+        if len(axes) != 1:
+            raise GeometryError(f"format {format!r} holds one energy axis, got: {axes.names}")
+        return axis_to_table_hdu(axes[0], format)
     shape = axes.shape[::-1]
     columns = [fits.Column("CHANNEL", "K", array=np.arange(int(np.prod(shape))))]
     if format == "fgst-template":
@@ -117,8 +158,9 @@ def axes_from_table(table, format="gadf"):
     ----------
     table : `~astropy.io.fits.BinTableHDU` or `~astropy.table.Table`
         Bands table.
-    format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "ogip", "ogip-arf"}
-        Format; all but "gadf" hold one energy axis.
+    format : {"gadf", "gadf-dl3", "gadf-sed", "profile", "fgst-ccube", "fgst-template", "fgst-bexpcube", "ogip", "ogip-arf"}
+        Format. "gadf-dl3" holds the axes of a response table. "gadf-sed" holds "norm" (if there is a column norm_scan), "energy" and
+        "dataset" (if there is a column counts); "profile" has "projected-distance" besides. The others hold one energy axis.
 
     Returns
     -------
@@ -130,9 +172,15 @@ def axes_from_table(table, format="gadf"):
     DataFileError
         If a column is missing or its unit is unknown, or a GADF table names no axis.
     """
+    columns, axes = _Columns(table), []
+    if format in ("gadf-sed", "profile"):
+        kinds = {"gadf-sed-norm": "norm_scan", "gadf-sed-energy": None, "gadf-sed-counts": "counts"}
+        axes = [axis_from_table(table, kind) for kind, needed in kinds.items() if needed is None or needed in columns.names]
+        return MapAxes([*axes, axis_from_table(table, "profile")] if format == "profile" else axes)
+    if format == "gadf-dl3":
+        return MapAxes([_dl3_axis(columns, prefix) for prefix in _DL3_AXES if f"{prefix}_LO" in columns.names])
     if format != "gadf":
         return MapAxes([axis_from_table(table, format)])
-    columns, axes = _Columns(table), []
     while f"AXCOLS{len(axes) + 1}" in columns.meta:
         axes.append(_gadf_axis(columns, len(axes) + 1))
     if not axes:
@@ -156,18 +204,79 @@ def _gadf_axis(columns, number):
         raise DataFileError(f"{columns.label}: {error}") from error
 
 
-def axis_from_table(table, format="ogip", idx=0):
+def _dl3_axis(columns, prefix):
+    if prefix not in _DL3_AXES:
+        raise GeometryError(f"unknown column prefix {prefix!r} of a response table: choose one of {', '.join(_DL3_AXES)}")
+    name, interp = _DL3_AXES[prefix]
+    if prefix == "ENERG" and columns.meta.get("HDUCLAS2") in ("BKG", "RAD_MAX"):
+        name = "energy"  # these two are functions of the reconstructed energy
+    (low, unit), (high, high_unit) = columns.get(f"{prefix}_LO"), columns.get(f"{prefix}_HI")
+    low, high = np.atleast_1d(low[0]), np.atleast_1d(high[0]) * high_unit.to(unit)
+    if np.allclose(low, high):
+        return MapAxis.from_nodes(high, interp=interp, name=name, unit=unit)
+    return MapAxis.from_edges(np.append(low, high[-1]), interp=interp, name=name, unit=unit)
+
+
+def _same_rows(values, what):
+    """The one row that all rows of a column repeat; a column of numbers as it is."""
+    if values.ndim < 2:
+        return values
+    if not (values == values[0]).all():
+        raise DataFileError(f"the rows of column '{what}' differ: they do not define one axis")
+    return values[0]
+
+
+def _sed_energy(columns):
+    if "e_min" in columns.names and "e_max" in columns.names:
+        (low, unit), (high, high_unit) = columns.get("e_min"), columns.get("e_max")
+        low, high = _same_rows(low, "e_min"), _same_rows(high, "e_max")
+        return MapAxis.from_energy_edges(np.append(low, high[-1] * high_unit.to(unit)), unit=unit)
+    values, unit = columns.get("e_ref")
+    return MapAxis.from_nodes(_same_rows(values, "e_ref"), unit=unit, name="energy", interp="log")
+
+
+def _sed_dataset(columns):
+    number = columns.get("counts")[0].shape[-1]
+    return MapAxis.from_edges(np.arange(number + 1) - 0.5, name="dataset")
+
+
+def _gtpsf_axis(columns):
+    if "Energy" in columns.names:
+        return MapAxis.from_nodes(columns.get("Energy")[0], unit="MeV", name="energy_true", interp="log")
+    return MapAxis.from_nodes(columns.get("Theta")[0], unit="deg", name="rad")
+
+
+def _profile_axis(columns):
+    values, unit = columns.get("x_ref")
+    return MapAxis.from_nodes(values, unit=unit, name="projected-distance")
+
+
+# Formats of one axis that need nothing but the columns.
+_READERS = {
+    "gtpsf": _gtpsf_axis,
+    "gadf-sed-energy": _sed_energy,
+    "gadf-sed-norm": lambda columns: MapAxis.from_nodes(columns.get("norm_scan")[0][0], name="norm"),
+    "gadf-sed-counts": _sed_dataset,
+    "profile": _profile_axis,
+}
+
+
+def axis_from_table(table, format="ogip", idx=0, column_prefix=""):
     """One axis from a table.
 
     Parameters
     ----------
     table : `~astropy.io.fits.BinTableHDU` or `~astropy.table.Table`
         Table.
-    format : {"ogip", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "gadf"}
+    format : {"ogip", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "gadf", "gadf-dl3", "gtpsf", ...}
         "ogip" and "fgst-ccube": E_MIN and E_MAX, axis "energy". "ogip-arf": ENERG_LO and ENERG_HI, axis "energy_true".
-        "fgst-template" and "fgst-bexpcube": centres in MeV in a column Energy, axis "energy_true".
+        "fgst-template" and "fgst-bexpcube": centres in MeV in a column Energy, axis "energy_true". "gtpsf": the same, or Theta in deg,
+        axis "rad". Tables of flux points: "gadf-sed-energy" (e_min and e_max, or e_ref), "gadf-sed-norm" (norm_scan),
+        "gadf-sed-counts" (axis "dataset"), "profile" (x_ref, axis "projected-distance").
     idx : int
         For "gadf", the number of the axis, from 0.
+    column_prefix : {"THETA", "ENERG", "ETRUE", "RAD", "DETX", "DETY", "MIGRA"}
+        For "gadf-dl3", the axis: its edges are in the columns ``{prefix}_LO`` and ``{prefix}_HI``.
 
     Returns
     -------
@@ -186,6 +295,10 @@ def axis_from_table(table, format="ogip", idx=0):
         if f"AXCOLS{idx + 1}" not in columns.meta:
             raise DataFileError(f"{columns.label}: keyword AXCOLS{idx + 1} is missing")
         return _gadf_axis(columns, idx + 1)
+    if format == "gadf-dl3":
+        return _dl3_axis(columns, column_prefix)
+    if format in _READERS:
+        return _READERS[format](columns)
     if format in _EDGE_COLUMNS:
         low_name, high_name, name = _EDGE_COLUMNS[format]
         (low, unit), (high, high_unit) = columns.get(low_name), columns.get(high_name)
@@ -197,27 +310,43 @@ def axis_from_table(table, format="ogip", idx=0):
 
 
 def axis_to_table(axis, format="ogip"):
-    """Table of one energy axis.
+    """Table of one axis.
 
     Parameters
     ----------
     axis : `~gpudl4.maps.MapAxis`
-        Axis "energy" for "ogip", "energy_true" for "ogip-arf".
-    format : {"ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa"}
+        Axis: "energy" for "ogip", "energy_true" for "ogip-arf", "energy_true" or "rad" for "gtpsf".
+    format : {"ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-sed", "gadf-dl3", "gtpsf"}
         Format; the sherpa ones are in keV.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        CHANNEL, E_MIN, E_MAX; or ENERG_LO, ENERG_HI.
+        "ogip": CHANNEL, E_MIN, E_MAX. "ogip-arf": ENERG_LO, ENERG_HI. "gadf-sed": e_ref, e_min, e_max of an energy axis, else no columns.
+        "gadf-dl3": ``{prefix}_LO`` and ``{prefix}_HI`` in one row. "gtpsf": Energy in MeV or Theta in deg.
     """
     from astropy.table import Table
 
-    if format not in ("ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa"):
-        raise GeometryError(f"unknown table format {format!r} for an axis")
-    edges = axis.edges.to("keV") if format.endswith("sherpa") else axis.edges
-    if format.startswith("ogip-arf"):
-        axis.assert_name("energy_true")
-        return Table({"ENERG_LO": edges[:-1], "ENERG_HI": edges[1:]})
-    axis.assert_name("energy")
-    return Table({"CHANNEL": np.arange(axis.nbin, dtype=np.int16), "E_MIN": edges[:-1], "E_MAX": edges[1:]})
+    if format in ("ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa"):
+        axis.assert_name("energy_true" if "arf" in format else "energy")
+        edges = axis.edges.to("keV") if format.endswith("sherpa") else axis.edges
+        if "arf" in format:
+            return Table({"ENERG_LO": edges[:-1], "ENERG_HI": edges[1:]})
+        return Table({"CHANNEL": np.arange(axis.nbin, dtype=np.int16), "E_MIN": edges[:-1], "E_MAX": edges[1:]})
+    if format == "gadf-sed":
+        return Table({"e_ref": axis.center, "e_min": axis.edges_min, "e_max": axis.edges_max} if axis.is_energy_axis else {})
+    if format == "gadf-dl3":
+        prefix = "ENERG" if axis.name == "energy" else next((key for key, spec in _DL3_AXES.items() if spec[0] == axis.name), None)
+        if prefix is None:
+            raise GeometryError(f"response tables know no axis '{axis.name}'")
+        low, high = (axis.edges_min, axis.edges_max) if axis.node_type == "edges" else (axis.center, axis.center)
+        return Table({f"{prefix}_LO": low[np.newaxis], f"{prefix}_HI": high[np.newaxis]})
+    if format == "gtpsf" and axis.name in ("energy_true", "rad"):
+        return Table({"Energy": axis.center.to("MeV")} if axis.name == "energy_true" else {"Theta": axis.center.to("deg")})
+    raise GeometryError(f"unknown table format {format!r} for axis '{axis.name}'")
+
+
+def axis_to_table_hdu(axis, format="ogip"):
+    """Table HDU of one axis, with the cards of an EBOUNDS table for "ogip" and the name THETA for "gtpsf"; see `axis_to_table`."""
+    header = axis_to_header(axis, format) if format in ("ogip", "ogip-sherpa") else None
+    return fits.BinTableHDU(axis_to_table(axis, format), header=header, name="THETA" if format == "gtpsf" else None)

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.backend import array_namespace, backend_of, to_device
 from ..core.errors import GeometryError
 
-__all__ = ["VALUE_SCALES", "interpolate_1d", "interpolate_pixels", "scale_values", "unscale_values"]
+__all__ = ["VALUE_SCALES", "interpolate_1d", "interpolate_pixels", "profile_root", "scale_values", "unscale_values"]
 
 VALUE_SCALES = ("lin", "log", "sqrt")
 
@@ -47,6 +47,31 @@ def unscale_values(values, scale):
     if scale == "sqrt":
         return values * values
     return values
+
+
+def profile_root(values, axis):
+    """Signed square root of a statistic profile: negative where it falls, positive where it rises.
+
+    A parabola becomes a straight line through its minimum, so that linear interpolation of the root, squared, is exact for it.
+
+    Parameters
+    ----------
+    values : array
+        Differences of a statistic, not negative; what is not finite counts as 0.
+    axis : int
+        Dimension along which the profile runs; at least two values.
+
+    Returns
+    -------
+    root : array
+        Roots, of the shape of `values`.
+    """
+    xp = array_namespace(values)
+    values = xp.where(xp.isfinite(values), values, 0.0)
+    last = values.shape[axis] - 1
+    lower = xp.take(values, to_device(np.maximum(np.arange(last + 1) - 1, 0), backend_of(values)), axis=axis)
+    upper = xp.take(values, to_device(np.minimum(np.arange(last + 1) + 1, last), backend_of(values)), axis=axis)
+    return scale_values(xp.sign(upper - lower) * values, "sqrt")
 
 
 def interpolate_pixels(data, pix, method="linear", values_scale="lin"):

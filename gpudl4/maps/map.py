@@ -43,6 +43,8 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         If the data are a quantity.
     """
 
+    tag = "map"
+
     def __init__(self, geom, data=None, dtype="float32", meta=None, unit=""):
         self._geom = geom
         self._unit = u.Unit(unit)

@@ -9,7 +9,7 @@ from ..core.backend import array_namespace, backend_of, to_device
 from ..core.errors import GeometryError
 from .axis import MapAxis
 
-__all__ = ["MapAxesOperations", "factors_of", "reduce_array"]
+__all__ = ["MapAxesOperations", "cast", "factors_of", "reduce_array"]
 
 # NumPy's universal functions by the name of the reduction that every array library has.
 _REDUCTIONS = {
@@ -60,6 +60,15 @@ def factors_of(weights, data):
     factors = weights.data if isinstance(weights, MapAxesOperations) else weights
     array_namespace(data, factors)  # refuses to mix backends
     return factors
+
+
+def cast(data, dtype, nan_to_num):
+    """Data in another type; with `nan_to_num`, what is not finite (in that type, if it is one of floats) becomes 0."""
+    data = data.astype(dtype) if dtype.kind == "f" else data
+    if nan_to_num and data.dtype.kind == "f":
+        xp = array_namespace(data)
+        data = xp.where(xp.isfinite(data), data, xp.zeros((), dtype=data.dtype))
+    return data.astype(dtype)
 
 
 class MapAxesOperations:
@@ -173,6 +182,15 @@ class MapAxesOperations:
         self.data = xp.nan_to_num(data)
         self._unit = self.unit / cumsum.unit
 
+    def dot(self, other):
+        """Sum over the axis shared with a region map, such as an energy dispersion; see `~gpudl4.maps.map_dot.dot_maps`."""
+        from .map_dot import dot_maps
+
+        return dot_maps(self, other)
+
+    def __matmul__(self, other):
+        return self.dot(other)
+
     def slice_by_idx(self, slices):
         """Part of the map, along non-spatial axes.
 
@@ -208,8 +226,9 @@ class MapAxesOperations:
         return self.get_image_by_idx(self.geom.axes.coord_to_idx(coords))
 
     def iter_by_image_index(self):
-        """Iterator over the indices of the image planes in the data array."""
-        yield from np.ndindex(*self.geom.data_shape[:-2])
+        """Iterator over the indices of the image planes in the data array; the last axis runs fastest, as in gammapy."""
+        for idx in np.ndindex(*self.geom.axes.shape):
+            yield idx[::-1]
 
     def iter_by_image_data(self):
         """Iterator over (image plane data, index in the data array)."""
@@ -282,7 +301,7 @@ class MapAxesOperations:
         weights : `Map`, optional
             Factors, broadcasting to the data.
         ufunc : `~numpy.ufunc`
-            How bins are joined: add, logical_and, logical_or, ...
+            How bins are joined: add, logical_and, logical_or, ... Sums are float64, whatever the type of the data, and NaN where a bin is.
 
         Returns
         -------
@@ -294,8 +313,11 @@ class MapAxesOperations:
         cuts = np.round(cuts + 0.5).astype(int)
         data = self.data if weights is None else self.data * factors_of(weights, self.data)
         lead = (slice(None),) * dim
-        parts = [reduce_array(data[(*lead, slice(low, high))], ufunc, dim) for low, high in pairwise(cuts)]
-        return self._with(geom=geom, data=array_namespace(data).concatenate(parts, axis=dim))
+        xp, parts = array_namespace(data), []
+        for low, high in pairwise(cuts):
+            part = data[(*lead, slice(low, high))]
+            parts.append(part.sum(axis=dim, keepdims=True, dtype=float) if ufunc is np.add else reduce_array(part, ufunc, dim))
+        return self._with(geom=geom, data=xp.concatenate(parts, axis=dim))
 
     def rename_axes(self, names, new_names):
         """Map with renamed axes; see `MapAxes.rename_axes`."""

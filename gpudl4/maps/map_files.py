@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from ..core.backend import to_host
 from ..core.errors import DataFileError, GeometryError
+from .region_tables import OGIP_FORMATS
 
 __all__ = ["map_from_hdulist", "map_to_hdulist"]
 
@@ -35,8 +36,9 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
         HDU of the bands table; by default what the header names, or the usual names.
     map_type : {"auto", "wcs", "region"}
         Kind of map.
-    format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube"}, optional
-        Format, by default told from the name of the bands table.
+    format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "ogip", "ogip-arf"}, optional
+        Format, by default told from the name of the bands table. The last two are those of region maps, see
+        `~gpudl4.maps.region_files.region_map_from_hdulist`.
 
     Returns
     -------
@@ -48,9 +50,13 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
     DataFileError
         If an HDU is missing or its content does not fit together.
     """
-    if format is not None and format not in FORMATS:
-        raise GeometryError(f"unknown map format {format!r}: choose one of {', '.join(FORMATS)}")
-    data_hdu = _find_hdu(hdulist, hdu)
+    if format is not None and format not in FORMATS + OGIP_FORMATS:
+        raise GeometryError(f"unknown map format {format!r}: choose one of {', '.join(FORMATS + OGIP_FORMATS)}")
+    if format in OGIP_FORMATS:
+        from .region_files import region_map_from_hdulist
+
+        return region_map_from_hdulist(hdulist, format=format, hdu=hdu, hdu_bands=hdu_bands)
+    data_hdu = find_map_hdu(hdulist, hdu)
     header = data_hdu.header
     if header.get("PIXTYPE") == "HEALPIX":
         raise DataFileError(f"HDU '{data_hdu.name}' holds a HEALPix map, which cannot be read")
@@ -59,9 +65,10 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
         raise GeometryError(f"unknown map_type {map_type!r}: choose 'auto', 'wcs' or 'region'")
     try:
         if kind == "region":
-            from .region_map import region_map_from_hdulist
+            from .region_files import region_map_from_hdulist
 
-            return region_map_from_hdulist(hdulist, data_hdu, hdu_bands)
+            number = next(idx for idx, candidate in enumerate(hdulist) if candidate is data_hdu)
+            return region_map_from_hdulist(hdulist, hdu=number, hdu_bands=hdu_bands)
         return _wcs_map(hdulist, data_hdu, hdu_bands, format)
     except GeometryError as error:
         raise DataFileError(f"HDU '{data_hdu.name}': {error}") from error
@@ -75,7 +82,8 @@ def find_named_hdu(hdulist, name):
         raise DataFileError(f"there is no HDU '{name}'; the file has: {', '.join(h.name or '(no name)' for h in hdulist)}") from None
 
 
-def _find_hdu(hdulist, hdu):
+def find_map_hdu(hdulist, hdu):
+    """HDU by name or number, or the first that is not empty."""
     if hdu is not None:
         return find_named_hdu(hdulist, hdu)
     for candidate in hdulist:
@@ -84,7 +92,8 @@ def _find_hdu(hdulist, hdu):
     raise DataFileError("the file holds no data, only empty HDUs")
 
 
-def _find_bands(hdulist, data_hdu, hdu_bands):
+def find_bands_hdu(hdulist, data_hdu, hdu_bands):
+    """Bands table of a map: the one that is named, that its header names, or that has one of the usual names; None if there is none."""
     name = hdu_bands if hdu_bands is not None else data_hdu.header.get("BANDSHDU")
     if name is not None:
         return find_named_hdu(hdulist, name)
@@ -135,7 +144,7 @@ def _wcs_map(hdulist, data_hdu, hdu_bands, format):
     from .wcs import WcsGeom
     from .wcs_map import WcsNDMap
 
-    bands = _find_bands(hdulist, data_hdu, hdu_bands)
+    bands = find_bands_hdu(hdulist, data_hdu, hdu_bands)
     format = format or (_FORMAT_OF_BANDS.get(bands.name, "gadf") if bands is not None else "gadf")
     geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
     unit, meta = parse_unit(data_hdu.header), parse_meta(data_hdu.header)
@@ -199,9 +208,9 @@ def map_to_hdulist(map_, hdu=None, hdu_bands=None, sparse=False, format="gadf"):
         HDUs, beginning with a primary one.
     """
     if map_.geom.is_region:
-        from .region_map import region_map_to_hdulist
+        from .region_files import region_map_to_hdulist
 
-        return region_map_to_hdulist(map_, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands, format=format)
+        return region_map_to_hdulist(map_, format=format, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands)
     hdu = (hdu or ("SKYMAP" if sparse else "PRIMARY")).upper()
     if sparse and hdu == "PRIMARY":
         raise GeometryError("a sparse map is a table and cannot be the PRIMARY HDU: give another name")

@@ -176,6 +176,30 @@ class MapValues:
             data = data * to_device(geom.solid_angle().to_value("deg2"), self.backend)
         return self.from_geom(geom, data=data, unit=self.unit)
 
+    def sample_coord(self, n_events, random_state=0):
+        """Coordinates drawn from the values of the map; see `~gpudl4.maps.map_sampling.sample_coord`."""
+        from .map_sampling import sample_coord
+
+        return sample_coord(self, n_events, random_state)
+
+    def resample(self, geom, weights=None, preserve_counts=True, smooth=False):
+        """Sum of the pixels whose centre lies in each pixel of another geometry; see `~gpudl4.maps.map_resample.resample_map`."""
+        from .map_resample import resample_map
+
+        return resample_map(self, geom, weights=weights, preserve_counts=preserve_counts, smooth=smooth)
+
+    def reproject_to_geom(self, geom, preserve_counts=False, precision_factor=10):
+        """Map on other pixels, by splitting and counting; see `~gpudl4.maps.map_resample.reproject_map`."""
+        from .map_resample import reproject_map
+
+        return reproject_map(self, geom, preserve_counts=preserve_counts, precision_factor=precision_factor)
+
+    def reproject_by_image(self, geom, preserve_counts=False, precision_factor=10):
+        """The same plane by plane; see `~gpudl4.maps.map_resample.reproject_by_image`."""
+        from .map_resample import reproject_by_image
+
+        return reproject_by_image(self, geom, preserve_counts=preserve_counts, precision_factor=precision_factor)
+
     def coadd(self, map_in, weights=None):
         """Add another map pixel by pixel, in place: every pixel goes to the pixel its centre lies in.
 

@@ -11,48 +11,11 @@ from ..core.errors import GeometryError
 from .coord import MapCoord
 from .frames import degrees
 from .geom import Geom, image_axes, pix_tuple_to_idx, width_in_degrees
+from .region_shapes import as_regions, region_center, sky_regions, union_of
 from .wcs import WcsGeom
 from .wcs_build import frame_of
 
-__all__ = ["RegionGeom", "as_regions", "union_of"]
-
-
-def as_regions(regions):
-    """List of sky regions.
-
-    Parameters
-    ----------
-    regions : str, `~regions.Region`, `~astropy.coordinates.SkyCoord` or list of them
-        DS9 text, regions or positions. Compound regions are taken apart if they are unions.
-
-    Returns
-    -------
-    regions : list of `~regions.Region`
-        Regions.
-    """
-    from regions import CompoundPixelRegion, CompoundSkyRegion, PointSkyRegion, Region, Regions
-
-    if isinstance(regions, str):
-        regions = Regions.parse(regions, format="ds9")
-    if isinstance(regions, SkyCoord):
-        return [PointSkyRegion(position) for position in np.atleast_1d(regions)]
-    if isinstance(regions, (CompoundSkyRegion, CompoundPixelRegion)):
-        if regions.operator.__name__ != "or_":
-            raise GeometryError("of compound regions only unions are supported")
-        return as_regions(regions.region1) + as_regions(regions.region2)
-    if isinstance(regions, Region):
-        return [regions]
-    if isinstance(regions, (list, tuple, Regions)):
-        return [single for region in regions for single in as_regions(region)]
-    raise GeometryError(f"regions must be DS9 text, regions or positions, got: {type(regions).__name__}")
-
-
-def union_of(regions):
-    """Union of a list of sky regions, a region; None for an empty list."""
-    union = None
-    for region in regions:
-        union = region if union is None else union.union(region)
-    return union
+__all__ = ["RegionGeom"]
 
 
 class RegionGeom(Geom):
@@ -80,20 +43,43 @@ class RegionGeom(Geom):
         if wcs is None and region is not None:
             wcs = _tangential_wcs(region, binsz_wcs)
         self._wcs = wcs
+        self._rectangle = None  # made when it is first asked for
 
     @classmethod
     def create(cls, region, axes=None, wcs=None, binsz_wcs="0.1 deg"):
-        """Geometry from a region, a DS9 text, a position, a list of them (their union) or None; parameters as for the class."""
+        """Geometry from a region, a DS9 text, a position, a list of them (their union) or None; parameters as for the class.
+
+        Pixel regions are taken to be pixels of `wcs`.
+        """
         return cls.from_regions(region, axes=axes, wcs=wcs, binsz_wcs=binsz_wcs)
 
     @classmethod
     def from_regions(cls, regions, axes=None, wcs=None, binsz_wcs="0.1 deg"):
         """Geometry from the union of regions; see `create`."""
-        region = None if regions is None else union_of(as_regions(regions))
+        region = None if regions is None else union_of(sky_regions(regions, wcs))
         return cls(region, axes=axes, wcs=wcs, binsz_wcs=binsz_wcs)
 
+    @classmethod
+    def from_hdulist(cls, hdulist, format="ogip", hdu=None):
+        """Geometry from FITS tables; see `~gpudl4.maps.region_files.region_geom_from_hdulist`."""
+        from .region_files import region_geom_from_hdulist
+
+        return region_geom_from_hdulist(hdulist, format=format, hdu=hdu)
+
+    def to_hdulist(self, format="ogip", hdu_bands=None, hdu_region=None):
+        """FITS tables of the axes and the region; see `~gpudl4.maps.region_files.region_geom_to_hdulist`."""
+        from .region_files import region_geom_to_hdulist
+
+        return region_geom_to_hdulist(self, format=format, hdu_bands=hdu_bands, hdu_region=hdu_region)
+
+    def to_bands_hdu(self, hdu_bands=None, format="gadf"):
+        """Bands table of the axes; see `MapAxes.to_table_hdu`."""
+        return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
+
     def _with_axes(self, axes):
-        return RegionGeom(self._region, axes=axes, wcs=self._wcs)
+        geom = RegionGeom(self._region, axes=axes, wcs=self._wcs)
+        geom._rectangle = self._rectangle
+        return geom
 
     @property
     def region(self):
@@ -141,10 +127,15 @@ class RegionGeom(Geom):
         return all(isinstance(region, PointSkyRegion) for region in as_regions(self._require().region))
 
     def _bounding_rectangle(self):
-        """Rectangle region around the pixels of the projection that the region touches."""
+        """Rectangle region around the pixels of the projection that the region touches; kept, as a geometry never changes."""
+        if self._rectangle is None:
+            self._rectangle = self._require()._make_rectangle()
+        return self._rectangle
+
+    def _make_rectangle(self):
         from regions import PixCoord, RectanglePixelRegion
 
-        boxes = [region.to_pixel(self._wcs).bounding_box for region in as_regions(self._require().region)]
+        boxes = [region.to_pixel(self._wcs).bounding_box for region in as_regions(self._region)]
         box = boxes[0]
         for other in boxes[1:]:
             box = box.union(other)
@@ -194,7 +185,7 @@ class RegionGeom(Geom):
         return self.center_skydir.separation(position)
 
     def coord_to_pix(self, coords):
-        """Pixel coordinates; 0 along lon and lat inside the region, NaN outside. Sky coordinates may be left out.
+        """Pixel coordinates; 0 along lon and lat inside the region, NaN outside. Left out, sky coordinates are inside, whatever its shape.
 
         Parameters
         ----------
@@ -209,7 +200,7 @@ class RegionGeom(Geom):
         if isinstance(coords, tuple) and len(coords) == len(self.axes):
             coords = dict(zip(self.axes.names, coords, strict=True))
         if isinstance(coords, dict) and not {"lon", "lat", "skycoord"} & set(coords):
-            coords = {"skycoord": self.center_skydir} | coords
+            return (np.zeros(1), np.zeros(1)) + self.axes.coord_to_pix(coords)
         coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
         if self._region is None:
             sky = np.zeros(1)
@@ -262,13 +253,16 @@ class RegionGeom(Geom):
         """Solid angle times the widths of all bins, a quantity of the shape of the data."""
         return self.solid_angle() * np.ones(self.data_shape) * self.axes.bin_volume()
 
-    def to_wcs_geom(self, width_min=None):
+    def to_wcs_geom(self, width_min=None, mode="partial"):
         """Sky geometry, in the projection of the region, that just contains it.
 
         Parameters
         ----------
         width_min : float, str, `~astropy.units.Quantity` or tuple of them, optional
             Smallest width.
+        mode : {"partial", "trim"}
+            Whether the geometry may reach beyond the image that the projection was made for, which is the box around the region or the map
+            that the region was taken from. gammapy trims, so that `width_min` has no effect there on a region with its own projection.
 
         Returns
         -------
@@ -278,7 +272,66 @@ class RegionGeom(Geom):
         width = self.width.value
         if width_min is not None:
             width = np.maximum(width, width_in_degrees(width_min))
-        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode="partial").to_cube(self.axes)
+        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode=mode).to_cube(self.axes)
+
+    def get_wcs_coord_and_weights(self, factor=10):
+        """Pixels of the projection that the region touches, and how much of each lies inside.
+
+        Parameters
+        ----------
+        factor : int
+            Number of sub-pixels along each side of a pixel, by which fractions are counted.
+
+        Returns
+        -------
+        coords : `~gpudl4.maps.MapCoord`
+            Centres of the N pixels: lon and lat of shape (N,); axes of shape (..., 1), fastest axis last, to broadcast against them.
+        weights : `~numpy.ndarray`
+            Fractions, larger than 0, shape (N,).
+
+        Raises
+        ------
+        GeometryError
+            If there is no region.
+        """
+        geom = self._require().to_wcs_geom()
+        fraction = geom.to_image().region_weights([self._region], oversampling_factor=factor).data
+        inside = fraction > 0
+        coords = geom.get_coord(sparse=True)
+        sky = {name: coords[name].reshape(inside.shape)[inside] for name in ("lon", "lat")}
+        axes = {name: coords[name][..., 0] for name in self.axes.names}
+        return MapCoord(sky | axes, frame=coords.frame), fraction[inside]
+
+    def union(self, other):
+        """Geometry of the union of two regions; this one stays as it is.
+
+        Parameters
+        ----------
+        other : `RegionGeom`
+            Geometry with equal axes. Where one has no region, the region of the other is taken.
+
+        Returns
+        -------
+        geom : `RegionGeom`
+            Geometry in the projection of this one, or of the other if this one has none.
+
+        Raises
+        ------
+        GeometryError
+            If the axes differ.
+        """
+        if self != other:
+            raise GeometryError(f"only geometries with equal axes can be united, got:\n{self}\n{other}")
+        region = union_of([geom.region for geom in (self, other) if geom.region is not None])
+        return RegionGeom(region, axes=self._axes, wcs=other._wcs if self._wcs is None else self._wcs)
+
+    def crop(self, crop_width=None):
+        """Not possible: a region has no pixels to remove."""
+        raise GeometryError("a region has no pixels to crop: use slice_by_idx to remove bins")
+
+    def to_binsz(self, binsz):
+        """The geometry itself: its one pixel is the region. See `to_binsz_wcs` for the projection."""
+        return self
 
     def to_binsz_wcs(self, binsz):
         """Geometry evaluated in a projection with another pixel size."""
@@ -326,31 +379,9 @@ class RegionGeom(Geom):
         )
 
 
-def _region_center(region):
-    """Centre of a region; of a polygon, the mean of its vertices; of a union, the geometric median of the centres of its parts."""
-    if getattr(region, "center", None) is not None:
-        return region.center
-    if hasattr(region, "vertices"):
-        return _direction(region.vertices.cartesian.xyz.value.mean(axis=1), region.vertices.frame.name)
-    points = np.array([_region_center(part).icrs.cartesian.xyz.value for part in as_regions(region)])
-    point = points.mean(axis=0)
-    for _ in range(200):  # Weiszfeld's iteration for the point with the smallest sum of distances
-        distance = np.maximum(np.linalg.norm(points - point, axis=1), 1e-12)
-        moved = (points / distance[:, np.newaxis]).sum(axis=0) / (1 / distance).sum()
-        if np.linalg.norm(moved - point) < 1e-12:
-            break
-        point = moved
-    return _direction(point, "icrs")
-
-
-def _direction(point, frame):
-    lon, lat = np.arctan2(point[1], point[0]), np.arctan2(point[2], np.hypot(point[0], point[1]))
-    return SkyCoord(lon % (2 * np.pi), lat, unit="rad", frame=frame)
-
-
 def _tangential_wcs(region, binsz):
     """Tangential projection at the centre of a region, with an image that covers it."""
-    center = _region_center(region)
+    center = region_center(region)
     options = {"binsz": binsz, "skydir": center, "proj": "TAN", "frame": center.frame.name}
     wide = RegionGeom(region, wcs=WcsGeom.create(**options).wcs)
     return WcsGeom.create(**options, width=tuple(wide.width.value.tolist())).wcs

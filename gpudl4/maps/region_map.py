@@ -1,18 +1,21 @@
-"""`RegionNDMap`: a map on a `RegionGeom`, such as a spectrum or an IRF kept for one position; and its table form in FITS."""
+"""`RegionNDMap`: a map on a `RegionGeom`, such as a spectrum or an IRF kept for one position. Its files are in `region_files`."""
 
 import numpy as np
 from astropy import units as u
-from astropy.io import fits
 
-from ..core.backend import array_namespace, to_device, to_host
+from ..core.backend import array_namespace, get_backend, to_device
 from ..core.errors import DataFileError, GeometryError
-from .axes import MapAxes
+from .interpolation import interpolate_pixels, profile_root
 from .map import Map
-from .map_axes import factors_of, reduce_array
-from .region import RegionGeom, as_regions, union_of
-from .wcs import WcsGeom
+from .map_axes import cast, factors_of, reduce_array
+from .region import RegionGeom
 
-__all__ = ["RegionNDMap", "region_map_from_hdulist", "region_map_of", "region_map_to_hdulist"]
+__all__ = ["RegionNDMap", "region_map_of"]
+
+# How many pixels beyond a bin centre still count as at the centre: the rounding of coordinates.
+EDGE = 1e-9
+# Functions that take all image planes in one call.
+_ALONG_AN_AXIS = (np.nansum, np.sum, np.nanmean, np.mean, np.nanmax, np.max, np.nanmin, np.min, np.any, np.all, np.median)
 
 
 class RegionNDMap(Map):
@@ -39,6 +42,71 @@ class RegionNDMap(Map):
         geom = RegionGeom.create(region, axes=axes, wcs=wcs, binsz_wcs=binsz_wcs)
         return RegionNDMap(geom, data=data, dtype=dtype, meta=meta, unit=unit)
 
+    @staticmethod
+    def read(filename, format="gadf", ogip_column=None, hdu=None, checksum=False, backend="numpy"):
+        """Read a region map from a FITS file, plain or gzip.
+
+        Parameters
+        ----------
+        filename : str or `~pathlib.Path`
+            File; environment variables are expanded.
+        format, ogip_column, hdu
+            As for `~gpudl4.maps.region_files.region_map_from_hdulist`.
+        checksum, backend
+            As for `Map.read`.
+
+        Returns
+        -------
+        map : `RegionNDMap`
+            Map.
+
+        Raises
+        ------
+        DataFileError
+            If the file is missing, damaged or not FITS, or has no such map; the message names the file.
+        """
+        from ..io.files import open_fits
+        from .region_files import region_map_from_hdulist
+
+        backend = get_backend(backend)
+        with open_fits(filename, checksum=checksum) as hdulist:
+            try:
+                return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
+            except DataFileError as error:
+                raise DataFileError(f"'{filename}': {error}") from error
+
+    def write(self, filename, overwrite=False, format="gadf", hdu="SKYMAP", checksum=False):
+        """Write to a FITS file; see `~gpudl4.maps.region_files.region_map_to_hdulist` and `~gpudl4.io.files.write_fits`."""
+        from ..io.files import write_fits
+
+        write_fits(self.to_hdulist(format=format, hdu=hdu), filename, overwrite, checksum)
+
+    @staticmethod
+    def from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None):
+        """Region map from open FITS data; see `~gpudl4.maps.region_files.region_map_from_hdulist`."""
+        from .region_files import region_map_from_hdulist
+
+        return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, hdu_bands=hdu_bands)
+
+    def to_hdulist(self, format="gadf", hdu="SKYMAP", hdu_bands=None, hdu_region=None):
+        """FITS HDUs of the map; see `~gpudl4.maps.region_files.region_map_to_hdulist`."""
+        from .region_files import region_map_to_hdulist
+
+        return region_map_to_hdulist(self, format=format, hdu=hdu or "SKYMAP", hdu_bands=hdu_bands, hdu_region=hdu_region)
+
+    def to_table(self, format="gadf"):
+        """Table of the map; see `~gpudl4.maps.region_tables.region_map_to_table`."""
+        from .region_tables import region_map_to_table
+
+        return region_map_to_table(self, format)
+
+    @staticmethod
+    def from_table(table, format="", colname=None):
+        """Region map from a column of a table of flux points; see `~gpudl4.maps.region_tables.region_map_from_table`."""
+        from .region_tables import region_map_from_table
+
+        return region_map_from_table(table, format, colname)
+
     def _fitting(self, value):
         shape = self.geom.data_shape
         if getattr(value, "shape", None) == shape[:-2] and not isinstance(value, u.Quantity):
@@ -48,10 +116,8 @@ class RegionNDMap(Map):
 
     def stack(self, other, weights=None, nan_to_num=True):
         """Add another region map, in place; its region is not looked at. Parameters as for `WcsNDMap.stack`."""
-        xp = array_namespace(self.data, other.data)
-        data = (other.data * other._factor_to(self.unit, "map to stack")).astype(self.data.dtype)
-        if nan_to_num and data.dtype.kind == "f":
-            data = xp.where(xp.isfinite(data), data, xp.zeros((), dtype=data.dtype))
+        array_namespace(self.data, other.data)  # refuses to mix backends
+        data = cast(other.data * other._factor_to(self.unit, "map to stack"), self.data.dtype, nan_to_num)
         if weights is not None:
             data = data * factors_of(weights, data)
         if data.shape != self.data.shape:
@@ -110,12 +176,28 @@ class RegionNDMap(Map):
         return self._pad_axis(pad_width, axis_name, mode, cval)
 
     def interp_by_pix(self, pix, method="linear", fill_value=None, values_scale="lin"):
-        """Interpolate at pixel coordinates; NaN for the sky means outside the region and gives NaN."""
-        values = super().interp_by_pix(pix, method=method, fill_value=fill_value, values_scale=values_scale)
-        outside = np.broadcast_to(np.isnan(pix[0]), values.shape)
-        if fill_value is None and outside.any():
-            values[to_device(outside, self.backend)] = np.nan
+        """Interpolate at pixel coordinates along the axes; the sky position has no influence. Parameters as for `interp_by_coord`.
+
+        The `values_scale` "stat-profile" interpolates statistic profiles along an axis "norm", see
+        `~gpudl4.maps.interpolation.profile_root`. A `fill_value` stands outside the centres of the first and the last bin, where a sky map
+        has it outside their edges; as in gammapy.
+        """
+        if values_scale == "stat-profile":
+            root = profile_root(self.data, self.geom.axes.index_data("norm"))
+            values = interpolate_pixels(root, pix[::-1], method=method) ** 2
+        else:
+            values = super().interp_by_pix(pix, method=method, values_scale=values_scale)
+        if fill_value is not None:
+            outside = False
+            for position, size in zip(pix, self.data.shape[::-1], strict=True):
+                if size > 1:
+                    outside = outside | (np.asarray(position) < -EDGE) | (np.asarray(position) > size - 1 + EDGE)
+            values[to_device(np.broadcast_to(outside, values.shape), self.backend)] = fill_value
         return values
+
+    def crop(self, crop_width=None):
+        """Not possible: a region has no pixels to remove."""
+        return self.geom.crop(crop_width)
 
     def iter_by_axis_data(self, axis_name):
         """Iterator over (index in the data array, quantity along an axis)."""
@@ -188,6 +270,9 @@ def region_map_of(map_, region=None, func=np.nansum, weights=None, method="neare
         values, weight = values * weight, None
     inside = to_device(inside, backend)
     function = getattr(backend.xp, getattr(func, "__name__", ""), func)
+    if weight is None and func in _ALONG_AN_AXIS:
+        data = function(values[..., inside], axis=-1).astype(map_.data.dtype)
+        return RegionNDMap(geom, data=data, unit=map_.unit, meta=dict(map_.meta))
     data = backend.xp.empty(values.shape[:-2], dtype=map_.data.dtype)
     for idx in np.ndindex(*data.shape):
         data[idx] = function(values[idx][inside if weight is None else inside & weight[idx]])
@@ -199,67 +284,3 @@ def _region_pixels(geom, region_geom):
     slices = geom.cutout_slices(region_geom.center_skydir, tuple(region_geom.width.value.tolist()))["parent-slices"]
     y, x = np.meshgrid(*(np.arange(part.start, part.stop) for part in slices), indexing="ij")
     return slices, np.asarray(region_geom.contains_wcs_pix((x, y)), dtype=bool)
-
-
-def region_map_from_hdulist(hdulist, data_hdu, hdu_bands=None):
-    """Region map from its table in FITS; see `~gpudl4.maps.map_files.map_from_hdulist`."""
-    from .map_files import MASK_NAMES, find_named_hdu, parse_meta, parse_unit
-
-    if not isinstance(data_hdu, fits.BinTableHDU) or "DATA" not in data_hdu.columns.names:
-        raise DataFileError(f"HDU '{data_hdu.name}' is neither a sky image nor a region map: it has no column DATA")
-    bands = find_named_hdu(hdulist, hdu_bands or f"{data_hdu.name}_BANDS")
-    geom = RegionGeom(*_read_region(hdulist, f"{data_hdu.name}_REGION"))._with_axes(MapAxes.from_table_hdu(bands))
-    data = np.asarray(data_hdu.data["DATA"])
-    data = data.astype(data.dtype.newbyteorder("="))
-    if data.size != int(np.prod(geom.data_shape)):
-        raise DataFileError(f"HDU '{data_hdu.name}' holds {data.size} values, but its bands describe the shape {geom.data_shape}")
-    if any(name in data_hdu.name.lower() for name in MASK_NAMES):
-        data = data.astype(bool)
-    unit = parse_unit({"BUNIT": data_hdu.columns["DATA"].unit or ""})
-    return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=unit, meta=parse_meta(data_hdu.header))
-
-
-def _read_region(hdulist, name):
-    """Region (and None for axes, and its projection) from a FITS region table; three times None if there is none."""
-    if name not in hdulist:
-        return None, None, None
-    from astropy.table import QTable
-    from astropy.wcs import WCS
-    from regions import Regions
-
-    table = QTable.read(hdulist[name])
-    wcs = WCS(hdulist[name].header, naxis=2).sub(2)
-    regions = []
-    for region in Regions.parse(table, format="fits"):
-        region.meta["include"] = True  # the package regions drops the flag when it reads FITS
-        regions.append(region.to_sky(wcs))
-    return union_of(regions), None, wcs
-
-
-def region_map_to_hdulist(map_, hdu="SKYMAP", hdu_bands=None, format="gadf"):
-    """Table form of a region map; see `~gpudl4.maps.map_files.map_to_hdulist`."""
-    if format != "gadf":
-        raise GeometryError(f"region maps are written in format 'gadf', got: {format!r}")
-    from .map_files import meta_to_json
-
-    hdu = hdu.upper()
-    data = to_host(map_.data)
-    data = data.astype(int) if map_.is_mask else data
-    kind = {"i8": "K", "i4": "J", "i2": "I", "f4": "E"}.get(data.dtype.str[1:], "D")
-    columns = [
-        fits.Column("CHANNEL", "J", array=np.arange(data.size)),
-        fits.Column("DATA", kind, array=data.ravel(), unit=map_.unit.to_string("fits")),
-    ]
-    header = map_.geom.axes.to_header()
-    header["META"] = meta_to_json(map_.meta)
-    out = [fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, header=header, name=hdu)]
-    if map_.geom.axes:
-        out.append(map_.geom.axes.to_table_hdu(hdu_bands=hdu_bands or f"{hdu}_BANDS"))
-    if map_.geom.region is not None:
-        from regions import Regions
-
-        table = Regions([region.to_pixel(map_.geom.wcs) for region in as_regions(map_.geom.region)]).serialize(format="fits")
-        header = WcsGeom(map_.geom.wcs).to_header()  # with WCSSHAPE, which gammapy needs
-        table.meta.update(header)
-        out.append(fits.BinTableHDU(table, name=f"{hdu}_REGION"))
-    return fits.HDUList(out)

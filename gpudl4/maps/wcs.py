@@ -171,6 +171,14 @@ class WcsGeom(WcsDerived):
         wcs.array_shape = tuple(int(n) for n in npix[::-1])
         return cls(wcs, npix, axes=MapAxes.from_table_hdu(hdu_bands, format=format))
 
+    @classmethod
+    def from_hdulist(cls, hdulist, hdu=None, hdu_bands=None):
+        """Geometry of a map in open FITS data; arguments and errors as for `~gpudl4.maps.map_files.map_from_hdulist`."""
+        from .map_files import find_bands_hdu, find_map_hdu
+
+        data_hdu = find_map_hdu(hdulist, hdu)
+        return cls.from_header(data_hdu.header, find_bands_hdu(hdulist, data_hdu, hdu_bands))
+
     @property
     def wcs(self):
         """Projection, a `~astropy.wcs.WCS`; not to be changed."""

@@ -6,7 +6,7 @@ from ..core.backend import array_namespace, to_device, to_host
 from ..core.errors import GeometryError
 from .geom import width_in_degrees
 from .map import Map
-from .map_axes import factors_of, pad_array
+from .map_axes import cast, factors_of, pad_array
 from .wcs import WcsGeom
 
 __all__ = ["WcsNDMap"]
@@ -82,16 +82,14 @@ class WcsNDMap(Map):
         UnitMismatchError
             If the unit does not convert.
         """
-        xp = array_namespace(self.data, other.data)
+        array_namespace(self.data, other.data)  # refuses to mix backends
         if self.geom == other.geom:
             mine = theirs = Ellipsis
         elif self.geom.is_aligned(other.geom):
             mine, theirs = self._overlap(other.geom)
         else:
             raise GeometryError(f"Can only stack equivalent maps or cutout of the same map.\n{self.geom}\n{other.geom}")
-        data = (other.data[theirs] * other._factor_to(self.unit, "map to stack")).astype(self.data.dtype)
-        if nan_to_num and data.dtype.kind == "f":
-            data = xp.where(xp.isfinite(data), data, xp.zeros((), dtype=data.dtype))
+        data = cast(other.data[theirs] * other._factor_to(self.unit, "map to stack"), self.data.dtype, nan_to_num)
         if weights is not None:
             if other.geom.to_image() != weights.geom.to_image():
                 raise GeometryError(f"Incompatible spatial geoms between map and weights.\n{other.geom}\n{weights.geom}")
@@ -278,6 +276,24 @@ class WcsNDMap(Map):
         from astropy.coordinates import SkyCoord
 
         return SkyCoord(*self.geom.pix_to_lonlat(x, y), unit="deg", frame=self.geom.frame)
+
+    def mask_contains_region(self, region):
+        """Whether any pixel of a mask lies in a region; see `~gpudl4.maps.wcs_regions.mask_contains_region`."""
+        from .wcs_regions import mask_contains_region
+
+        return mask_contains_region(self, region)
+
+    def cutout_and_mask_region(self, region=None):
+        """Smallest cutout around a region, and its mask; see `~gpudl4.maps.wcs_regions.cutout_and_mask_region`."""
+        from .wcs_regions import cutout_and_mask_region
+
+        return cutout_and_mask_region(self, region)
+
+    def to_region_nd_map_histogram(self, region=None, bins_axis=None, nbin=100, density=False):
+        """Histograms of the pixel values in a region; see `~gpudl4.maps.wcs_regions.region_histogram`."""
+        from .wcs_regions import region_histogram
+
+        return region_histogram(self, region=region, bins_axis=bins_axis, nbin=nbin, density=density)
 
     def to_region_nd_map(self, region=None, func=np.nansum, weights=None, method="nearest"):
         """Values in a region, along the non-spatial axes; see `~gpudl4.maps.region_map.region_map_of`."""

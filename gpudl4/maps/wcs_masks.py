@@ -30,7 +30,7 @@ def region_mask(geom, regions, inside=True):
     from regions import PixCoord, PixelRegion, PointSkyRegion
 
     from .map import Map
-    from .region import as_regions
+    from .region_shapes import as_regions
 
     ny, nx = geom.data_shape[-2:]
     y, x = np.mgrid[:ny, :nx]

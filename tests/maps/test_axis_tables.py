@@ -91,3 +91,80 @@ def test_bad_values():
     hdu.columns["E_MIN"].unit = "furlong"
     with pytest.raises(DataFileError, match="unknown unit 'furlong'"):
         MapAxes.from_table_hdu(hdu)
+
+
+@pytest.mark.parametrize(
+    ("axis", "format", "back"),
+    [
+        (ENERGY, "gadf-dl3", "ENERG"),
+        (ENERGY.rename("energy_true"), "gadf-dl3", "ENERG"),
+        (RAD, "gadf-dl3", "RAD"),
+        (MIGRA, "gadf-dl3", "MIGRA"),
+        (RAD.rename("offset"), "gadf-dl3", "THETA"),
+        (RAD, "gtpsf", ""),
+        (MapAxis.from_nodes([10, 100, 1000], name="energy_true", unit="MeV", interp="log"), "gtpsf", ""),
+    ],
+)
+def test_response_tables(axis, format, back):
+    table = axis.to_table(format)
+    if axis.name == "energy":
+        table.meta["HDUCLAS2"] = "BKG"
+    assert MapAxis.from_table(table, format=format, column_prefix=back) == axis
+    assert MapAxis.from_table_hdu(axis.to_table_hdu(format), format=format, column_prefix=back).nbin == axis.nbin
+
+
+def test_axes_of_a_response():
+    axes = MapAxes([ENERGY.rename("energy_true"), RAD.rename("offset")])
+    table = axes.to_table("gadf-dl3")
+    assert table.colnames == ["ENERG_LO", "ENERG_HI", "THETA_LO", "THETA_HI"]
+    assert MapAxes.from_table(table, format="gadf-dl3").names == ["offset", "energy_true"]  # in the order of the format
+    with pytest.raises(GeometryError, match="unknown column prefix 'X'"):
+        MapAxis.from_table(table, format="gadf-dl3", column_prefix="X")
+    with pytest.raises(GeometryError, match="know no axis 'x'"):
+        MIGRA.rename("x").to_table("gadf-dl3")
+    with pytest.raises(GeometryError, match="unknown table format 'gtpsf' for axis 'migra'"):
+        MIGRA.to_table("gtpsf")
+
+
+def test_flux_point_tables():
+    assert MapAxis.from_table(ENERGY.to_table("gadf-sed"), format="gadf-sed-energy") == ENERGY
+    assert RAD.to_table("gadf-sed").colnames == []
+    table = ENERGY.to_table("gadf-sed")
+    table["norm_scan"] = [[0.1, 1, 10]] * 3
+    table["counts"] = [[1, 2]] * 3
+    axes = MapAxes.from_table(table, format="gadf-sed")
+    assert axes.names == ["norm", "energy", "dataset"]
+    assert axes["dataset"].edges.value.tolist() == [-0.5, 0.5, 1.5]
+    table["x_ref"] = [0, 1, 2] * u.deg
+    assert MapAxes.from_table(table, format="profile").names == [*axes.names, "projected-distance"]
+
+
+def test_ebounds():
+    hdu = ENERGY.to_table_hdu("ogip-sherpa")
+    assert hdu.name == "EBOUNDS"
+    assert hdu.header["DETCHANS"] == 3
+    assert MapAxes([ENERGY]).to_table_hdu("ogip").name == "EBOUNDS"
+    assert MapAxes([ENERGY]).to_table("ogip").colnames == ["CHANNEL", "E_MIN", "E_MAX"]
+    assert RAD.to_table_hdu("gtpsf").name == "THETA"
+    with pytest.raises(GeometryError, match="holds one energy axis"):
+        MapAxes([RAD, ENERGY]).to_table_hdu("ogip")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("format", ["ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-sed", "gadf-dl3", "gtpsf"])
+def test_tables_of_gammapy(format):
+    peer = pytest.importorskip("gammapy.maps")
+    name = "energy_true" if "arf" in format or format == "gtpsf" else "energy"
+    a, b = (p.from_energy_bounds("1 TeV", "10 TeV", 3, name=name) for p in (peer.MapAxis, MapAxis))
+    x, y = a.to_table(format), b.to_table(format)
+    assert x.colnames == y.colnames
+    for column in x.colnames:
+        assert x[column].unit == y[column].unit
+        assert x[column].dtype == y[column].dtype
+        np.testing.assert_allclose(np.asarray(x[column]), np.asarray(y[column]), rtol=1e-12)
+    if format in ("ogip", "ogip-sherpa"):
+        assert dict(a.to_table_hdu(format).header) == dict(b.to_table_hdu(format).header)
+        assert dict(peer.MapAxes([a]).to_table_hdu(format).header) == dict(MapAxes([b]).to_table_hdu(format).header)
+        assert dict(a.to_header(format)) == dict(b.to_header(format))
+    for kind in ("gadf", "fgst-ccube"):
+        assert dict(a.to_header(kind, idx=2)) == dict(b.to_header(kind, idx=2))

@@ -99,6 +99,28 @@ WITH_UPLOADS = {
     "region-mask": lambda m: m.to_region_nd_map(CIRCLE, weights=m > 1.5 * u.m**2, func=np.sum),
     "spectrum": lambda m: m.slice_by_idx({"rad": 1}).get_spectrum(CIRCLE),
     "point": lambda m: m.to_region_nd_map(CENTER, method="linear"),
+    "count": lambda m: m.resample(COARSE),
+    "count-mean": lambda m: m.resample(COARSE, preserve_counts=False, weights=m > 1.5 * u.m**2),
+    "reproject": lambda m: m.get_image_by_idx((1, 2)).reproject_to_geom(COARSE.to_image(), precision_factor=4),
+    "reproject-planes": lambda m: m.reproject_by_image(COARSE.to_image(), preserve_counts=True, precision_factor=2),
+    "cutout-region": lambda m: m.cutout_and_mask_region(CIRCLE)[0],
+    "mask-region": lambda m: m.cutout_and_mask_region(CIRCLE)[1],
+    "histogram": lambda m: m.to_region_nd_map_histogram(CIRCLE, nbin=5),
+}
+
+
+# Region maps along their axes: nothing is transferred.
+REGION_IN_PLACE = {
+    "downsample": lambda m: m.downsample(2, axis_name="energy"),
+    "downsample-mean": lambda m: m.downsample(2, axis_name="energy", preserve_counts=False, weights=m > 1.5 * u.m**2),
+    "resample": lambda m: m.resample_axis(MapAxis.from_energy_edges([1, 3.1, 10] * u.TeV)),
+    "pad": lambda m: m.pad(1, axis_name="energy", mode="edge"),
+    "sum": lambda m: m.sum_over_axes(["rad"]),
+    "slice": lambda m: m.slice_by_idx({"energy": slice(1, 3), "rad": 0}),
+    "dot": lambda m: m.dot(m.slice_by_idx({"energy": 0})),
+    "dot-axes": lambda m: m.dot(m.rename_axes("energy", "energy_true")),
+    "arithmetic": lambda m: (m + m.to_unit("cm2")) * m / 2,
+    "itself": lambda m: m.cutout().get_spectrum(),
 }
 
 
@@ -117,6 +139,25 @@ def test_operations_on_the_device(host, device, limits, name):
     with limits():
         got = IN_PLACE[name](there)
     agree(got, IN_PLACE[name](host), device)
+
+
+@pytest.mark.parametrize("name", REGION_IN_PLACE)
+def test_region_maps_stay_on_the_device(host, device, limits, name):
+    region = host.to_region_nd_map(CIRCLE)
+    there = region.to_device(device)
+    with limits():
+        got = REGION_IN_PLACE[name](there)
+    agree(got, REGION_IN_PLACE[name](region), device)
+
+
+def test_products_stay_on_the_device(host, device, limits):
+    matrix = RegionNDMap.create(None, axes=[RAD, ENERGY.rename("energy_true")], dtype=float, unit="s")
+    matrix.data += np.arange(12).reshape(4, 3, 1, 1)
+    host.data = np.nan_to_num(host.data)
+    there, matrix_there = host.to_device(device), matrix.to_device(device)
+    with limits():
+        got = there @ matrix_there
+    agree(got, host @ matrix, device)
 
 
 @pytest.mark.parametrize("name", WITH_UPLOADS)

@@ -68,12 +68,50 @@ def test_map_of_a_region():
     assert m.get_spectrum() is m
     assert m.cutout(CENTER, 1) is m
     assert m.to_region_nd_map() is m
-    assert np.isnan(m.interp_by_coord({"skycoord": SkyCoord(90, 0, unit="deg"), "energy": 2 * u.TeV}))
+    outside = {"skycoord": SkyCoord(90, 0, unit="deg"), "energy": 2 * u.TeV}
+    assert m.interp_by_coord(outside) == m.interp_by_coord({"energy": 2 * u.TeV})  # what a region map holds does not depend on the position
     assert len(list(m.iter_by_axis_data("energy"))) == 1
     m.fill_by_coord({"energy": [2, 2, 500] * u.TeV})
     assert m.data[:, 0, 0].tolist() == [2, 1, 2, 3]
     with pytest.raises(GeometryError, match="do not fit the geometry"):
         m.data = np.ones(3)
+
+
+def test_annulus_without_a_position(backend):
+    """The centre of an annulus lies outside of it; axis coordinates alone mean the region all the same."""
+    annulus = CircleAnnulusSkyRegion(CENTER, 0.3 * u.deg, 0.6 * u.deg)
+    m = RegionNDMap.create(annulus, axes=[ENERGY], data=np.arange(4.0)).to_device(backend)
+    m.fill_by_coord({"energy": [2, 2, 500] * u.TeV})
+    assert host(m)[:, 0, 0].tolist() == [2, 1, 2, 3]
+    assert host(m.get_by_coord({"energy": [2, 7] * u.TeV})).tolist() == [2, 1]
+    assert np.isnan(host(m.get_by_coord({"skycoord": CENTER, "energy": 2 * u.TeV}))).all()
+
+
+def test_union():
+    other = CircleSkyRegion(SkyCoord(84.5, 22.3, unit="deg"), 0.2 * u.deg)
+    first, second = (RegionGeom.create(region, axes=[ENERGY]) for region in (CIRCLE, other))
+    both = first.union(second)
+    assert both.contains(SkyCoord([83.63, 84.5, 84.0], [22.01, 22.3, 22.5], unit="deg")).tolist() == [True, True, False]
+    assert first.region is CIRCLE
+    nothing = RegionGeom.create(None, axes=[ENERGY])
+    assert nothing.union(nothing).region is None
+    assert nothing.union(first).region is first.union(nothing).region is CIRCLE
+    assert nothing.union(first).wcs is first.wcs
+    with pytest.raises(GeometryError, match="equal axes"):
+        first.union(second.to_image())
+
+
+def test_weights_sum_to_the_area():
+    geom = RegionGeom.create(CIRCLE, axes=[ENERGY], binsz_wcs="0.02 deg")
+    coords, weights = geom.get_wcs_coord_and_weights()
+    assert coords["energy"].shape == (4, 1)
+    assert coords["lon"].shape == weights.shape
+    np.testing.assert_allclose(weights.sum() * 0.02**2, np.pi * 0.3**2, rtol=1e-3)
+    with pytest.raises(GeometryError, match="Region definition required"):
+        RegionGeom.create(None).get_wcs_coord_and_weights()
+    with pytest.raises(GeometryError, match="no pixels to crop"):
+        geom.crop(1)
+    assert geom.to_binsz("1 deg") is geom
 
 
 def test_region_map_resampling(backend):
@@ -150,8 +188,8 @@ def test_bad_files(tmp_path):
     hdus["COUNTS"].data = hdus["COUNTS"].data[:3]
     with pytest.raises(DataFileError, match="holds 3 values, but its bands describe"):
         Map.from_hdulist(hdus, hdu="COUNTS")
-    with pytest.raises(GeometryError, match="written in format 'gadf'"):
-        m.to_hdulist(format="ogip")
+    with pytest.raises(GeometryError, match="unknown format 'fgst-ccube' of a region map"):
+        m.to_hdulist(format="fgst-ccube")
 
 
 def test_bad_geometry_arguments():

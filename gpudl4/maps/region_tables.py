@@ -1,0 +1,151 @@
+"""Region maps as tables: the GADF table of any region map, spectra and effective areas as OGIP knows them, columns of flux point tables.
+
+OGIP files are for XSPEC, Sherpa and 3ML. A spectrum (PHA) has the columns CHANNEL and COUNTS, an effective area (ARF) the columns ENERG_LO,
+ENERG_HI and SPECRESP. The formats of Sherpa are the same in keV and cm2.
+https://heasarc.gsfc.nasa.gov/docs/heasarc/ofwg/docs/spectra/ogip_92_007/ogip_92_007.html
+"""
+
+import numpy as np
+from astropy import units as u
+
+from ..core.backend import to_host
+from ..core.errors import DataFileError, GeometryError, UnitMismatchError
+from .axes import MapAxes
+from .region import RegionGeom
+
+__all__ = ["OGIP_FORMATS", "region_map_from_table", "region_map_to_table"]
+
+OGIP_FORMATS = ("ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa")
+_COMMON_CARDS = {"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None"}
+_PHA_CARDS = {
+    "EXTNAME": "SPECTRUM",
+    **_COMMON_CARDS,
+    "EXPOSURE": 0,
+    "CORRFILE": "",
+    "CORRSCAL": "",
+    "ANCRFILE": "",
+    "HDUCLASS": "OGIP",
+    "HDUCLAS1": "SPECTRUM",
+    "HDUVERS": "1.2.1",
+    "POISSERR": True,
+    "CHANTYPE": "PHA",
+    "DETCHANS": None,
+    "QUALITY": 0,
+    "BACKSCAL": 0,
+    "GROUPING": 0,
+    "AREASCAL": 1,
+}
+_ARF_CARDS = {
+    "EXTNAME": "SPECRESP",
+    **_COMMON_CARDS,
+    "HDUCLASS": "OGIP",
+    "HDUCLAS1": "RESPONSE",
+    "HDUCLAS2": "SPECRESP",
+    "HDUVERS": "1.1.0",
+}
+# Axes of the quantities in a table of flux points; "" stands for every other column. All have an axis "energy".
+_COUNTS = ("counts", "npred", "npred_excess")
+_SED_AXES = {"stat_scan": ["norm", "energy"], "": ["energy"]} | {name: ["dataset", "energy"] for name in _COUNTS}
+
+
+def region_map_to_table(map_, format="gadf"):
+    """Table of a region map; data on a device are copied to the host.
+
+    Parameters
+    ----------
+    map_ : `~gpudl4.maps.RegionNDMap`
+        Map; the OGIP formats need one axis, "energy" for spectra and "energy_true" for effective areas.
+    format : {"gadf", "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa"}
+        "gadf": CHANNEL and DATA, one row per bin of the last axis, masks as integers. "ogip": CHANNEL and COUNTS, integers.
+        "ogip-arf": ENERG_LO, ENERG_HI and SPECRESP. What is NaN is 0 in the OGIP formats.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        Table; its metadata are the keywords of the format, with the values of the map's metadata where it has them.
+
+    Raises
+    ------
+    GeometryError
+        If the format is unknown or the axes are not those it needs.
+    UnitMismatchError
+        If an effective area has no unit of area.
+    """
+    from astropy.table import Table
+
+    data = to_host(map_.data)
+    if format == "gadf":
+        data = data.astype(int) if map_.is_mask else data
+        rows = data.reshape((data.shape[0], *data.shape[1:]))
+        return Table({"CHANNEL": _channels(len(rows)), "DATA": u.Quantity(rows, map_.unit, dtype=rows.dtype, copy=None)})
+    if format not in OGIP_FORMATS:
+        raise GeometryError(f"unknown table format {format!r} for a region map: choose 'gadf' or one of {', '.join(OGIP_FORMATS)}")
+    if len(map_.geom.axes) != 1:
+        raise GeometryError(f"format {format!r} holds one energy axis, but the axes of the map are: {map_.geom.axes.names}")
+    axis, values = map_.geom.axes[0], np.nan_to_num(data[:, 0, 0])
+    if "arf" in format:
+        table, cards = axis.to_table(format), dict(_ARF_CARDS)
+        table["SPECRESP"] = u.Quantity(values, map_.unit, dtype=values.dtype, copy=None)
+        if format.endswith("sherpa"):
+            table["SPECRESP"] = _in_unit(values, map_.unit, "cm2")
+    else:
+        axis.assert_name("energy")
+        table = Table({"CHANNEL": _channels(axis.nbin), "COUNTS": np.asarray(values, dtype=np.int32)})
+        cards = _PHA_CARDS | {"DETCHANS": axis.nbin}
+    given = {key.upper(): value for key, value in map_.meta.items()}
+    table.meta.update({key: given.get(key, value) for key, value in cards.items()})
+    return table
+
+
+def _channels(number):
+    """Numbers of the rows, in the type that gammapy writes as long as they fit."""
+    return np.arange(number, dtype=np.int16 if number <= np.iinfo(np.int16).max else np.int32)
+
+
+def _in_unit(values, unit, wanted):
+    try:
+        return (values * unit.to(wanted)).astype(values.dtype) * u.Unit(wanted)
+    except u.UnitConversionError as error:
+        raise UnitMismatchError(f"an effective area is needed, but the unit of the map is '{unit}', not an area") from error
+
+
+def region_map_from_table(table, format="", colname=None):
+    """Region map without a region from one column of a table of flux points.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Table with e_min and e_max, or e_ref; for a statistic profile also norm_scan; for "profile" also x_ref.
+    format : {"gadf-sed", "profile"}
+        Format.
+    colname : str
+        Column to take the data from. "stat_scan" gets an axis "norm", "counts", "npred" and "npred_excess" an axis "dataset".
+
+    Returns
+    -------
+    map : `~gpudl4.maps.RegionNDMap`
+        Map.
+
+    Raises
+    ------
+    GeometryError
+        If the format is unknown or no column is named.
+    DataFileError
+        If a column is missing.
+    """
+    from .region_map import RegionNDMap
+
+    if format not in ("gadf-sed", "profile"):
+        raise GeometryError(f"region maps cannot be made from tables in format {format!r}: choose 'gadf-sed' or 'profile'")
+    if colname is None:
+        raise GeometryError("name the column that holds the data: colname=")
+    if colname not in table.colnames:
+        raise DataFileError(f"the table has no column '{colname}'; it has: {', '.join(table.colnames)}")
+    names = _SED_AXES.get(colname, _SED_AXES[""])
+    axes = MapAxes.from_table(table, format=format)[[*names, "projected-distance"] if format == "profile" else names]
+    geom = RegionGeom.create(None, axes=axes)
+    column = table[colname]
+    data = np.asarray(column)
+    if data.size != int(np.prod(geom.data_shape)):
+        raise DataFileError(f"column '{colname}' holds {data.size} values, but the axes of the table describe the shape {geom.data_shape}")
+    return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=column.unit or "", meta=dict(table.meta))
