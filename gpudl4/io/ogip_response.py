@@ -1,4 +1,4 @@
-"""Energy-dispersion matrices in FITS: OGIP RMF files (compressed by groups of channels) and the DRM files of the Fermi tools.
+"""Energy-dispersion matrices in OGIP RMF files, compressed by groups of channels.
 
 `gpudl4.irf.EDispKernel.read` and ``write`` are the usual way in. Format: CAL/GEN/92-002,
 https://heasarc.gsfc.nasa.gov/docs/heasarc/caldb/docs/memos/cal_gen_92_002/cal_gen_92_002.html
@@ -11,7 +11,7 @@ from gpudl4.irf import EDispKernel
 
 from .ogip_tables import bounds_hdu, column, energy_axis, find_table
 
-__all__ = ["read_drm", "read_rmf", "rmf_hdulist"]
+__all__ = ["read_rmf", "rmf_hdulist"]
 
 
 def read_rmf(hdulist, where="the file", hdu1="MATRIX", hdu2="EBOUNDS"):
@@ -140,38 +140,3 @@ def _ragged(rows):
     out = np.empty(len(rows), dtype=object)
     out[:] = rows
     return out
-
-
-def read_drm(hdulist, where="the file"):
-    """Matrix of an open DRM file of the Fermi tools (gtdrm).
-
-    The true energies are those of the table DRM, in MeV. Where they have more bins than the matrix has channels, the reconstructed
-    energies are the middle ones; else they are the same.
-
-    Parameters
-    ----------
-    hdulist : `~astropy.io.fits.HDUList`
-        File with the table DRM.
-    where : str
-        Name of the file, for messages.
-
-    Returns
-    -------
-    kernel : `~gpudl4.irf.EDispKernel`
-        Float32 array[L, K].
-    """
-    hdu = find_table(hdulist, "DRM", where)
-    axis_true = energy_axis(hdu, "energy_true", where, default_unit="MeV")
-    rows = [np.atleast_1d(row) for row in column(hdu, "MATRIX", where)[0]]
-    if len({len(row) for row in rows}) != 1:
-        raise DataFileError(f"{where}: the rows of MATRIX have different lengths; each row needs one value per channel")
-    rows = np.stack(rows)
-    channels = hdu.header.get("DETCHANS", rows.shape[1])
-    margin = (axis_true.nbin - channels) // 2
-    axis = (axis_true.slice(slice(margin, -margin)) if margin > 0 else axis_true).copy(name="energy")
-    if not channels == axis.nbin == rows.shape[1]:
-        raise DataFileError(
-            f"{where}: DETCHANS says {channels} channels, the rows of MATRIX have {rows.shape[1]} values, and {axis_true.nbin} true "
-            f"energies leave {axis.nbin} reconstructed ones; all three must agree"
-        )
-    return EDispKernel([axis_true, axis], rows.astype(np.float32))
