@@ -3,7 +3,7 @@
 from gpudl4.core.backend import get_backend
 from gpudl4.core.errors import DatasetError, GPUDL4Error
 
-from .fields import MAP_FIELDS
+from .fields import MAP_FIELDS, check_agreement, check_value, field_table
 from .metadata import MapDatasetMetaData
 
 __all__ = ["MapFiles"]
@@ -60,8 +60,10 @@ class MapFiles:
             Path; environment variables are expanded.
         name : str, optional
             Name; the one in the file if None.
-        lazy, cache : bool
-            Accepted so that scripts for gammapy run; data are always read at once.
+        lazy : bool
+            Read each field into host memory when it is first used, and check it against those read before. The file must stay as it is.
+        cache : bool
+            Keep fields that were read lazily; else they are read again at each use.
         format : {"gadf"}
             Format of the file.
         checksum : bool
@@ -84,13 +86,34 @@ class MapFiles:
         with open_fits(filename, checksum=checksum) as hdulist:
             if name is None:
                 name = hdulist[0].header.get("NAME")
+            name = None if name is None else str(name)
+            if lazy and format == "gadf" and backend.name == "numpy":
+                return cls._read_lazily(filename, hdulist, name, cache)
             try:
-                dataset = cls.from_hdulist(hdulist, name=None if name is None else str(name), format=format, filename=f"'{filename}'")
+                dataset = cls.from_hdulist(hdulist, name=name, format=format, filename=f"'{filename}'")
             except GPUDL4Error as error:
                 if str(filename) in str(error):
                     raise
                 raise type(error)(f"'{filename}': {error}") from error
         return dataset.to_device(backend)
+
+    @classmethod
+    def _read_lazily(cls, filename, hdulist, name, cache):
+        from gpudl4.io.lazy import LazyFields
+
+        dataset = cls(name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
+        fields = {field.name: field for field in field_table(cls.tag)}
+        if not any(field.hdu in hdulist for field in fields.values()):
+            return cls.from_hdulist(hdulist, filename=f"'{filename}'")  # tells what is missing
+
+        def check(name, value, held):
+            value = check_value(fields[name], value, dataset.name)
+            check_agreement({**dict.fromkeys(fields), **held, name: value}, dataset.name, tuple(fields.values()))
+            return value
+
+        present = [field.hdu for field in fields.values() if field.hdu in hdulist]
+        dataset._values = LazyFields(filename, fields.values(), present, check, cache)
+        return dataset
 
     def write(self, filename, overwrite=False, checksum=False):
         """Write a FITS file that gammapy can read; it appears complete or not at all.
