@@ -12,16 +12,15 @@ from gpudl4.core.errors import DataFileError, DatasetError
 
 from .files import check_output, expand_path, open_fits, write_fits
 from .ogip_response import read_rmf, rmf_hdulist
+from .ogip_spectrum import read_spectrum, spectrum_hdu
 from .ogip_tables import (
     area_hdu,
     bounds_hdu,
     header_meta,
     kept_cards,
     read_area,
-    read_spectrum,
     region_hdu,
     same_bounds,
-    spectrum_hdu,
 )
 
 __all__ = ["FORMATS", "guess_format", "ogip_filenames", "read_ogip", "write_ogip"]
