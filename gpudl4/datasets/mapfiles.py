@@ -3,7 +3,7 @@
 from gpudl4.core.backend import get_backend
 from gpudl4.core.errors import DatasetError, GPUDL4Error
 
-from .fields import MAP_FIELDS, check_agreement, check_value, field_table
+from .fields import field_table
 from .metadata import MapDatasetMetaData
 
 __all__ = ["MapFiles"]
@@ -19,7 +19,7 @@ class MapFiles:
         """
         from gpudl4.io.gadf import write_fields
 
-        return write_fields(self._values, MAP_FIELDS, {"NAME": self.name, **self.meta.to_header()})
+        return write_fields(self._values, field_table(self.tag), {"NAME": self.name, **self.meta.to_header()})
 
     @classmethod
     def from_hdulist(cls, hdulist, name=None, format="gadf", filename="the file"):
@@ -46,8 +46,8 @@ class MapFiles:
         from gpudl4.io.gadf import read_fields
 
         if format != "gadf":
-            raise DatasetError(f"unknown format {format!r}; a MapDataset is read in the format 'gadf'")
-        fields = read_fields(hdulist, MAP_FIELDS, filename)
+            raise DatasetError(f"unknown format {format!r}; a {cls.tag} is read in the format 'gadf'")
+        fields = read_fields(hdulist, field_table(cls.tag), filename)
         return cls(**fields, name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
 
     @classmethod
@@ -101,17 +101,19 @@ class MapFiles:
     def _read_lazily(cls, filename, hdulist, name, cache):
         from gpudl4.io.lazy import LazyFields
 
+        from .fields import check_value
+
         dataset = cls(name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
         fields = {field.name: field for field in field_table(cls.tag)}
-        if not any(field.hdu in hdulist for field in fields.values()):
+        present = [field.hdu for field in fields.values() if field.hdu in hdulist]
+        if not present:
             return cls.from_hdulist(hdulist, filename=f"'{filename}'")  # tells what is missing
 
         def check(name, value, held):
             value = check_value(fields[name], value, dataset.name)
-            check_agreement({**dict.fromkeys(fields), **held, name: value}, dataset.name, tuple(fields.values()))
+            dataset._check({**dict.fromkeys(fields), **held, name: value})
             return value
 
-        present = [field.hdu for field in fields.values() if field.hdu in hdulist]
         dataset._values = LazyFields(filename, fields.values(), present, check, cache)
         return dataset
 
