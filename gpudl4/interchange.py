@@ -188,9 +188,19 @@ def _fluxes(fluxes, target, where):
     """Flux points or maps of fluxes: the stored maps of norms and the model that they multiply."""
     data = {name: _map(map_, target, f"{where}, {name}") for name, map_ in fluxes._data.items()}  # public attributes hide failed fits
     gti = None if fluxes.gti is None else _value(fluxes.gti, target, where)
-    model = fluxes.reference_model
+    model = _native_reference(fluxes.reference_model)
     model = _cls(target, "models", type(model).__name__, where).from_dict(model.to_dict(full_output=True))
     return _cls(target, "fluxes", type(fluxes).__name__, where)(data, model, meta=copy.deepcopy(fluxes.meta), gti=gti)
+
+
+def _native_reference(model):
+    """Reference model; a table of a spectrum read from FITS in native byte order, without which gammapy cannot make a dict of it."""
+    spectral = getattr(model, "spectral_model", None)
+    table = [getattr(spectral, name, None) for name in ("energy", "values")]
+    if any(column is None or getattr(column, "dtype", None) is None for column in table) or all(c.dtype.isnative for c in table):
+        return model
+    native = [column.astype(column.dtype.newbyteorder("=")) for column in table]
+    return type(model)(spectral_model=type(spectral)(*native), name=model.name)
 
 
 # ----------------------------------------------------------------------------------------------------------------------------------- maps

@@ -198,10 +198,35 @@ def test_spectra():
             assert_same_map(getattr(mine, key), getattr(other, key))
         npred = other.npred_signal().data
         np.testing.assert_allclose(mine.npred_signal().data, npred, atol=1e-6 * npred.max())
-    assert ours.stat_sum() == pytest.approx(theirs.stat_sum(), rel=1e-6)
+        assert mine.stat_sum() == pytest.approx(other.stat_sum(), rel=1e-6)
     for back, other in zip(gpudl4.to_gammapy(ours), theirs, strict=True):
         np.testing.assert_array_equal(back.acceptance_off.data, other.acceptance_off.data)
         assert back.stat_sum() == pytest.approx(other.stat_sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("file", ["crab_hess_fp.fits", "pks2155_hess_lc.fits"])
+def test_flux_points(file):
+    if not hasattr(gpudl4.datasets, "FluxPointsDataset"):
+        pytest.skip("gpudl4 has no FluxPointsDataset yet")
+    estimators = pytest.importorskip("gammapy.estimators")
+    m = get_library("gammapy").models
+    form = {"format": "lightcurve"} if "_lc" in file else {"reference_model": m.PowerLawSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1")}
+    points = estimators.FluxPoints.read(shared_data("flux-points", file), **form)
+    theirs = peer.FluxPointsDataset(data=points, name="points", meta_table=Table({"TELESCOP": ["HESS"]}))
+    ours = gpudl4.from_gammapy(theirs)
+    back = gpudl4.to_gammapy(ours)
+    for dataset in (ours, back):
+        assert dataset.name == "points"
+        for name in points.available_quantities:
+            np.testing.assert_array_equal(dataset.data._data[name].data, points._data[name].data, err_msg=name)
+            assert dataset.data._data[name].geom.axes.names == points._data[name].geom.axes.names
+        np.testing.assert_allclose(dataset.data.dnde.quantity, points.dnde.quantity, rtol=1e-12)
+        np.testing.assert_array_equal(dataset.mask_safe.data, theirs.mask_safe.data)
+    assert type(back.data) is estimators.FluxPoints
+    if "_lc" not in file:
+        model = m.SkyModel(m.PowerLawSpectralModel(index=2.5, amplitude="4e-11 cm-2 s-1 TeV-1"), name="crab")
+        theirs.models = [model]
+        assert gpudl4.from_gammapy(theirs).stat_sum() == pytest.approx(theirs.stat_sum(), rel=1e-9)
 
 
 # kinds without a class, and bad input
