@@ -17,7 +17,9 @@ _HOME = {
     "Models": "gpudl4.models",
     "SkyModel": "gpudl4.models",
     "FoVBackgroundModel": "gpudl4.models",
+    "from_gammapy": "gpudl4.interchange",
     "get_backend": "gpudl4.core.backend",
+    "to_gammapy": "gpudl4.interchange",
 }
 
 __all__ = ["__version__", *_HOME]

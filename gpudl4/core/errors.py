@@ -13,6 +13,7 @@ __all__ = [
     "GPUDL4Error",
     "GeometryError",
     "MemoryLimitError",
+    "MissingLibraryError",
     "ModelError",
     "OutputError",
     "UnitMismatchError",
@@ -103,3 +104,7 @@ class MemoryLimitError(GPUDL4Error, MemoryError):
 
 class OutputError(GPUDL4Error, OSError):
     """A result cannot be written: it exists already, or the place is not writable."""
+
+
+class MissingLibraryError(GPUDL4Error, ImportError):
+    """A library that is not always needed is not installed; the message says how to get it."""

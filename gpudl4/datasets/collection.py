@@ -274,7 +274,7 @@ class Datasets(collections.abc.MutableSequence):
         filename_models : str or pathlib.Path, optional
             YAML file with the models.
         lazy, cache : bool
-            Accepted so that scripts for gammapy run; data are always read at once.
+            Read the fields of map datasets when they are first used, and keep them; see `MapDataset.read`.
         checksum : bool
             Warn if a YAML file was changed after it was written.
         backend : {"numpy", "cupy", "auto"} or Backend
@@ -294,7 +294,9 @@ class Datasets(collections.abc.MutableSequence):
 
         backend = get_backend(backend)
         entries = read_entries(filename, [kind.tag for kind in DATASET_REGISTRY], checksum=checksum)
-        datasets = cls([DATASET_REGISTRY.get_cls(entry["type"]).from_dict(entry, backend=backend) for entry in entries])
+        datasets = cls(
+            [DATASET_REGISTRY.get_cls(entry["type"]).from_dict(entry, lazy=lazy, cache=cache, backend=backend) for entry in entries]
+        )
         if filename_models is not None:
             from gpudl4.models import Models
 

@@ -3,7 +3,7 @@
 from gpudl4.core.backend import get_backend
 from gpudl4.core.errors import DatasetError, GPUDL4Error
 
-from .fields import MAP_FIELDS
+from .fields import field_table
 from .metadata import MapDatasetMetaData
 
 __all__ = ["MapFiles"]
@@ -19,7 +19,7 @@ class MapFiles:
         """
         from gpudl4.io.gadf import write_fields
 
-        return write_fields(self._values, MAP_FIELDS, {"NAME": self.name, **self.meta.to_header()})
+        return write_fields(self._values, field_table(self.tag), {"NAME": self.name, **self.meta.to_header()})
 
     @classmethod
     def from_hdulist(cls, hdulist, name=None, format="gadf", filename="the file"):
@@ -46,8 +46,8 @@ class MapFiles:
         from gpudl4.io.gadf import read_fields
 
         if format != "gadf":
-            raise DatasetError(f"unknown format {format!r}; a MapDataset is read in the format 'gadf'")
-        fields = read_fields(hdulist, MAP_FIELDS, filename)
+            raise DatasetError(f"unknown format {format!r}; a {cls.tag} is read in the format 'gadf'")
+        fields = read_fields(hdulist, field_table(cls.tag), filename)
         return cls(**fields, name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
 
     @classmethod
@@ -60,8 +60,10 @@ class MapFiles:
             Path; environment variables are expanded.
         name : str, optional
             Name; the one in the file if None.
-        lazy, cache : bool
-            Accepted so that scripts for gammapy run; data are always read at once.
+        lazy : bool
+            Read each field into host memory when it is first used, and check it against those read before. The file must stay as it is.
+        cache : bool
+            Keep fields that were read lazily; else they are read again at each use.
         format : {"gadf"}
             Format of the file.
         checksum : bool
@@ -84,13 +86,36 @@ class MapFiles:
         with open_fits(filename, checksum=checksum) as hdulist:
             if name is None:
                 name = hdulist[0].header.get("NAME")
+            name = None if name is None else str(name)
+            if lazy and format == "gadf" and backend.name == "numpy":
+                return cls._read_lazily(filename, hdulist, name, cache)
             try:
-                dataset = cls.from_hdulist(hdulist, name=None if name is None else str(name), format=format, filename=f"'{filename}'")
+                dataset = cls.from_hdulist(hdulist, name=name, format=format, filename=f"'{filename}'")
             except GPUDL4Error as error:
                 if str(filename) in str(error):
                     raise
                 raise type(error)(f"'{filename}': {error}") from error
         return dataset.to_device(backend)
+
+    @classmethod
+    def _read_lazily(cls, filename, hdulist, name, cache):
+        from gpudl4.io.lazy import LazyFields
+
+        from .fields import check_value
+
+        dataset = cls(name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
+        fields = {field.name: field for field in field_table(cls.tag)}
+        present = [field.hdu for field in fields.values() if field.hdu in hdulist]
+        if not present:
+            return cls.from_hdulist(hdulist, filename=f"'{filename}'")  # tells what is missing
+
+        def check(name, value, held):
+            value = check_value(fields[name], value, dataset.name)
+            dataset._check({**dict.fromkeys(fields), **held, name: value})
+            return value
+
+        dataset._values = LazyFields(filename, fields.values(), present, check, cache)
+        return dataset
 
     def write(self, filename, overwrite=False, checksum=False):
         """Write a FITS file that gammapy can read; it appears complete or not at all.

@@ -282,8 +282,8 @@ class IRFMap:
             Names of the map and of its axes table; "PSF" or "EDISP" by default.
         exposure_hdu, exposure_hdu_bands : str, optional
             Names for the exposure map, which may be absent; ``{hdu}_EXPOSURE`` by default.
-        format : {"gadf"}
-            File format.
+        format : {"gadf", "gtpsf"}
+            File format; the second for a PSF of the Fermi tools.
 
         Returns
         -------
@@ -297,6 +297,10 @@ class IRFMap:
         GeometryError
             If the axes are none of those known.
         """
+        if cls._check_format(format) == "gtpsf":
+            from gpudl4.io.fermi import read_psf
+
+            return read_psf(hdulist)
         hdu = (hdu or cls.hdu_name).upper()
         if hdu not in hdulist:
             raise DataFileError(f"no HDU {hdu} for {cls.__name__}; the file has: {', '.join(h.name for h in hdulist if h.name)}")
@@ -306,6 +310,14 @@ class IRFMap:
         if exposure_hdu in hdulist:
             exposure_map = Map.from_hdulist(hdulist, hdu=exposure_hdu, hdu_bands=exposure_hdu_bands, format=format)
         return cls._class_for(irf_map, hdu)(irf_map, exposure_map)
+
+    @classmethod
+    def _check_format(cls, format):
+        """The format, if this class has it."""
+        known = ("gadf", "gtpsf") if cls.tag == "psf_map" else ("gadf",)
+        if format not in known:
+            raise DatasetError(f"{cls.__name__} has no file format {format!r}; known: {', '.join(known)}")
+        return format
 
     @classmethod
     def _class_for(cls, irf_map, hdu):
@@ -319,12 +331,15 @@ class IRFMap:
         raise GeometryError(f"HDU {hdu} has the axes {names}; wanted, in this order: {wanted}")
 
     @classmethod
-    def read(cls, filename, hdu=None, format="gadf", backend="numpy"):
-        """Read from a FITS file; see `from_hdulist`. `backend` says where the arrays shall live ("numpy", "cupy", "auto")."""
+    def read(cls, filename, format="gadf", hdu=None, checksum=False, backend="numpy"):
+        """Read from a FITS file; see `from_hdulist`.
+
+        `checksum` verifies the checksums in the file, `backend` says where the arrays shall live ("numpy", "cupy", "auto").
+        """
         from gpudl4.io.files import open_fits
 
         backend = get_backend(backend)
-        with open_fits(filename) as hdulist:
+        with open_fits(filename, checksum=checksum) as hdulist:
             return cls.from_hdulist(hdulist, hdu=hdu, format=format).to_device(backend)
 
     def to_hdulist(self, hdu=None, format="gadf"):
@@ -334,24 +349,28 @@ class IRFMap:
         ----------
         hdu : str, optional
             Name of the map's HDU; "PSF" or "EDISP" by default.
-        format : {"gadf"}
-            File format.
+        format : {"gadf", "gtpsf"}
+            File format; the second for a PSF at one position.
 
         Returns
         -------
         hdulist : `~astropy.io.fits.HDUList`
         """
+        if self._check_format(format) == "gtpsf":
+            from gpudl4.io.fermi import psf_hdulist
+
+            return psf_hdulist(self.to_host())
         hdu = (hdu or self.hdu_name).upper()
         hdulist = self._irf_map.to_hdulist(hdu=hdu, format=format)
         if self.exposure_map is not None:
             hdulist.extend(self.exposure_map.to_hdulist(hdu=f"{hdu}_EXPOSURE", format=format)[1:])
         return hdulist
 
-    def write(self, filename, overwrite=False, format="gadf"):
-        """Write to a FITS file; see `to_hdulist`."""
+    def write(self, filename, overwrite=False, format="gadf", checksum=False):
+        """Write to a FITS file, with checksums if wanted; see `to_hdulist`."""
         from gpudl4.io.files import write_fits
 
-        write_fits(self.to_hdulist(format=format), filename, overwrite=overwrite)
+        write_fits(self.to_hdulist(format=format), filename, overwrite=overwrite, checksum=checksum)
 
     def __str__(self):
         irf_map = self._irf_map

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpudl4.core.backend import to_host
 from gpudl4.core.errors import GeometryError
-from gpudl4.maps import Map, MapAxis, WcsGeom
+from gpudl4.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 from .core import IRFMap
 from .edisp_kernel import MATRIX_THRESHOLD, EDispKernel, migra_to_matrix, overlap_fraction
@@ -244,6 +244,14 @@ class EDispKernelMap(_EDispBase):
     def _geom(geom, energy_axis, energy_axis_true):
         image = WcsGeom.create(**ALL_SKY) if geom is None else geom.to_image()
         return image.to_cube([energy_axis, energy_axis_true])
+
+    @classmethod
+    def read(cls, filename, format="gadf", hdu=None, checksum=False, backend="numpy"):
+        """Read from a FITS file; see `~gpudl4.irf.core.IRFMap.read`. Format "gtdrm": a matrix of the Fermi tools, without a region."""
+        if format != "gtdrm":
+            return super().read(filename, format=format, hdu=hdu, checksum=checksum, backend=backend)
+        kernel = EDispKernel.read(filename, format="gtdrm", checksum=checksum)
+        return cls.from_edisp_kernel(kernel, geom=RegionGeom(None)).to_device(backend)
 
     def get_edisp_kernel(self, position=None, energy_axis=None):
         """Energy-dispersion matrix at a position.

@@ -167,6 +167,58 @@ class EDispKernel:
         density = np.divide(density, total, out=np.zeros_like(density), where=total > 0)
         return cls([energy_axis_true, energy_axis], data=migra_to_matrix(density, migra_axis, energy_axis, energy_axis_true))
 
+    @classmethod
+    def from_hdulist(cls, hdulist, hdu1="MATRIX", hdu2="EBOUNDS"):
+        """Matrix of an open RMF file; see `gpudl4.io.ogip_response.read_rmf`."""
+        from gpudl4.io.ogip_response import read_rmf
+
+        return read_rmf(hdulist, hdu1=hdu1, hdu2=hdu2)
+
+    @classmethod
+    def read(cls, filename, hdu1="MATRIX", hdu2="EBOUNDS", checksum=False, format="gadf"):
+        """Read a matrix from a FITS file.
+
+        Parameters
+        ----------
+        filename : str or `~pathlib.Path`
+            File; environment variables are expanded.
+        hdu1, hdu2 : str
+            Names of the tables of the matrix and of the reconstructed energies in an RMF file.
+        checksum : bool
+            Verify the checksums in the file, with a warning for each that does not match.
+        format : {"gadf", "ogip", "gtdrm"}
+            The first two are RMF files, the third is that of the Fermi tools.
+
+        Raises
+        ------
+        DataFileError
+            If the file is missing, damaged, or holds no such matrix.
+        GeometryError
+            If the format is unknown.
+        """
+        from gpudl4.io.fermi import read_drm
+        from gpudl4.io.files import open_fits
+        from gpudl4.io.ogip_response import read_rmf
+
+        if format not in ("gadf", "ogip", "gtdrm"):
+            raise GeometryError(f"unknown format {format!r} of an energy dispersion; known: gadf, ogip, gtdrm")
+        with open_fits(filename, checksum=checksum) as hdulist:
+            if format == "gtdrm":
+                return read_drm(hdulist, f"'{filename}'")
+            return read_rmf(hdulist, f"'{filename}'", hdu1=hdu1, hdu2=hdu2)
+
+    def to_hdulist(self, format="ogip"):
+        """HDUs of an RMF file, format "ogip" or "ogip-sherpa" (keV); see `gpudl4.io.ogip_response.rmf_hdulist`."""
+        from gpudl4.io.ogip_response import rmf_hdulist
+
+        return rmf_hdulist(self, format=format)
+
+    def write(self, filename, format="ogip", overwrite=False, checksum=False):
+        """Write an RMF file, with checksums if wanted; see `to_hdulist`."""
+        from gpudl4.io.files import write_fits
+
+        write_fits(self.to_hdulist(format=format), filename, overwrite=overwrite, checksum=checksum)
+
     def copy(self):
         """Independent copy."""
         return self.__class__(self._axes, self._data.copy())

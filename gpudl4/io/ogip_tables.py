@@ -1,0 +1,260 @@
+"""Tables of the OGIP spectral formats, one at a time: energy bounds, regions, effective areas; spectra are in `gpudl4.io.ogip_spectrum`.
+
+`gpudl4.io.ogip` joins them to the fields of a dataset; use that. Here each function turns one HDU into plain values or back, and says
+what is wrong with it. Formats: OGIP/92-007 (spectra, https://heasarc.gsfc.nasa.gov/docs/heasarc/ofwg/docs/spectra/ogip_92_007) and
+CAL/GEN/92-002 (responses).
+"""
+
+import numpy as np
+
+from gpudl4.core.errors import DataFileError, GeometryError
+
+__all__ = [
+    "area_hdu",
+    "bounds_hdu",
+    "column",
+    "energy_axis",
+    "find_table",
+    "header_meta",
+    "kept_cards",
+    "native",
+    "read_area",
+    "read_region",
+    "region_hdu",
+    "same_bounds",
+]
+
+EDGE_TOLERANCE = 1e-4  # relative; responses store energies in single precision
+STRUCTURE = ("XTENSION", "SIMPLE", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP", "TTYPE", "TFORM", "TUNIT", "TNULL", "TDISP")
+ENERGY_COLUMNS = {"energy": ("E_MIN", "E_MAX"), "energy_true": ("ENERG_LO", "ENERG_HI")}
+KEPT = ("TELESCOP", "INSTRUME", "FILTER", "OBJECT", "DATE-OBS", "DATE-END", "LO_THRES", "HI_THRES")
+
+
+def native(values):
+    """Array in native byte order; columns of arrays of varying length stay as they are."""
+    if not isinstance(values, np.ndarray) or values.dtype == object:
+        return values
+    return np.asarray(values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("=")))
+
+
+def find_table(hdulist, name, where):
+    """Table HDU by name; DataFileError with the names there are if it is missing."""
+    if name not in hdulist:
+        found = ", ".join(hdu.name for hdu in hdulist if hdu.name not in ("", "PRIMARY")) or "none"
+        raise DataFileError(f"{where}: HDU {name} was wanted, the file has: {found}")
+    hdu = hdulist[name]
+    if getattr(hdu, "columns", None) is None or hdu.data is None or len(hdu.data) == 0:
+        raise DataFileError(f"{where}: HDU {name} is no table with rows")
+    return hdu
+
+
+def column(hdu, name, where):
+    """Values of a column in native byte order, and its unit as text or None."""
+    if name not in hdu.columns.names:
+        raise DataFileError(f"{where}: HDU {hdu.name} has no column {name}; it has: {', '.join(hdu.columns.names)}")
+    return native(hdu.data[name]), hdu.columns[name].unit
+
+
+def header_meta(header):
+    """Cards of a table header as a dict, without those that describe the table itself; repeated ones as a list."""
+    meta = {}
+    for key, value in header.items():
+        if key in ("", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM", "EXTEND") or key.rstrip("0123456789") in STRUCTURE:
+            continue
+        meta[key] = [*_as_list(meta[key]), value] if key in meta else value
+    return meta
+
+
+def _as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+# ------------------------------------------------------------------------------------------------------------------------------- energies
+
+
+def energy_axis(hdu, name, where, default_unit=None):
+    """Energy axis of a table of bounds.
+
+    Parameters
+    ----------
+    hdu : `~astropy.io.fits.BinTableHDU`
+        Table with E_MIN and E_MAX, or ENERG_LO and ENERG_HI. The unit is that of the lower edges; upper edges are converted.
+    name : {"energy", "energy_true"}
+        Which of the two.
+    where : str
+        Name of the file, for messages.
+    default_unit : str, optional
+        Unit of columns that name none.
+
+    Raises
+    ------
+    DataFileError
+        If a unit is missing or no energy, or the bins are not ascending and adjacent.
+    """
+    import astropy.units as u
+
+    from gpudl4.maps import MapAxis
+
+    label = f"{where}: HDU {hdu.name}"
+    values = []
+    for column_name in ENERGY_COLUMNS[name]:
+        data, unit = column(hdu, column_name, where)
+        try:
+            unit = u.Unit(unit or default_unit or "")
+            unit.to("TeV")
+        except ValueError as error:
+            raise DataFileError(
+                f"{label}: column {column_name} has the unit '{unit}'; an energy unit such as keV or TeV was wanted (keyword TUNIT)"
+            ) from error
+        values.append((data, unit))
+    (low, unit), (high, high_unit) = values
+    if high_unit != unit:
+        high = high * high_unit.to(unit)
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and low[0] > 0 and (high > low).all() and (np.diff(low) > 0).all()):
+        raise DataFileError(
+            f"{label}: energies must be positive and ascend, got {column_name} and lower edges from {low[0]:.6g} to {high[-1]:.6g} {unit}"
+        )
+    apart = np.abs(high[:-1] - low[1:]) > EDGE_TOLERANCE * low[1:]
+    if apart.any():
+        row = int(np.argmax(apart))
+        raise DataFileError(
+            f"{label}: bins must be adjacent, but bin {row} ends at {high[row]:.6g} and bin {row + 1} starts at {low[row + 1]:.6g} {unit}"
+        )
+    edges = np.append(low, high[-1]).astype(np.float64)
+    try:
+        return MapAxis.from_edges(edges, unit=unit, name=name, interp="log")
+    except GeometryError as error:
+        raise DataFileError(f"{label}: {error}") from error
+
+
+def same_bounds(axis, where, reference, reference_where):
+    """Check that two tables of bounds describe the same bins; the axis in the unit of the reference comes back.
+
+    Raises
+    ------
+    DataFileError
+        With a hint where a power of ten lies between them, as it does when keV and TeV are mixed up.
+    """
+    if axis.nbin != reference.nbin:
+        raise DataFileError(
+            f"{where} has {axis.nbin} bins in {axis.name}, {reference_where} has {reference.nbin}; both must have the same bins"
+        )
+    edges, wanted = axis.edges.to_value(reference.unit), reference.edges.value
+    if not np.allclose(edges, wanted, rtol=EDGE_TOLERANCE, atol=0):
+        ratio = edges / wanted
+        power = np.log10(np.median(ratio))
+        hint = ""
+        if np.ptp(ratio) < EDGE_TOLERANCE * np.median(ratio) and abs(power - round(power)) < EDGE_TOLERANCE:
+            hint = f": they differ by a factor 1e{round(power)}, so one of the units is wrong (keV, MeV, GeV and TeV mixed up?)"
+        raise DataFileError(
+            f"{where} has energies from {edges[0]:.6g} to {edges[-1]:.6g} {reference.unit} in {axis.name}, "
+            f"{reference_where} from {wanted[0]:.6g} to {wanted[-1]:.6g}{hint or '; both must have the same bins'}"
+        )
+    return axis if axis.unit == reference.unit else axis.copy(nodes=edges, unit=reference.unit)
+
+
+def bounds_hdu(axis, format="ogip"):
+    """EBOUNDS table of a reconstructed energy axis; ``ogip-sherpa`` is in keV."""
+    from astropy.io import fits
+
+    edges = axis.edges.to("keV") if format == "ogip-sherpa" else axis.edges
+    unit = edges.unit.to_string("fits")
+    columns = [
+        fits.Column("CHANNEL", "I", array=np.arange(axis.nbin)),
+        fits.Column("E_MIN", "D", unit=unit, array=edges.value[:-1]),
+        fits.Column("E_MAX", "D", unit=unit, array=edges.value[1:]),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="EBOUNDS")
+    cards = {"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None", "CHANTYPE": "PHA", "DETCHANS": axis.nbin}
+    hdu.header.update({**cards, "HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "EBOUNDS", "HDUVERS": "1.2.0"})
+    return hdu
+
+
+# -------------------------------------------------------------------------------------------------------------------------------- regions
+
+
+def read_region(hdulist):
+    """Region geometry without axes of the HDU "REGION"; one without region (``region=None``) if there is none."""
+    from gpudl4.maps import RegionGeom
+
+    if "REGION" not in hdulist:
+        return RegionGeom(None)
+    from astropy.table import QTable
+    from astropy.wcs import WCS
+    from regions import Regions
+
+    hdu = hdulist["REGION"]
+    wcs = WCS(hdu.header, naxis=2).sub(2)
+    regions = []
+    for region in Regions.parse(QTable.read(hdu), format="fits"):
+        region.meta["include"] = True  # the package regions drops the flag when it reads FITS
+        regions.append(region.to_sky(wcs))
+    return RegionGeom.create(regions, wcs=wcs)
+
+
+def region_hdu(geom):
+    """HDU "REGION" of a region geometry, or None if it has no region."""
+    if geom.region is None:
+        return None
+    from astropy.io import fits
+    from regions import Regions
+
+    from gpudl4.maps import WcsGeom
+    from gpudl4.maps.region import as_regions
+
+    table = Regions([region.to_pixel(geom.wcs) for region in as_regions(geom.region)]).serialize(format="fits")
+    table.meta.update(WcsGeom(geom.wcs).to_header())  # with WCSSHAPE, which gammapy needs
+    return fits.BinTableHDU(table, name="REGION")
+
+
+# ------------------------------------------------------------------------------------------------------------------------ effective areas
+
+
+def read_area(hdulist, where):
+    """Effective area of an open ARF file: array[L], its unit, the true-energy axis and the cards of the header."""
+    import astropy.units as u
+
+    hdu = find_table(hdulist, "SPECRESP", where)
+    area, unit = column(hdu, "SPECRESP", where)
+    try:
+        unit = u.Unit(unit or "")
+        unit.to("cm2")
+    except ValueError as error:
+        raise DataFileError(f"{where}: the effective area has the unit '{unit}', an area such as cm2 or m2 was wanted") from error
+    return area, unit, energy_axis(hdu, "energy_true", where), header_meta(hdu.header)
+
+
+def area_hdu(area, axis, cards, format="ogip"):
+    """SPECRESP table.
+
+    Parameters
+    ----------
+    area : `~astropy.units.Quantity` [L]
+        Effective area; NaN is written as 0. ``ogip-sherpa`` is in cm2 and keV.
+    axis : `~gpudl4.maps.MapAxis`
+        True energies.
+    cards : dict
+        Header cards beside those every such table has.
+    """
+    from astropy.io import fits
+
+    edges = axis.edges
+    if format == "ogip-sherpa":
+        edges, area = edges.to("keV"), area.to("cm2")
+    unit = edges.unit.to_string("fits")
+    columns = [
+        fits.Column("ENERG_LO", "D", unit=unit, array=edges.value[:-1]),
+        fits.Column("ENERG_HI", "D", unit=unit, array=edges.value[1:]),
+        fits.Column(
+            "SPECRESP", "E" if area.dtype == np.float32 else "D", unit=area.unit.to_string("fits"), array=np.nan_to_num(area.value)
+        ),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="SPECRESP")
+    hdu.header.update({"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None"})
+    hdu.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "SPECRESP", "HDUVERS": "1.1.0", **cards})
+    return hdu
+
+
+def kept_cards(meta):
+    """Cards that tell where data come from, of the metadata of a map."""
+    return {key: meta[key] for key in KEPT if key in meta and isinstance(meta[key], str | int | float | bool)}
