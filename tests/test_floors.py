@@ -45,6 +45,7 @@ SIDEWAYS = {("kernels", "gpudl4.core.errors")}
 UPWARD_VERBS = {
     "gpudl4.core.gti": {"read", "write"},
     "gpudl4.maps.map": {"read", "write"},
+    "gpudl4.maps.maps_container": {"read", "write"},
     "gpudl4.maps.region_map": {"plot"},
     "gpudl4.maps.wcs_map": {"plot", "plot_grid", "plot_mask"},
     "gpudl4.irf.core": {"read", "write"},
