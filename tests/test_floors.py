@@ -52,6 +52,8 @@ UPWARD_VERBS = {
     "gpudl4.models.collection": {"read", "write"},
     "gpudl4.models.spatial.base": {"plot"},
     "gpudl4.models.spectral.base": {"plot"},
+    "gpudl4.fluxes.maps": {"read", "write"},
+    "gpudl4.fluxes.points": {"read", "write"},
     "gpudl4.datasets.verbs": {"peek", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"},
 }
 
