@@ -1,8 +1,8 @@
 """Flux points as tables: SEDs ("gadf-sed"), light curves, profiles across the sky, and astropy's binned time series.
 
 A "gadf-sed" table has one row per energy. A "lightcurve" has one row per time interval (``time_min``, ``time_max`` in MJD) and a
-"profile" one per distance (``x_min``, ``x_max``, ``x_ref``); what is a number in an SED is a vector over energies there. Profiles of the fit
-statistic have one more dimension, the norms in the column ``norm_scan``; counts one more, the datasets.
+"profile" one per distance (``x_min``, ``x_max``, ``x_ref``); what is a number in an SED is a vector over energies there. Profiles of the
+fit statistic have one more dimension, the norms in the column ``norm_scan``; counts one more, the datasets.
 https://gamma-astro-data-formats.readthedocs.io/en/latest/spectra/flux_points/
 """
 
@@ -85,7 +85,8 @@ def _energy_axis(table):
             first = int(np.argmax(apart))
             warnings.warn(
                 f"energy bins do not follow each other: bin {first} ends at {high[first]:.4g}, the next one starts at "
-                f"{low[first + 1]:.4g}. Each bin is taken to end where the next one starts; without the columns e_min and e_max the points are read at e_ref",
+                f"{low[first + 1]:.4g}. Each bin is taken to end where the next one starts; without the columns e_min and e_max the points "
+                "are read at e_ref",
                 UserWarning,
                 stacklevel=5,
             )
