@@ -230,21 +230,16 @@ class FluxPointsDataset(FluxPointsFiles, Dataset):
         Raises
         ------
         DatasetError
-            If the flux points lack what the statistic needs, or none is left to fit.
+            If the flux points lack what the statistic needs, or it can use none of them. That mask_fit or mask_safe leave out all is legal.
         """
         from gpudl4.likelihood.flux_term import FluxData
 
         statistic, mask = self._statistic(), self.mask
-        if not mask.any():
-            self._refuse(self._why_none())
+        if not self.mask_valid.any():
+            only_limits = self.data.is_ul.data.all()
+            why = "all of them are upper limits (see data.is_ul)" if only_limits else "none has a finite flux and error"
+            self._refuse(f"no flux point to fit, as {why}")
         return FluxData(self.name, self.data.energy_ref.to_value("TeV"), self._where(), mask.ravel(), statistic)
-
-    def _why_none(self):
-        if self.mask_valid.any():
-            return "no flux point to fit, as mask_fit and mask_safe exclude everything that could be"
-        if self.data.is_ul.data.all():
-            return "no flux point to fit, as all of them are upper limits (see data.is_ul)"
-        return "no flux point to fit, as none has a finite flux and error"
 
     def _where(self):
         """Number of the energy of each point, flat."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import DatasetError
+from ..core.errors import BackendError, DatasetError
 from ..maps import Map, Maps, TimeMapAxis
 from ..models import PowerLawSpectralModel, SkyModel, SpectralModel
 from .quantities import COMMON, REQUIRED_COLUMNS, SUFFIXES, all_quantities, checked_sed_type, stored_name
@@ -74,6 +74,9 @@ class FluxMaps:
             raise DatasetError(f"fluxes need a map 'norm'; given: {', '.join(data) or 'nothing'}. Other SED types are read by from_maps()")
         if "energy" not in data["norm"].geom.axes.names:
             raise DatasetError(f"fluxes need an axis 'energy'; the axes are: {data['norm'].geom.axes.names}")
+        on_device = [name for name, one in data.items() if one.backend.name != "numpy"]
+        if on_device:
+            raise BackendError(f"fluxes live on the host, but {', '.join(on_device)} are on a device: call .to_host() on the maps first")
         if isinstance(reference_model, SpectralModel):
             reference_model = SkyModel(reference_model)
         if reference_model is None:

@@ -130,23 +130,26 @@ class Profile:
 
         self._norms, self._scans, self._reference = np.asarray(norms, dtype=float), np.asarray(scans, dtype=float), np.asarray(reference)
         self._options = interp_scale, extrapolate
+        self._unknown = ~np.isfinite(self._scans).all(axis=1)
+        known = np.where(self._unknown[:, np.newaxis], 0.0, self._scans)
         degree = SCALES[interp_scale]
-        self._known = np.isfinite(self._scans).all(axis=1)
-        self._splines = [
-            make_interp_spline(self._norms, scan, k=degree) if ok else None for scan, ok in zip(self._scans, self._known, strict=True)
-        ]
+        spline = make_interp_spline(self._norms, known.T, k=degree)
+        self._begins = np.unique(spline.t)[:-1]  # of the pieces; Taylor's coefficients there, that of the highest power first
+        self._coefficients = [spline(self._begins, nu=order) / max(order, 1) for order in range(degree, -1, -1)]
 
     def of(self, model):
         """`Derivatives` at ``model[B, N]``."""
         norm = model / self._reference
-        parts = np.full((3, *norm.shape), np.nan)
-        for i, spline in enumerate(self._splines):
-            if spline is not None:
-                for order in range(3):
-                    parts[order, :, i] = spline(norm[:, i], nu=order) / self._reference[i] ** order
+        piece = np.clip(np.searchsorted(self._begins, norm, side="right") - 1, 0, len(self._begins) - 1)
+        x = norm - self._begins[piece]
+        value = slope = curvature = np.zeros(norm.shape)
+        for coefficients in self._coefficients:  # Horner's scheme for a polynomial and its derivatives
+            curvature, slope = curvature * x + 2 * slope, slope * x + value
+            value = value * x + coefficients[piece, np.arange(norm.shape[1])]
+        value = np.where(self._unknown, np.nan, value)
         if not self._options[1]:
-            parts[0][self.is_outside(model)] = np.inf
-        value, slope, curvature = parts
+            value = np.where(self.is_outside(model), np.inf, value)
+        slope, curvature = slope / self._reference, curvature / self._reference**2
         return Derivatives(value, slope, curvature, _positive(value, slope, curvature))
 
     def is_outside(self, model):

@@ -1,5 +1,6 @@
 """`FluxPoints` against gammapy: values in all SED types, tables, files both ways; and the rules at the door."""
 
+import functools
 import warnings
 
 import astropy.units as u
@@ -8,8 +9,8 @@ import pytest
 from astropy.table import Table
 
 from gpudl4.core.errors import DataFileError, DatasetError, OutputError, UnitMismatchError
-from gpudl4.estimators import FluxMaps, FluxPoints
-from gpudl4.maps import MapAxis, TimeMapAxis
+from gpudl4.estimators import FluxPoints
+from gpudl4.maps import TimeMapAxis
 from gpudl4.models import LogParabolaSpectralModel, PowerLawSpectralModel
 from tests.factory import get_library
 from tests.fluxes.sed import make_table
@@ -43,10 +44,16 @@ def assert_tables(ours, theirs):
         assert u.Unit(ours[name].unit or "") == u.Unit(theirs[name].unit or ""), name
 
 
+@functools.cache
+def read(name):
+    """A file as both libraries read it; not to be changed."""
+    path = shared_data("flux-points", f"{name}.fits")
+    return FluxPoints.read(path), peer().read(path)
+
+
 @pytest.fixture(params=FILES)
 def both(request):
-    path = shared_data("flux-points", f"{request.param}.fits")
-    return FluxPoints.read(path), peer().read(path)
+    return read(request.param)
 
 
 @pytest.mark.parametrize("sed_type", SED_TYPES)
@@ -75,10 +82,19 @@ def test_attributes_of_real_points_are_gammapys(both):
             assert mine.geom.axes.names == other.geom.axes.names
 
 
-@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".ecsv"])
-@pytest.mark.parametrize("sed_type", ["likelihood", "dnde", "eflux"])
-def test_files_go_both_ways(both, sed_type, suffix, tmp_path):
-    ours, theirs = both
+@pytest.mark.parametrize(
+    ("name", "sed_type", "suffix"),
+    [
+        *((FILES[0], sed_type, suffix) for sed_type in ("likelihood", "dnde", "eflux") for suffix in (".fits", ".ecsv")),
+        (FILES[0], "flux", ".fits.gz"),
+        (FILES[1], "likelihood", ".fits"),
+        (FILES[1], "flux", ".ecsv"),
+        (FILES[2], "likelihood", ".ecsv"),
+        (FILES[2], "dnde", ".fits"),
+    ],
+)
+def test_files_go_both_ways(name, sed_type, suffix, tmp_path):
+    ours, theirs = read(name)
     mine, other = tmp_path / f"ours{suffix}", tmp_path / f"theirs{suffix}"
     ours.write(mine, sed_type=sed_type)
     theirs.write(other, sed_type=sed_type)
@@ -378,12 +394,6 @@ def test_what_is_missing_is_said():
     ours = FluxPoints.from_table(make_table(errors=None))
     with pytest.raises(AttributeError, match="Quantity 'norm_err' is not defined on current flux estimate; it has: norm"):
         ours.dnde_err  # noqa: B018
-    with pytest.raises(DatasetError, match="need a map 'norm'"):
-        FluxMaps({}, None)
-    with pytest.raises(DatasetError, match="need a reference_model"):
-        FluxMaps({"norm": ours.norm}, None)
-    with pytest.raises(DatasetError, match="need an axis 'energy'"):
-        FluxMaps({"norm": ours.norm.sum_over_axes(keepdims=False)}, PowerLawSpectralModel())
 
 
 def test_files_that_hold_no_points(tmp_path):
@@ -400,49 +410,3 @@ def test_files_that_hold_no_points(tmp_path):
     make_table()["e_ref", "e_min"].write(tmp_path / "other.fits")
     with pytest.raises(DatasetError, match=r"other.fits': Missing data"):
         FluxPoints.read(tmp_path / "other.fits")
-
-
-# --------------------------------------------------------------------------------------------------------------------------- FluxMaps
-
-
-def flux_maps(library="gpudl4"):
-    lib = get_library(library)
-    axis = lib.maps.MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy")
-    geom = lib.maps.WcsGeom.create(npix=(4, 3), binsz=0.5, axes=[axis])
-    norm = lib.maps.Map.from_geom(geom, data=1 + np.arange(24.0).reshape((2, 3, 4)))
-    maps = {"norm": norm, "norm_err": norm * 0.1, "ts": norm * 3, "success": lib.maps.Map.from_geom(geom, data=np.ones((2, 3, 4), bool))}
-    model = lib.models.PowerLawSpectralModel(index=2.3)
-    if library == "gpudl4":
-        return FluxMaps(maps, model)
-    from gammapy.estimators import FluxMaps as Peer
-
-    return Peer(maps, model)
-
-
-@pytest.mark.parametrize("sed_type", ["dnde", "flux", "likelihood"])
-def test_flux_maps_go_both_ways(tmp_path, sed_type):
-    from gammapy.estimators import FluxMaps as Peer
-
-    ours, theirs = flux_maps(), flux_maps("gammapy")
-    for name in ("dnde", "flux_err", "eflux", "e2dnde", "sqrt_ts"):
-        np.testing.assert_allclose(getattr(ours, name).data, getattr(theirs, name).data, rtol=1e-12)
-    ours.write(tmp_path / "ours.fits", sed_type=sed_type)
-    theirs.write(tmp_path / "theirs.fits", sed_type=sed_type)
-    for back in (FluxMaps.read(tmp_path / "ours.fits"), FluxMaps.read(tmp_path / "theirs.fits"), Peer.read(tmp_path / "ours.fits")):
-        np.testing.assert_allclose(back.dnde.data, ours.dnde.data, rtol=1e-6)  # maps are written as they are; gammapy's in float32
-        assert back.reference_spectral_model.index.value == 2.3
-    points, other = ours.get_flux_points(), theirs.get_flux_points()
-    np.testing.assert_allclose(points.dnde.data, other.dnde.data, rtol=1e-12)
-    assert isinstance(points, FluxPoints)
-
-
-def test_from_maps_tells_the_sed_type():
-    ours = flux_maps()
-    maps = ours.to_maps("flux")
-    again = FluxMaps.from_maps(maps, reference_model=PowerLawSpectralModel(index=2.3))
-    np.testing.assert_allclose(again.norm.data, ours.norm.data, rtol=1e-12)
-    with pytest.raises(DatasetError, match="SED type is required"):
-        FluxMaps.from_maps({"ts": ours.ts})
-    with pytest.raises(DatasetError, match="'likelihood': 'norm'"):
-        FluxMaps.from_maps({"ts": ours.ts}, sed_type="likelihood")
-    assert isinstance(MapAxis.from_edges([0, 1]), MapAxis)

@@ -273,7 +273,7 @@ def test_recompile_draft_memory_and_estimate():
         (None, {"errors": None}, "'points', stat_type 'chi2': the flux points have no errors: give the flux points errors"),
         (None, {"limits": tuple(range(6))}, r"all of them are upper limits \(see data.is_ul\)"),
         ("nan", {"ts": False}, "all of them are upper limits|none has a finite flux and error"),
-        ("mask", {}, "mask_fit and mask_safe exclude everything"),
+        ("mask", {}, "no bin to fit in 'points': mask_safe and mask_fit exclude everything"),
         ("profile", {}, "have no profiles of the fit statistic: give the flux points profiles"),
         ("negative", {}, "none has a finite flux and error"),
     ],
@@ -290,6 +290,15 @@ def test_points_that_cannot_be_fitted(change, kwargs, text):
         one.data._data["norm_err"].data[:] = 0
     with pytest.raises(DatasetError, match=text):
         gpudl4.compile(one)
+
+
+def test_masked_points_beside_a_cube_count_nothing():
+    datasets = joint()
+    datasets["points"].mask_fit = np.zeros(6, dtype=bool)
+    likelihood, alone = gpudl4.compile(datasets), gpudl4.compile(datasets[:1])
+    assert likelihood.names == alone.names
+    np.testing.assert_allclose(likelihood.value_and_gradient(likelihood.theta0)[1], alone.value_and_gradient(alone.theta0)[1], rtol=1e-12)
+    np.testing.assert_allclose(likelihood.hessian(likelihood.theta0), alone.hessian(alone.theta0), rtol=1e-9)
 
 
 def test_a_model_that_does_not_apply():
