@@ -23,7 +23,9 @@ class FluxPointsFiles:
         return table
 
     def write(self, filename, overwrite=False, checksum=False):
-        """Write a FITS file, or an ECSV file if the name does not contain ``.fits``; gammapy can read it.
+        """Write a FITS file, or an ECSV file if the name does not contain ``.fits``, which has no room for GTI and meta_table.
+
+        gammapy can read both.
 
         Parameters
         ----------
@@ -41,7 +43,8 @@ class FluxPointsFiles:
         """
         from gpudl4.io.sed import write_table
 
-        write_table(self.to_table(), filename, gti=self.gti, overwrite=overwrite, checksum=checksum, hdu="TABLE")
+        further = {} if self.meta_table is None else {"META_TABLE": self.meta_table}
+        write_table(self.to_table(), filename, gti=self.gti, overwrite=overwrite, checksum=checksum, hdu="TABLE", further=further)
 
     @classmethod
     def read(cls, filename, name=None, checksum=False, table_format="ascii.ecsv", **kwargs):
@@ -64,14 +67,15 @@ class FluxPointsFiles:
             If its table does not hold flux points.
         """
         from gpudl4.fluxes import FluxPoints
-        from gpudl4.io.sed import read_table
+        from gpudl4.io.sed import read_further, read_table
 
         table, gti = read_table(filename, checksum=checksum, table_format=table_format, **kwargs)
         masks = {key: _mask(table[key]) for key in MASKS if key in table.colnames}
         table.remove_columns(list(masks))
         stat_type = str(table.meta.pop(STAT_TYPE, "chi2"))
         try:
-            return cls(name=name, data=FluxPoints.from_table(table, gti=gti), stat_type=stat_type, **masks)
+            data = FluxPoints.from_table(table, gti=gti)
+            return cls(name=name, data=data, stat_type=stat_type, meta_table=read_further(filename, "META_TABLE"), **masks)
         except DatasetError as error:
             raise type(error)(f"'{filename}': {error}") from error
 

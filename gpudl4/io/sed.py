@@ -8,7 +8,7 @@ from gpudl4.core.gti import GTI
 
 from .files import atomic_open, expand_path, open_fits, write_fits
 
-__all__ = ["read_table", "write_table"]
+__all__ = ["read_further", "read_table", "write_table"]
 
 FITS_MAGIC = (b"SIMPLE  =", b"\x1f\x8b")
 HDU = "FLUXPOINTS"
@@ -43,9 +43,7 @@ def read_table(filename, checksum=False, table_format="ascii.ecsv", **kwargs):
     path = expand_path(filename)
     if not path.is_file():
         raise DataFileError(f"file '{path}' does not exist")
-    with path.open("rb") as file:
-        is_fits = file.read(9).startswith(FITS_MAGIC)
-    if not is_fits:
+    if not _is_fits(path):
         try:
             return Table.read(path, format=table_format, **kwargs), None
         except Exception as error:  # readers of texts raise errors of many kinds
@@ -61,7 +59,33 @@ def read_table(filename, checksum=False, table_format="ascii.ecsv", **kwargs):
         return table, GTI.from_table_hdu(hdulist["GTI"]) if "GTI" in hdulist else None
 
 
-def write_table(table, filename, gti=None, overwrite=False, checksum=False, hdu=HDU):
+def read_further(filename, name):
+    """Another table of a FITS file by name; None if the file has none, or is a text file.
+
+    Parameters
+    ----------
+    filename : str or pathlib.Path
+    name : str
+        Name of the HDU.
+    """
+    from astropy.table import Table
+
+    if not _is_fits(expand_path(filename)):
+        return None
+    with open_fits(filename) as hdulist:
+        if name not in hdulist:
+            return None
+        table = Table.read(hdulist[name])
+        table.meta.pop("EXTNAME", None)
+        return table
+
+
+def _is_fits(path):
+    with path.open("rb") as file:
+        return file.read(9).startswith(FITS_MAGIC)
+
+
+def write_table(table, filename, gti=None, overwrite=False, checksum=False, hdu=HDU, further=None):
     """Write a table and a GTI to a FITS file, or the table alone to an ECSV file if the name does not contain ``.fits``.
 
     Parameters
@@ -76,6 +100,8 @@ def write_table(table, filename, gti=None, overwrite=False, checksum=False, hdu=
         Write checksums into a FITS file.
     hdu : str
         Name of the table.
+    further : dict of str to astropy.table.Table, optional
+        More tables by name; FITS only.
 
     Raises
     ------
@@ -92,4 +118,6 @@ def write_table(table, filename, gti=None, overwrite=False, checksum=False, hdu=
     hdulist = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table, name=hdu)])
     if gti is not None:
         hdulist.append(gti.to_table_hdu())
+    for name, other in (further or {}).items():
+        hdulist.append(fits.BinTableHDU(other, name=name))
     write_fits(hdulist, path, overwrite=overwrite, checksum=checksum)

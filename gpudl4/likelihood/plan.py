@@ -211,7 +211,8 @@ class Likelihood:
         self._second_orders = {}
 
     def __repr__(self):
-        return f"<Likelihood: {len(self.plan.terms)} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
+        number = len(self.plan.terms) + len(self.plan.host.fluxes)
+        return f"<Likelihood: {number} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
 
     @property
     def n_bins(self):

@@ -307,6 +307,23 @@ def test_the_statistic_is_remembered(tmp_path):
     assert back.gti.time_sum == ours.gti.time_sum
 
 
+def test_the_table_of_observations_is_kept(tmp_path):
+    from gammapy.datasets import FluxPointsDataset as Peer
+
+    make(meta_table=Table({"OBS_ID": [1, 2]})).write(tmp_path / "points.fits")
+    assert FluxPointsDataset.read(tmp_path / "points.fits").meta_table["OBS_ID"].tolist() == [1, 2]
+    assert Peer.read(tmp_path / "points.fits").data.geom.data_shape == (6, 1, 1)
+
+
+def test_tables_of_several(tmp_path):
+    datasets = Datasets([make(), FluxPointsDataset(data=make().data, name="other")])
+    table = datasets.info_table()
+    assert list(table["name"]) == ["points", "other"]
+    assert list(table["n_fit_points"]) == [5, 5]
+    assert datasets.is_all_same_type
+    assert datasets.is_all_same_shape
+
+
 def test_light_curves_in_files(tmp_path):
     ours = make(path=shared_data("flux-points", "pks2155_hess_lc_3bins.fits"))
     ours.write(tmp_path / "lc.fits")

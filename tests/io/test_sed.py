@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from gpudl4.core.errors import DataFileError, OutputError
 from gpudl4.core.gti import GTI
-from gpudl4.io.sed import read_table, write_table
+from gpudl4.io.sed import read_further, read_table, write_table
 
 TABLE = Table(
     {"e_ref": [1.0, 2.0] * u.TeV, "norm": [1.0, np.nan], "is_ul": [True, False]}, meta={"SED_TYPE": "likelihood", "UL_CONF": 0.95}
@@ -45,6 +45,17 @@ def test_the_right_table_is_found(tmp_path):
     assert read_table(tmp_path / "other.fits")[0].colnames == ["x"]
 
 
+def test_further_tables(tmp_path):
+    meta = Table({"OBS_ID": [1, 2], "TELESCOP": ["HESS", "HESS"]})
+    write_table(TABLE, tmp_path / "t.fits", further={"META_TABLE": meta})
+    assert read_table(tmp_path / "t.fits")[0].colnames == TABLE.colnames
+    back = read_further(tmp_path / "t.fits", "META_TABLE")
+    assert back["OBS_ID"].tolist() == [1, 2]
+    assert read_further(tmp_path / "t.fits", "NOTHING") is None
+    write_table(TABLE, tmp_path / "t.ecsv", further={"META_TABLE": meta})
+    assert read_further(tmp_path / "t.ecsv", "META_TABLE") is None
+
+
 def test_checksums(tmp_path):
     write_table(TABLE, tmp_path / "t.fits", checksum=True)
     raw = bytearray((tmp_path / "t.fits").read_bytes())
@@ -67,6 +78,6 @@ def test_files_without_a_table(tmp_path):
         read_table(tmp_path / "t.txt")
     write_table(TABLE, tmp_path / "t.fits")
     raw = (tmp_path / "t.fits").read_bytes()
-    (tmp_path / "cut.fits").write_bytes(raw[: len(raw) - 2000])
+    (tmp_path / "cut.fits").write_bytes(raw[: len(raw) - 2870])
     with pytest.raises(DataFileError, match="truncated"):
         read_table(tmp_path / "cut.fits")
