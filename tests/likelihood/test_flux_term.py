@@ -13,8 +13,10 @@ from gpudl4.models import (
     GaussianPrior,
     LogParabolaSpectralModel,
     Models,
+    Parameter,
     PowerLawSpectralModel,
     SkyModel,
+    SpectralModel,
 )
 from tests.factory import make_dataset, make_models
 from tests.fluxes.sed import make_table
@@ -149,6 +151,55 @@ def test_points_alone_fit_as_gammapys():
             assert mine.error == pytest.approx(other.error, rel=0.05)
 
 
+def test_units_and_order_do_not_matter():
+    one = dataset(all_models())
+    table = make_table()
+    for name in ("e_ref", "e_min", "e_max"):
+        table[name] = table[name].quantity.to("GeV")
+    for name in table.colnames:
+        if name.startswith("dnde"):
+            table[name] = table[name].quantity.to("erg-1 m-2 h-1")
+    models = all_models()
+    models["source"].spectral_model.amplitude.quantity = models["source"].spectral_model.amplitude.quantity.to("cm-2 s-1 MeV-1")
+    models["source"].spectral_model.reference.quantity = models["source"].spectral_model.reference.quantity.to("keV")
+    points = FluxPoints.from_table(table, reference_model=REFERENCE)
+    other = FluxPointsDataset(Models(list(models)[::-1]), points, name="points")
+    first, second = gpudl4.compile(one), gpudl4.compile(other)
+    stat, gradient = first.value_and_gradient(first.theta0)
+    again, slopes = second.value_and_gradient(second.theta0)
+    assert again == pytest.approx(stat, rel=1e-9)
+    for name, slope, value in zip(first.names, gradient, first.theta0, strict=True):
+        i = second.names.index(name)
+        assert slopes[i] * second.theta0[i] == pytest.approx(slope * value, rel=1e-9)
+
+
+def test_the_sed_type_does_not_matter():
+    source = model()
+    one = dataset(source)
+    for sed_type in ("flux", "eflux", "e2dnde", "likelihood"):
+        points = FluxPoints.from_table(one.data.to_table(sed_type=sed_type), reference_model=REFERENCE)
+        assert FluxPointsDataset(source, points).stat_sum() == pytest.approx(one.stat_sum(), rel=1e-10)
+
+
+def test_a_users_spectrum_without_derivatives():
+    class Mine(SpectralModel):
+        tag = "mine"
+        index = Parameter("index", 2.4)
+        amplitude = Parameter("amplitude", "3e-12 cm-2 s-1 TeV-1")
+
+        @staticmethod
+        def evaluate(energy, index, amplitude):
+            return amplitude * (energy / (1 * u.TeV)).to_value("") ** -index
+
+    mine, theirs = (
+        dataset(SkyModel(Mine(), name="m")),
+        dataset(SkyModel(PowerLawSpectralModel(index=2.4, amplitude="3e-12 cm-2 s-1 TeV-1"), name="m")),
+    )
+    first, second = gpudl4.Fit().run(mine), gpudl4.Fit().run(theirs)
+    np.testing.assert_allclose(first.values, second.values, rtol=1e-5)
+    np.testing.assert_allclose(first.errors, second.errors, rtol=1e-3)
+
+
 # ------------------------------------------------------------------------------------------------------------------------- joint fits
 
 
@@ -193,6 +244,28 @@ def test_a_cube_and_points_add_up(kernel_backend):
         where = [likelihood.names.index(name) for name in part.names]
         expected[np.ix_(where, where)] += part.fisher(theta[where])
     np.testing.assert_allclose(likelihood.fisher(theta), expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
+
+
+def test_points_cost_a_device_nothing(kernel_device, limits):
+    likelihood = gpudl4.compile(joint().to_device(kernel_device))
+    theta = likelihood.theta0
+    likelihood.value_and_gradient(theta)
+    with limits(uploads=1, downloads=1, synchronisations=1, allocations=0):
+        likelihood.value_and_gradient(theta * 1.001)
+
+
+@pytest.mark.parametrize("stat_type", ["chi2", "distrib"])
+def test_a_joint_fit_on_a_device_is_that_on_the_host(kernel_device, stat_type):
+    host, there = joint(stat_type), joint(stat_type).to_device(kernel_device)
+    for datasets in (host, there):
+        for source in ("point", "gauss"):
+            datasets.models[source].spatial_model.freeze()
+    first, second = gpudl4.Fit().run(host), gpudl4.Fit().run(there)
+    assert (first.backend, second.backend) == ("numpy", "cupy")
+    assert first.success
+    assert second.success
+    assert (np.abs(second.values - first.values) < 1e-3 * first.errors).all()
+    np.testing.assert_allclose(second.errors, first.errors, rtol=1e-3)
 
 
 def test_a_joint_fit_has_smaller_errors():
