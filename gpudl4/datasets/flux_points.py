@@ -171,8 +171,7 @@ class FluxPointsDataset(FluxPointsFiles, Dataset):
         """
         points = self.data
         if self.stat_type == "profile":
-            known = [getattr(points, name, None) for name in ("stat_scan", "stat")]
-            if None in [k if k is None else 0 for k in known]:
+            if not {"stat_scan", "stat"} <= set(points.available_quantities):
                 return np.zeros(self.data_shape, dtype=bool)
             return np.isfinite(_along_last(points.stat_scan)).all(axis=-1) & np.isfinite(points.stat.data)
         values, errn, errp, limit = self._fluxes()
