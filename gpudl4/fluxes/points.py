@@ -4,13 +4,13 @@ import numpy as np
 
 from ..core.errors import DatasetError
 from .maps import FluxMaps
+from .profiles import minimum_of, resampled
 from .quantities import checked_sed_type
 from .tables import maps_from_table, meta_of_table, table_of, with_format
 
 __all__ = ["FluxPoints"]
 
-# Sigma of the limits that recompute_ul makes, and how far beyond the scan the root may lie: nowhere, as outside it is a guess.
-N_SIGMA_UL = 2
+N_SIGMA_UL = 2  # of the limits that recompute_ul makes
 
 
 class FluxPoints(FluxMaps):
@@ -150,33 +150,30 @@ class FluxPoints(FluxMaps):
         DatasetError
             If there are no profiles.
         """
-        from scipy.interpolate import make_interp_spline
-
         if not self.has_stat_profiles:
             raise DatasetError("Stat profiles not present. Upper limit computation is not possible")
         new = self.copy()
         norms = self.stat_scan.geom.axes["norm"].center.value
         scans = np.moveaxis(self.stat_scan.data, self.stat_scan.geom.axes.index_data("norm"), -1).reshape(-1, norms.size)
-        limits = np.array([_crossing(make_interp_spline, norms, scan, n_sigma_ul**2) for scan in scans])
+        limits = np.array([minimum_of(norms, scan, n_sigma_ul**2).limit for scan in scans])
         new._data["norm_ul"] = self._data["norm"].copy(data=limits.reshape(self._data["norm"].data.shape))
         new.meta["n_sigma_ul"] = n_sigma_ul
         return new
 
+    def resample_axis(self, axis_new):
+        """Flux points in coarser bins of one axis, from the sums of their profiles; see `gpudl4.fluxes.profiles.resampled`.
 
-def _crossing(spline, norms, scan, rise):
-    """Where a profile has risen above its minimum, on the side of larger norms; NaN if nowhere."""
-    from scipy.optimize import brentq, minimize_scalar
+        Parameters
+        ----------
+        axis_new : `~gpudl4.maps.MapAxis` or `~gpudl4.maps.TimeMapAxis`
+            Bins, each of which holds at least one of those there are.
 
-    if not np.isfinite(scan).all():
-        return np.nan
-    curve = spline(norms, scan, k=2)
-    lowest = int(np.argmin(scan))
-    low, high = norms[max(lowest - 1, 0)], norms[min(lowest + 1, len(norms) - 1)]
-    best = minimize_scalar(curve, bounds=(low, high), method="bounded", options={"xatol": 1e-10}).x
-    target = float(min(curve(best), scan[lowest])) + rise
-    best = best if curve(best) <= scan[lowest] else norms[lowest]
-    beyond = [n for n in norms[norms > best] if curve(n) > target]
-    return float(brentq(lambda x: float(curve(x)) - target, best, beyond[0])) if beyond else np.nan
+        Raises
+        ------
+        DatasetError
+            If there are no profiles, or a bin holds none of the old ones.
+        """
+        return resampled(self, axis_new)
 
 
 def _template_of(table, axis):
