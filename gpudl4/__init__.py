@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Datasets": "gpudl4.datasets",
+    "FluxPointsDataset": "gpudl4.datasets",
     "MapDataset": "gpudl4.datasets",
     "Fit": "gpudl4.fit",
     "FitResult": "gpudl4.fit",

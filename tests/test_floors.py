@@ -45,6 +45,7 @@ SIDEWAYS = {("kernels", "gpudl4.core.errors")}
 UPWARD_VERBS = {
     "gpudl4.core.gti": {"read", "write"},
     "gpudl4.maps.map": {"read", "write"},
+    "gpudl4.maps.maps_container": {"read", "write"},
     "gpudl4.maps.region_map": {"plot", "read", "write"},
     "gpudl4.maps.wcs_map": {"plot", "plot_grid", "plot_mask"},
     "gpudl4.irf.core": {"read", "write", "from_hdulist", "to_hdulist"},
@@ -53,6 +54,8 @@ UPWARD_VERBS = {
     "gpudl4.models.collection": {"read", "write"},
     "gpudl4.models.spatial.base": {"plot"},
     "gpudl4.models.spectral.base": {"plot"},
+    "gpudl4.fluxes.maps": {"read", "write"},
+    "gpudl4.fluxes.points": {"read", "write"},
     "gpudl4.datasets.verbs": {"peek", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"},
 }
 

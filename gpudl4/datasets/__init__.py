@@ -1,18 +1,28 @@
 """Datasets: what was counted, and everything that is needed to predict it.
 
-`MapDataset` is a counts cube with exposure, background, responses and masks; `Datasets` holds several of them, to be read, fitted or
-stacked together.
+`MapDataset` is a counts cube with exposure, background, responses and masks; `FluxPointsDataset` holds fluxes that were estimated before;
+`Datasets` holds several of them, to be read, fitted or stacked together.
 """
 
 from gpudl4.core.registry import Registry
 
 from .base import Dataset
 from .collection import Datasets
+from .flux_points import FluxPointsDataset
 from .geoms import create_map_dataset_geoms
 from .map import MapDataset
 from .metadata import CreatorMetaData, MapDatasetMetaData
 
-DATASET_REGISTRY = Registry([MapDataset], kind="dataset type")
+DATASET_REGISTRY = Registry([MapDataset, FluxPointsDataset], kind="dataset type")
 """Kinds of datasets that files can name."""
 
-__all__ = ["DATASET_REGISTRY", "CreatorMetaData", "Dataset", "Datasets", "MapDataset", "MapDatasetMetaData", "create_map_dataset_geoms"]
+__all__ = [
+    "DATASET_REGISTRY",
+    "CreatorMetaData",
+    "Dataset",
+    "Datasets",
+    "FluxPointsDataset",
+    "MapDataset",
+    "MapDatasetMetaData",
+    "create_map_dataset_geoms",
+]

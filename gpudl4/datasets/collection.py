@@ -185,7 +185,9 @@ class Datasets(collections.abc.MutableSequence):
     @property
     def contributes_to_stat(self):
         """Whether each dataset has a bin in its mask, boolean array."""
-        return np.array([dataset.mask is None or bool(dataset.mask.data.any()) for dataset in self._datasets], dtype=bool)
+        masks = [dataset.mask for dataset in self._datasets]
+        arrays = [mask if mask is None or isinstance(mask, np.ndarray) else mask.data for mask in masks]
+        return np.array([array is None or bool(array.any()) for array in arrays], dtype=bool)
 
     @property
     def energy_ranges(self):

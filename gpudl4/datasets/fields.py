@@ -11,7 +11,7 @@ import numpy as np
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
-__all__ = ["MAP_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
+__all__ = ["FLUX_FIELDS", "MAP_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
 
 AXIS_TOLERANCE = 1e-4  # relative; IRF files store energies in single precision
 
@@ -24,9 +24,9 @@ class Field:
     ----------
     name : str
         Attribute and keyword name.
-    kind : {"map", "mask", "psf", "edisp", "gti", "table"}
+    kind : {"map", "mask", "psf", "edisp", "gti", "table", "fluxes"}
         What it is made of: a `Map`, a boolean `Map`, a `PSFMap` or `RecoPSFMap`, an `EDispMap` or `EDispKernelMap`, a `GTI`, an astropy
-        table.
+        table, `FluxPoints`.
     hdu : str
         HDU it is written to; IRF maps add ``{hdu}_EXPOSURE``, maps add ``{hdu}_BANDS``.
     axes : tuple of tuple of str
@@ -64,7 +64,15 @@ MAP_FIELDS = (
 )
 """Fields of a `MapDataset`, in the order in which checks name them."""
 
-TABLES = {"MapDataset": MAP_FIELDS}
+FLUX_FIELDS = (
+    Field("data", "fluxes", "TABLE"),
+    Field("mask_safe", "mask", "mask_safe", _RECO, None, "or"),
+    Field("mask_fit", "mask", "mask_fit", _RECO, None, "or"),
+    Field("meta_table", "table", "META_TABLE", stack="columns"),
+)
+"""Fields of a `FluxPointsDataset`; its masks are columns of its table. It is neither cut out nor stacked."""
+
+TABLES = {"MapDataset": MAP_FIELDS, "FluxPointsDataset": FLUX_FIELDS}
 
 
 def field_table(tag):
@@ -89,6 +97,10 @@ def _classes(kind):
         from gpudl4.core.gti import GTI
 
         return (GTI,)
+    if kind == "fluxes":
+        from gpudl4.fluxes import FluxMaps
+
+        return (FluxMaps,)
     from astropy.table import Table
 
     return (Table,)
@@ -96,7 +108,7 @@ def _classes(kind):
 
 def main_map(field, value):
     """The map that holds the values of a field: the field itself, or the map inside an IRF map; None for fields without one."""
-    if value is None or field.kind in ("gti", "table"):
+    if value is None or field.kind in ("gti", "table", "fluxes"):
         return None
     return getattr(value, f"{field.kind}_map") if field.kind in ("psf", "edisp") else value
 

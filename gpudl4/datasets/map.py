@@ -204,8 +204,8 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         model_names : str or list of str, optional
             Names of the models; all if None.
         stack : bool
-            True gives the sum. False gives a map with an additional axis ``models``, one bin for each model that contributes; their names
-            are in ``npred.meta["models"]``.
+            True gives the sum. False gives a map with an additional `~gpudl4.maps.LabelMapAxis` ``models``, with one label for each model
+            that contributes.
 
         Returns
         -------
@@ -224,15 +224,15 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
 
         if stack:
             return self._map(predict.npred_signal(self, models))
-        from gpudl4.maps import Map, MapAxis
+        from gpudl4.maps import LabelMapAxis, Map
 
         parts = predict.npred_by_model(self, models)
         if not parts:
             return self._zeros()
-        axis = MapAxis.from_edges(np.arange(len(parts) + 1) - 0.5, name="models")
+        axis = LabelMapAxis(list(parts), name="models")
         geom = self._geom.to_image().to_cube([*self._geom.axes, axis])
         data = array_namespace(*parts.values()).stack(list(parts.values()))
-        return Map.from_geom(geom, data=data, unit="", meta={"models": list(parts)})
+        return Map.from_geom(geom, data=data, unit="")
 
     def _selected(self, names):
         """Sky models by name; background models are no signal."""

@@ -36,7 +36,7 @@ def drafted(dataset, models):
 
 def _has_large_shapes(dataset, models):
     """Whether a shape that can change is large on the pixels of the dataset."""
-    if dataset.counts is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < SMALLEST_MAP:
+    if getattr(dataset, "counts", None) is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < SMALLEST_MAP:
         return False
     size = dataset.counts.geom.largest_pixel_scale
     for model in models:

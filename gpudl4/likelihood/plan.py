@@ -20,7 +20,8 @@ from .bindings import Bindings
 from .build import build_term, models_of
 from .coarse import drafted, original
 from .evaluate import Evaluation
-from .memory import account, check_limit
+from .flux_term import FluxTerm, HostTerms, NoBins, has_fluxes
+from .memory import Memory, account, check_limit
 from .pack import Pack, frozen_priors
 from .second import SecondOrder
 from .sketch import estimate
@@ -45,7 +46,8 @@ class Plan:
     pack : Pack
         Free parameters.
     terms : tuple of DatasetTerm
-    priors : PriorTerm
+    host : HostTerms
+        Flux points and priors, which are computed on the host.
     backend : Backend
         Where it is computed.
     dtype : dtype
@@ -56,17 +58,16 @@ class Plan:
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, priors, backend, dtype, options, by_dataset, earlier=None):
+    def __init__(self, datasets, models, pack, terms, host, backend, dtype, options, by_dataset, earlier=None):
         self.datasets, self.models, self.pack, self.by_dataset = tuple(datasets), models, pack, by_dataset
-        self.terms, self.priors, self.options = tuple(terms), priors, options
+        self.terms, self.host, self.options = tuple(terms), host, options
         self.backend, self.dtype = backend, np.dtype(dtype)
-        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier)
+        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier) if self.terms else NoBins()
 
-    def with_terms(self, terms):
+    def with_terms(self, terms, fluxes=()):
         """The same parameters, without priors, for other terms."""
-        return Plan(
-            self.datasets, self.models, self.pack, terms, PriorTerm(()), self.backend, self.dtype, self.options, {}, self.evaluation
-        )
+        host = HostTerms(PriorTerm(()), fluxes)
+        return Plan(self.datasets, self.models, self.pack, terms, host, self.backend, self.dtype, self.options, {}, self.evaluation)
 
     def serves(self, datasets, pack, options):
         """Whether compiling with another pack of the same models would give this plan: nothing moves, and what is frozen has not changed.
@@ -162,21 +163,25 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
     constant = frozen_priors(unique) if priors else 0.0
     if previous is not None and previous.serves(datasets, pack, options):
         return Likelihood(previous.at(pack, options), constant, buffers)
-    terms, contributing, by_dataset, bindings = [], set(), {}, Bindings()
+    terms, fluxes, contributing, by_dataset, bindings = [], [], set(), {}, Bindings()
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
+            if has_fluxes(dataset):
+                fluxes.append(FluxTerm(dataset, own, pack))
+                contributing.update(source.name for source in fluxes[-1].sources)
+                continue
             term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term
                 contributing.update(names)
-        if not terms:
+        if not any(term.n_bins for term in [*terms, *fluxes]):
             names = ", ".join(f"'{d.name}'" for d in datasets)
             raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-        priors_term, earlier = PriorTerm(pack.priors if priors else ()), getattr(previous, "evaluation", None)
-        plan = Plan(datasets, models, pack, terms, priors_term, where, dtype, options, by_dataset, earlier)
+        host, earlier = HostTerms(PriorTerm(pack.priors if priors else ()), fluxes), getattr(previous, "evaluation", None)
+        plan = Plan(datasets, models, pack, terms, host, where, dtype, options, by_dataset, earlier if terms else None)
         return Likelihood(plan, constant, buffers)
 
 
@@ -206,22 +211,25 @@ class Likelihood:
         self._buffers = self.workspace(1, buffers)
 
     def __repr__(self):
-        return f"<Likelihood: {len(self.plan.terms)} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
+        number = len(self.plan.terms) + len(self.plan.host.fluxes)
+        return f"<Likelihood: {number} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
 
     @property
     def n_bins(self):
-        """Number of bins in the fit mask of all datasets."""
-        return sum(t.n_bins for t in self.plan.terms)
+        """Number of bins and flux points in the fit mask of all datasets."""
+        return sum(t.n_bins for t in self.plan.terms) + self.plan.host.n_bins
 
     @property
     def memory(self):
         """Bytes by dataset and item, of the working arrays, and of second derivatives while they are made; print it to see a table."""
         evaluation = self.plan.evaluation
+        if not self.plan.terms:
+            return Memory()
         on_device = any(backend_of(term.counts).name == "cupy" for term in self.plan.terms)
         return account(evaluation.layout, self.plan.backend, self.plan.dtype, on_device)
 
     def workspace(self, batch, earlier=None):
-        """Working arrays for `batch` parameter vectors, to be handed to `evaluate`; arrays of `earlier` ones, lost to others, serve again."""
+        """Working arrays for `batch` parameter vectors, to be handed to `evaluate`; those of `earlier` ones serve again."""
         with device_memory("the workspace of the likelihood"):
             return self.plan.evaluation.buffers(batch, earlier)
 
@@ -269,13 +277,14 @@ class Likelihood:
         stat = np.full(len(thetas), self._prior_constant)
         gradient = np.zeros(thetas.shape) if want_gradient else None
         self.plan.evaluation.run(thetas, workspace, stat, gradient, cells)
-        self.plan.priors.evaluate(thetas, stat, gradient)
+        self.plan.host.evaluate(thetas, stat, gradient)
         return stat, gradient
 
     def _second_order(self, exact):
         """Tables for second derivatives, made when they are first wanted."""
         if exact not in self._second_orders:
-            self._second_orders[exact] = SecondOrder(self.plan.evaluation, exact)
+            evaluation = self.plan.evaluation
+            self._second_orders[exact] = SecondOrder(evaluation, exact) if self.plan.terms else evaluation
         return self._second_orders[exact]
 
     def fisher(self, theta, cells=None):
@@ -290,7 +299,7 @@ class Likelihood:
         theta = self._thetas(theta)[0]
         with device_memory("second derivatives"):
             matrix = self._second_order(exact).fisher(theta, self._workspace, cells)
-        self.plan.priors.fisher(theta, matrix)
+        self.plan.host.fisher(theta, matrix)
         return matrix
 
     def hessian(self, theta, cells=None):
@@ -311,15 +320,18 @@ class Likelihood:
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
 
+        steps = np.zeros(len(theta))
+
         def steps_of(fisher):
-            self.plan.priors.fisher(theta, fisher)
+            self.plan.host.fisher(theta, fisher)
             diagonal = np.diag(fisher)
-            steps = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
-            return np.minimum(steps, np.maximum(0.1 * np.abs(theta), 1e-6))  # an error may be far larger than the range of a parameter
+            steps[:] = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+            steps[:] = np.minimum(steps, np.maximum(0.1 * np.abs(theta), 1e-6))  # an error may be far larger than the range of a parameter
+            return steps
 
         with device_memory("second derivatives"):
             fisher, hessian = self._second_order(True).both(theta, self._workspace, steps_of, cells)
-        self.plan.priors.fisher(theta, hessian)
+        self.plan.host.hessian(theta, hessian, steps)
         return fisher, hessian
 
     def local(self, theta, source, cells=None):
@@ -342,7 +354,7 @@ class Likelihood:
         states = plan.evaluation.predict(theta, self._workspace, cells)
         for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace), strict=True):
             terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
-        alone = plan.with_terms(terms)
+        alone = plan.with_terms(terms, plan.host.alone(source, theta))
         if all(term.static is not None for term in terms):
             return Likelihood(alone)
         buffers = alone.evaluation.buffers(1)

@@ -14,8 +14,9 @@ from gpudl4.core.backend import backend_of
 from .bindings import Bindings
 from .build import _background, _mask, check_dataset, is_background, make_source, models_of
 from .coarse import drafted, original
+from .flux_term import has_fluxes
 from .instrument import Instrument
-from .memory import account
+from .memory import Memory, account
 from .pack import Pack
 from .region import ActiveRegion
 from .source import FixedSource, ImageSource, PointSource
@@ -75,10 +76,14 @@ def estimate(datasets, models, backend, real, irf_positions=None, draft=False):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say is said when it is compiled
         for dataset, own in zip(datasets, per_dataset, strict=True):
+            if has_fluxes(dataset):  # some numbers on the host
+                continue
             term = _term(dataset, own, pack, irf_positions or {}, real, bindings, compiling)
             if term is not None:
                 terms.append(term)
-    on_device = any(not isinstance(d.counts.data, np.ndarray) for d in datasets)
+    if not terms:
+        return Memory()
+    on_device = any(not isinstance(d.counts.data, np.ndarray) for d in datasets if not has_fluxes(d))
     return account(Layout(terms, len(pack.names)), backend, real, on_device, compiling=compiling)
 
 

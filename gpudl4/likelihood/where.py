@@ -28,7 +28,8 @@ def checked(datasets, backend, dtype):
 
 def _choose_backend(datasets, name):
     """Backend to run on. Data on a device is computed there and nowhere else: nothing crosses unless it is asked for."""
-    homes = {backend_of(d.counts.data).name: backend_of(d.counts.data) for d in datasets if d.counts is not None}
+    with_counts = [d for d in datasets if getattr(d, "counts", None) is not None]  # flux points stay on the host
+    homes = {backend_of(d.counts.data).name: backend_of(d.counts.data) for d in with_counts}
     if len(homes) > 1:
         raise BackendError("the datasets live on different devices: move all of them with to_device() or to_host()")
     home = next(iter(homes.values()), get_backend("numpy"))
@@ -38,5 +39,5 @@ def _choose_backend(datasets, name):
         return home
     if name != "auto" or os.environ.get("GPUDL4_BACKEND"):
         return get_backend(name)
-    n_bins = sum(d.counts.data.size for d in datasets if d.counts is not None)
+    n_bins = sum(d.counts.data.size for d in with_counts)
     return get_backend("auto") if n_bins >= WORTH_A_GPU else home

@@ -90,7 +90,7 @@ class MapAxes(Sequence):
         return hash(self._axes)
 
     def __repr__(self):
-        lines = [f"\t{axis.name:<12s} : {axis.nbin} bins, {axis.bounds[0]:.4g} to {axis.bounds[1]:.4g}, {axis.interp}" for axis in self]
+        lines = [f"\t{axis.name:<12s} : {axis.nbin} bins, {_bounds_text(axis)}" for axis in self]
         return "MapAxes\n\n" + "\n".join(lines) + "\n"
 
     @property
@@ -290,7 +290,9 @@ class MapAxes(Sequence):
         """Whether both have the same number of axes and they agree in order; see `MapAxis.is_allclose`."""
         if self is other:
             return True
-        return len(self) == len(other) and all(a.is_allclose(b, rtol, atol) for a, b in zip(self, other, strict=True))
+        if len(self) != len(other):
+            return False
+        return all(type(a) is type(b) and a.is_allclose(b, rtol, atol) for a, b in zip(self, other, strict=True))
 
     def copy(self):
         """Copy; the axes are shared, as they never change."""
@@ -334,3 +336,11 @@ class MapAxes(Sequence):
         from .axis_tables import axes_from_table
 
         return axes_from_table(table, format)
+
+
+def _bounds_text(axis):
+    """First and last coordinate of an axis, whatever its kind."""
+    low, high = axis.bounds
+    if axis.node_type == "label":
+        return f"{low} to {high}"
+    return f"{low:.4g} to {high:.4g}, {axis.interp}"

@@ -13,6 +13,8 @@ from astropy.io import fits
 from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .axis import MapAxis
+from .label_axis import LabelMapAxis
+from .time_axis import TimeMapAxis
 
 __all__ = [
     "axes_from_table",
@@ -68,6 +70,10 @@ class _Columns:
         except ValueError as error:
             raise DataFileError(f"{self.label}: column '{name}' has the unknown unit '{unit}'") from error
 
+    def holds_texts(self, name):
+        """Whether a column holds texts."""
+        return np.asarray(self._table.data[name] if self._is_hdu else self._table[name]).dtype.kind in "SU"
+
 
 def _columns_of(axis):
     name = axis.name.upper()
@@ -109,7 +115,7 @@ def axes_to_header(axes, format="gadf"):
     """FITS cards of all axes, numbered from 1; see `axis_to_header`."""
     header = fits.Header()
     for number, axis in enumerate(axes, start=1):
-        header.update(axis_to_header(axis, format, number))
+        header.update(axis_to_header(axis, format, number) if isinstance(axis, MapAxis) else axis.to_header(idx=number))
     return header
 
 
@@ -145,8 +151,12 @@ def axes_to_table_hdu(axes, format="gadf", hdu_bands=None):
     for idx, axis in enumerate(axes):
         along = [1] * len(axes)
         along[-idx - 1] = -1
+        if axis.node_type == "label":
+            labels = np.broadcast_to(axis.center.reshape(along), shape).ravel()
+            columns.append(fits.Column(axis.name.upper(), f"{max(map(len, labels))}A", array=labels))
+            continue
         for label, values in zip(_columns_of(axis), (axis.center, axis.edges_min, axis.edges_max), strict=True):
-            array = np.broadcast_to(values.value.reshape(along), shape).ravel()
+            array = np.broadcast_to(values.to_value(axis.unit).reshape(along), shape).ravel()
             columns.append(fits.Column(label, "D", array=array, unit=axis.unit.to_string("fits")))
     return fits.BinTableHDU.from_columns(columns, header=header, name=name)
 
@@ -182,10 +192,27 @@ def axes_from_table(table, format="gadf"):
     if format != "gadf":
         return MapAxes([axis_from_table(table, format)])
     while f"AXCOLS{len(axes) + 1}" in columns.meta:
-        axes.append(_gadf_axis(columns, len(axes) + 1))
+        axes.append(_other_axis(table, columns, len(axes) + 1) or _gadf_axis(columns, len(axes) + 1))
     if not axes:
         raise DataFileError(f"{columns.label} names no axes: keyword AXCOLS1 is missing")
     return MapAxes(axes)
+
+
+def _other_axis(table, columns, number):
+    """Axis of labels or of times, told by texts in its column or by the keyword of a reference time; None for any other."""
+    names = [name.strip() for name in columns.meta[f"AXCOLS{number}"].split(",")]
+    is_time = len(names) == 2 and "MJDREFI" in columns.meta and names[0] in columns.names and columns.get(names[0])[1].is_equivalent("s")
+    is_label = len(names) == 1 and names[0] in columns.names and columns.holds_texts(names[0])
+    if not is_time and not is_label:
+        return None
+    if isinstance(table, fits.BinTableHDU):
+        from astropy.table import Table
+
+        table = Table.read(table)
+    try:
+        return (TimeMapAxis if is_time else LabelMapAxis).from_table(table, idx=number - 1)
+    except GeometryError as error:
+        raise DataFileError(f"{columns.label}: {error}") from error
 
 
 def _gadf_axis(columns, number):

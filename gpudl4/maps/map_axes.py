@@ -282,7 +282,7 @@ class MapAxesOperations:
             axis_name = axis_name or (first.geom.axes.names[-1] if first.geom.axes else None)
             if axis_name is None:
                 raise GeometryError("images can only be stacked along a new axis: give axis=")
-            axis = MapAxis.from_stack([m.geom.axes[axis_name] for m in maps])
+            axis = type(first.geom.axes[axis_name]).from_stack([m.geom.axes[axis_name] for m in maps])
         base, parts = first.geom if axis_name is None else first.geom.drop(axis_name), []
         for m in maps:
             if (m.geom if axis_name is None else m.geom.drop(axis_name)) != base:

@@ -20,6 +20,7 @@ from .spectral import (
     PowerLawNormSpectralModel,
     PowerLawSpectralModel,
     SpectralModel,
+    TemplateSpectralModel,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "SkyModel",
     "SpatialModel",
     "SpectralModel",
+    "TemplateSpectralModel",
     "UniformPrior",
     "make_name",
 ]

@@ -219,7 +219,7 @@ def test_npred_by_model(dataset):
     cube = dataset.npred_signal(stack=False)
     assert cube.data.shape == (2, 3, 20, 24)
     assert cube.geom.axes.names == ["energy", "models"]
-    assert cube.meta["models"] == ["point", "gauss"]
+    assert cube.geom.axes["models"].center.tolist() == ["point", "gauss"]
     np.testing.assert_allclose(cube.data.sum(axis=0), dataset.npred_signal().data, rtol=1e-12)
     np.testing.assert_allclose(cube.data[1], dataset.npred_signal("gauss").data, rtol=1e-12)
 

@@ -4,6 +4,7 @@ from ..registries import SPECTRAL_MODEL_REGISTRY
 from .base import SpectralModel
 from .curved import ConstantSpectralModel, ExpCutoffPowerLawSpectralModel, LogParabolaSpectralModel
 from .power_law import BrokenPowerLawSpectralModel, PowerLaw2SpectralModel, PowerLawNormSpectralModel, PowerLawSpectralModel
+from .template import TemplateSpectralModel
 
 __all__ = [
     "BrokenPowerLawSpectralModel",
@@ -14,6 +15,7 @@ __all__ = [
     "PowerLawNormSpectralModel",
     "PowerLawSpectralModel",
     "SpectralModel",
+    "TemplateSpectralModel",
 ]
 
 SPECTRAL_MODEL_REGISTRY.extend(
@@ -25,5 +27,6 @@ SPECTRAL_MODEL_REGISTRY.extend(
         ExpCutoffPowerLawSpectralModel,
         LogParabolaSpectralModel,
         PowerLawNormSpectralModel,
+        TemplateSpectralModel,
     ]
 )
