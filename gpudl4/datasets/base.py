@@ -43,7 +43,7 @@ class FieldValue:
         field = dataset._fields[self.name]
         value = check_value(field, value, dataset.name)
         if value is not None:
-            check_agreement({**dataset._values, self.name: value}, dataset.name)
+            dataset._check({**dataset._values, self.name: value})
         dataset._values[self.name] = value
 
 
@@ -68,12 +68,16 @@ class Dataset(abc.ABC):
     def __init__(self, name, values):
         self._name = make_name(name)
         self._values = {key: check_value(self._fields[key], value, self._name) for key, value in values.items()}
-        check_agreement(self._values, self._name)
+        self._check(self._values)
         self._models = None
 
     @property
     def _fields(self):
         return {field.name: field for field in field_table(self.tag)}
+
+    def _check(self, values):
+        """Check fields that are about to become those of the dataset; see `check_agreement`."""
+        check_agreement(values, self._name, field_table(self.tag))
 
     @property
     def name(self):

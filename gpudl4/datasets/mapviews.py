@@ -5,6 +5,9 @@ import numpy as np
 from gpudl4.core.backend import array_namespace, to_device
 from gpudl4.core.errors import DatasetError
 
+from .fields import field_table
+from .masks import any_energy, mask_on_edisp, mask_on_psf
+
 __all__ = ["MapViews"]
 
 
@@ -14,13 +17,13 @@ class MapViews:
     @property
     def _geom(self):
         """Geometry of counts, background or masks, whichever exists."""
-        for name in ("counts", "background", "mask_safe", "mask_fit"):
+        names = [field.name for field in field_table(self.tag) if field.on_counts_geometry]
+        for name in names:
             value = self._values.get(name)
             if value is not None:
                 return value.geom
-        raise DatasetError(
-            f"dataset '{self.name}' has no counts, background, mask_safe or mask_fit, so it has no geometry: set one of them"
-        )
+        known = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise DatasetError(f"dataset '{self.name}' has no {known}, so it has no geometry: set one of them")
 
     @property
     def geoms(self):
@@ -61,19 +64,19 @@ class MapViews:
     @property
     def mask_safe_image(self):
         """Pixels with any energy in mask_safe, a map without energies; None without mask_safe."""
-        return _any_energy(self.mask_safe)
+        return any_energy(self.mask_safe)
 
     @property
     def mask_fit_image(self):
         """Pixels with any energy in mask_fit; None without mask_fit."""
-        return _any_energy(self.mask_fit)
+        return any_energy(self.mask_fit)
 
     @property
     def mask_image(self):
         """Pixels with any energy in `mask`; all pixels without a mask."""
         mask = self.mask
         if mask is not None:
-            return _any_energy(mask)
+            return any_energy(mask)
         from gpudl4.maps import Map
 
         image = self._geom.to_image()
@@ -82,10 +85,7 @@ class MapViews:
     @property
     def mask_safe_psf(self):
         """mask_safe on the pixels of the PSF map (nearest pixel, False outside), axes of one bin; None without mask_safe or PSF."""
-        if self.mask_safe is None or self.psf is None:
-            return None
-        geom = self.psf.psf_map.geom.squash(self.psf.energy_name).squash("rad")
-        return self.mask_safe_image.interp_to_geom(geom.to_image()).to_cube(geom.axes)
+        return None if self.mask_safe is None or self.psf is None else mask_on_psf(self.mask_safe, self.psf)
 
     @property
     def mask_safe_edisp(self):
@@ -94,14 +94,7 @@ class MapViews:
         For a kernel map it keeps the reconstructed energies: a pixel counts as soon as mask_safe, interpolated linearly to it, is not zero.
         For a migration map only the image is left.
         """
-        if self.mask_safe is None or self.edisp is None:
-            return None
-        geom = self.edisp.edisp_map.geom.squash("energy_true")
-        if "migra" in geom.axes.names:
-            geom = geom.squash("migra")
-            return self.mask_safe_image.interp_to_geom(geom.to_image(), fill_value=None).to_cube(geom.axes)
-        same_energies = geom.to_image().to_cube(self.mask_safe.geom.axes)
-        return self.mask_safe.interp_to_geom(same_energies, fill_value=None).interp_to_geom(geom)
+        return None if self.mask_safe is None or self.edisp is None else mask_on_edisp(self.mask_safe, self.edisp)
 
     # energy ranges
 
@@ -199,9 +192,3 @@ class MapViews:
         from .summary import as_html
 
         return as_html(self)
-
-
-def _any_energy(mask):
-    if mask is None:
-        return None
-    return mask.reduce_over_axes(func=np.logical_or)

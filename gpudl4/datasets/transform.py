@@ -49,6 +49,6 @@ class MapTransforms:
 
     def stack(self, other, nan_to_num=True):
         """Add another dataset to this one in place, weighted by the other's mask_safe; see `gpudl4.datasets.stack`."""
-        from .stack import stack_dataset
+        from .stack import stack_in_place
 
-        stack_dataset(self, other, nan_to_num)
+        stack_in_place(self, other, nan_to_num)
