@@ -1,7 +1,8 @@
 """Datasets: what was counted, and everything that is needed to predict it.
 
-`MapDataset` is a counts cube with exposure, background, responses and masks; `Datasets` holds several of them, to be read, fitted or
-stacked together.
+`MapDataset` is a counts cube with exposure, background, responses and masks, `SpectrumDataset` the same for one region; `MapDatasetOnOff`
+and `SpectrumDatasetOnOff` have off counts instead of a background. `Datasets` holds several of them, to be read, fitted or stacked
+together.
 """
 
 from gpudl4.core.registry import Registry
@@ -11,8 +12,25 @@ from .collection import Datasets
 from .geoms import create_map_dataset_geoms
 from .map import MapDataset
 from .metadata import CreatorMetaData, MapDatasetMetaData
+from .onoff import MapDatasetOnOff
+from .spectrum import SpectrumDataset, SpectrumDatasetOnOff
+from .split import split_dataset
+from .stack import stack_datasets
 
-DATASET_REGISTRY = Registry([MapDataset], kind="dataset type")
+DATASET_REGISTRY = Registry([MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff], kind="dataset type")
 """Kinds of datasets that files can name."""
 
-__all__ = ["DATASET_REGISTRY", "CreatorMetaData", "Dataset", "Datasets", "MapDataset", "MapDatasetMetaData", "create_map_dataset_geoms"]
+__all__ = [
+    "DATASET_REGISTRY",
+    "CreatorMetaData",
+    "Dataset",
+    "Datasets",
+    "MapDataset",
+    "MapDatasetMetaData",
+    "MapDatasetOnOff",
+    "SpectrumDataset",
+    "SpectrumDatasetOnOff",
+    "create_map_dataset_geoms",
+    "split_dataset",
+    "stack_datasets",
+]

@@ -40,7 +40,9 @@ class FieldValue:
         return self if dataset is None else dataset._values.get(self.name)
 
     def __set__(self, dataset, value):
-        field = dataset._fields[self.name]
+        field = dataset._fields.get(self.name)
+        if field is None:
+            raise DatasetError(f"dataset '{dataset.name}': a {dataset.tag} has no {self.name} that could be set")
         value = check_value(field, value, dataset.name)
         if value is not None:
             dataset._check({**dataset._values, self.name: value})
@@ -71,9 +73,13 @@ class Dataset(abc.ABC):
         self._check(self._values)
         self._models = None
 
+    @classmethod
+    def _table(cls):
+        return {field.name: field for field in field_table(cls.tag)}
+
     @property
     def _fields(self):
-        return {field.name: field for field in field_table(self.tag)}
+        return self._table()
 
     def _check(self, values):
         """Check fields that are about to become those of the dataset; see `check_agreement`."""

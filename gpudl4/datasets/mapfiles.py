@@ -3,7 +3,7 @@
 from gpudl4.core.backend import get_backend
 from gpudl4.core.errors import DatasetError, GPUDL4Error
 
-from .fields import MAP_FIELDS
+from .fields import field_table
 from .metadata import MapDatasetMetaData
 
 __all__ = ["MapFiles"]
@@ -19,7 +19,7 @@ class MapFiles:
         """
         from gpudl4.io.gadf import write_fields
 
-        return write_fields(self._values, MAP_FIELDS, {"NAME": self.name, **self.meta.to_header()})
+        return write_fields(self._values, field_table(self.tag), {"NAME": self.name, **self.meta.to_header()})
 
     @classmethod
     def from_hdulist(cls, hdulist, name=None, format="gadf", filename="the file"):
@@ -46,8 +46,8 @@ class MapFiles:
         from gpudl4.io.gadf import read_fields
 
         if format != "gadf":
-            raise DatasetError(f"unknown format {format!r}; a MapDataset is read in the format 'gadf'")
-        fields = read_fields(hdulist, MAP_FIELDS, filename)
+            raise DatasetError(f"unknown format {format!r}; a {cls.tag} is read in the format 'gadf'")
+        fields = read_fields(hdulist, field_table(cls.tag), filename)
         return cls(**fields, name=name, meta=MapDatasetMetaData.from_header(hdulist[0].header))
 
     @classmethod

@@ -157,17 +157,19 @@ class MapViews:
             name, counts, excess (counts minus predicted background), sqrt_ts (significance of the excess over that background),
             background, npred, npred_background, npred_signal, exposure_min, exposure_max (over pixels in mask_safe with exposure),
             livetime, ontime, counts_rate, background_rate, excess_rate, n_bins, n_fit_bins, stat_type, stat_sum. NaN where something is
-            missing; stat_sum and npred_signal need models.
+            missing; stat_sum and npred_signal need models. With off counts also counts_off, acceptance, acceptance_off and alpha.
         """
         import astropy.units as u
 
-        from .summary import exposure_range, predicted_sums
+        from .summary import exposure_range, on_off_sums, predicted_sums
 
         info = {"name": self.name}
         select = slice(None)
         if in_safe_data_range and self.mask_safe is not None:
             select = self.mask_safe.data
         info |= predicted_sums(self, select)
+        if "counts_off" in self._fields:
+            info |= on_off_sums(self, select)
         info["exposure_min"], info["exposure_max"] = exposure_range(self)
         livetime = np.nan * u.s
         if self.exposure is not None:
@@ -180,7 +182,8 @@ class MapViews:
         info["n_bins"] = 0 if self.counts is None else int(self.counts.data.size)
         info["n_fit_bins"] = 0 if mask is None else int(mask.data.sum())
         info["stat_type"] = self.stat_type
-        info["stat_sum"] = np.nan if self.counts is None or self.models is None else self.stat_sum()
+        complete = self.counts is not None and (self.models is not None or info.get("counts_off") is not None)
+        info["stat_sum"] = self.stat_sum() if complete else np.nan
         return info
 
     def __str__(self):
