@@ -27,7 +27,7 @@ def mask_on_edisp(mask, edisp):
     """A mask on the pixels of an energy dispersion.
 
     With reconstructed energies for a kernel map; of a map over migra only the image is left. A pixel counts as soon as the mask,
-    interpolated linearly to its centre (and extrapolated from the border), is not zero.
+    interpolated linearly to its centre (and extrapolated from the border), is not zero. It is never interpolated in energy.
     """
     geom = edisp.edisp_map.geom.squash("energy_true")
     if "migra" in geom.axes.names:
@@ -36,12 +36,13 @@ def mask_on_edisp(mask, edisp):
             return _one_bin(mask, geom)
         return _touched(mask, geom.to_image()).to_cube(geom.axes)
     if geom.is_region:
-        return mask.copy(geom=geom, data=mask.data[np.newaxis])
+        return _one_bin(mask, geom)
     touched = _touched(mask, geom.to_image())
     return touched.to_cube([geom.axes["energy_true"]])
 
 
 def _one_bin(image, geom):
+    """The same data on a geometry with axes of one bin more."""
     from gpudl4.maps import Map
 
     return Map.from_geom(geom, data=image.data.reshape(geom.data_shape))

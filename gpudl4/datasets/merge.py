@@ -54,9 +54,12 @@ def merge_region(dataset, field, region):
     if rule == "mean":
         return value.to_region_nd_map(region, func=np.mean).copy()
     if rule == "safe mean":
-        with np.errstate(invalid="ignore"):
-            mean = value.to_region_nd_map(region, func=np.nanmean, weights=mask)
-        return mean.copy(data=array_namespace(mean.data).nan_to_num(mean.data))
+        if mask is None or value.geom.is_region:
+            return value.to_region_nd_map(region, func=np.mean).copy()
+        total = value.to_region_nd_map(region, func=np.sum, weights=mask)
+        number = mask.copy(data=mask.data.astype(value.data.dtype)).to_region_nd_map(region, func=np.sum).data
+        xp = array_namespace(number)
+        return total.copy(data=xp.where(number > 0, total.data / xp.maximum(number, 1), xp.zeros((), dtype=number.dtype)))
     if rule == "any":
         return value.to_region_nd_map(region, func=np.any).copy()
     return None

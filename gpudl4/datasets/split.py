@@ -1,5 +1,7 @@
 """`split_dataset`: a large field of view as several smaller ones that can be fitted in parallel."""
 
+import math
+
 import numpy as np
 
 from gpudl4.core.backend import to_device
@@ -48,8 +50,9 @@ def split_dataset(dataset, width, margin, split_template_models=True):
     ny, nx = geom.data_shape
     step_x, step_y = (int(n) for n in np.ceil(np.round((width / geom.pixel_scales).to_value(""), 6)))
     pieces = Datasets()
-    for x in range(0, nx, step_x):
-        for y in range(0, ny, step_y):
+    columns_of_pieces, rows_of_pieces = _centres(nx, step_x), _centres(ny, step_y)
+    for x in columns_of_pieces:
+        for y in rows_of_pieces:
             lon, lat = geom.pix_to_lonlat(x, y)
             centre = SkyCoord(lon, lat, unit="deg", frame=geom.frame)
             piece = dataset.cutout(centre, width + 2 * margin)
@@ -57,8 +60,8 @@ def split_dataset(dataset, width, margin, split_template_models=True):
             offset = np.round(geom.wcs.wcs.crpix - part.wcs.wcs.crpix).astype(int)
             rows, columns = (np.arange(n) + first for n, first in zip(part.data_shape[-2:], offset[::-1], strict=True))
             inside = np.outer(
-                _near(rows, y, step_y, is_last=y + step_y >= ny),
-                _near(columns, x, step_x, is_last=x + step_x >= nx),
+                _near(rows, y, step_y, is_last=y == rows_of_pieces[-1]),
+                _near(columns, x, step_x, is_last=x == columns_of_pieces[-1]),
             )
             data = np.broadcast_to(inside, part.data_shape).copy()
             mask = Map.from_geom(part, data=to_device(data, piece.backend))
@@ -66,6 +69,11 @@ def split_dataset(dataset, width, margin, split_template_models=True):
             piece.models = dataset.models
             pieces.append(piece)
     return pieces
+
+
+def _centres(size, step):
+    """Pixels around which pieces lie; the last may lie beyond the border, so that no pixel is left out (gammapy leaves some out)."""
+    return [step * number for number in range(max(0, math.ceil((size - 1 - step / 2) / step)) + 1)]
 
 
 def _near(pixels, centre, step, is_last):
