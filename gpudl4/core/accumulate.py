@@ -43,7 +43,7 @@ def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
         values = source[part] if factor == 1.0 else source[part] * factor
         values = values.astype(target.dtype, copy=False)
         weight = weights[part] if along else weights
-        if nan_to_num and values.dtype.kind == "f":
+        if nan_to_num and values.dtype.kind == "f" and not _all_finite(values):
             keep = xp.isfinite(values)
             if weight is not None and weight.dtype == bool:
                 keep, weight = keep & weight, None
@@ -51,3 +51,11 @@ def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
         if weight is not None:
             values = (values * weight).astype(target.dtype, copy=False)
         target[part] += values
+
+
+def _all_finite(values):
+    """Whether an array on the host is free of NaN and infinity; False where it would take a synchronisation to know."""
+    if not isinstance(values, np.ndarray):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))  # much faster than looking at each; an overflow only costs the speed

@@ -7,7 +7,7 @@ the result is multiplied and divided by its exposure once and not at every step.
 import numpy as np
 
 from gpudl4.core.accumulate import add_into, blocks
-from gpudl4.core.backend import array_namespace, to_device
+from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
@@ -57,7 +57,8 @@ class ResponseSum:
 
     def __init__(self, irf):
         self.irf = _with_exposure(irf, "this")
-        self._covered = np.zeros(irf._irf_map.data.shape[-2:], dtype=bool)
+        image = irf._irf_map.data.shape[-2:]
+        self._covered, self._summed = np.zeros(image, dtype=bool), irf.backend.xp.zeros(image, dtype=bool)  # the same, on host and device
 
     def add(self, other, weights=None, nan_to_num=True):
         """Add a response.
@@ -94,28 +95,23 @@ class ResponseSum:
         data, exposure = self.irf._irf_map.data[mine], self.irf.exposure_map.data[mine]
         if covered.any():
             xp = array_namespace(exposure)
-            exposure = xp.where(to_device(covered, self.irf.backend), xp.ones((), dtype=exposure.dtype), exposure)
+            exposure = xp.where(self._summed[mine], xp.ones((), dtype=exposure.dtype), exposure)
         data *= exposure
         covered[...] = True
+        self._summed[mine] = True
 
     def close(self):
-        """Turn sums into means again; without exposure a mean is 0. Pixels that nothing was added to stay as they were."""
+        """Turn sums into means again; without exposure a response is 0, also in pixels that nothing was added to (as in gammapy)."""
         if not self._covered.any():
             return
-        rows, columns = (np.flatnonzero(self._covered.any(axis=axis)) for axis in (1, 0))
-        box = (Ellipsis, slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        data, exposure = self.irf._irf_map.data[box], self.irf.exposure_map.data[box]
+        data, exposure = self.irf._irf_map.data, self.irf.exposure_map.data
         xp = array_namespace(data)
-        covered = self._covered[box]
         known = exposure > 0
-        divisor = xp.where(known, exposure, xp.ones((), dtype=exposure.dtype))
-        if not covered.all():
-            covered = to_device(covered, self.irf.backend)
-            divisor = xp.where(covered, divisor, xp.ones((), dtype=exposure.dtype))
-            known = known | ~covered
+        divisor = xp.where(known & self._summed, exposure, xp.ones((), dtype=exposure.dtype))
         for part in blocks(data):
             data[part] = xp.where(known[part], data[part] / divisor[part], xp.zeros((), dtype=data.dtype))
         self._covered[...] = False
+        self._summed[...] = False
 
 
 def _with_exposure(irf, label):

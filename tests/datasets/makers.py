@@ -122,7 +122,7 @@ def exact_masks():
 
 
 def assert_agree(ours, theirs, tolerance=1e-6, skip=()):
-    """All maps of two datasets are equal to a fraction of each map's maximum, exposures of responses included; shapes, axes and types too."""
+    """All maps of two datasets are equal to a fraction of each map's maximum, exposures of responses, shapes, axes and types included."""
     for field in field_table(ours.tag):
         mine, other = ours._values[field.name], getattr(theirs, field.name)
         if field.name in skip or field.kind in ("gti", "table"):

@@ -47,7 +47,7 @@ def cases():
 
 @pytest.mark.peer
 @pytest.mark.parametrize("edisp", ["kernel", "migra"])
-@pytest.mark.parametrize(("kind", "verb"), cases())
+@pytest.mark.parametrize(("kind", "verb"), list(cases()))
 def test_agrees_with_gammapy(backend, kind, verb, edisp):
     pytest.importorskip("gammapy.datasets")
     ours = make_kind(kind, seed=2, edisp=edisp).to_device(backend)
