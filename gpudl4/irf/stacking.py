@@ -81,8 +81,11 @@ class ResponseSum:
         exposure = other.exposure_map.data[theirs]
         weight = None if weights is None else weights.data[theirs]
         target, source = irf_map.data[mine], other._irf_map.data[theirs]
+        scaled, per_bin = exposure * (factor * scale), weight
+        if weight is not None and weight.shape[-3] == 1:  # the same for all bins of the response: one factor with the exposure
+            scaled, per_bin = (scaled * weight).astype(scaled.dtype, copy=False), None
         for part in blocks(target):
-            add_into(target[part], source[part] * (exposure[part] * (factor * scale)), weight, nan_to_num=nan_to_num)
+            add_into(target[part], source[part] * scaled[part], per_bin, nan_to_num=nan_to_num)
         if weight is not None and "energy" in weights.geom.axes.names:
             weight = weight.any(axis=weights.geom.axes.index_data("energy"), keepdims=True)
         add_into(exposure_map.data[mine], exposure, weight, factor, nan_to_num)
