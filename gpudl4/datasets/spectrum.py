@@ -133,13 +133,17 @@ class SpectrumDatasetOnOff(Spectrum, MapDatasetOnOff):
             If the file is missing, damaged, or no spectrum, or its parts do not fit together.
         """
         from gpudl4.core.backend import get_backend
-        from gpudl4.io.ogip import guess_format, read_ogip
 
-        format = guess_format(filename) if format is None else format
+        if format is None:
+            from gpudl4.io.ogip import guess_format
+
+            format = guess_format(filename)
         if format == "gadf":
             return super().read(filename, name=name, checksum=checksum, backend=backend)
         if format not in ("ogip", "ogip-sherpa"):
             raise DatasetError(f"unknown format {format!r}; a {cls.tag} is read in the formats 'ogip' and 'gadf'")
+        from gpudl4.io.ogip import read_ogip
+
         return cls(**read_ogip(filename, name=name, checksum=checksum)).to_device(get_backend(backend))
 
     def write(self, filename, overwrite=False, format="gadf", checksum=False):

@@ -9,11 +9,12 @@ from astropy.coordinates import SkyCoord
 
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.gti import GTI
-from gpudl4.datasets import Datasets, MapDataset, SpectrumDataset, stack_datasets
+from gpudl4.datasets import Datasets, MapDataset, SpectrumDataset, SpectrumDatasetOnOff, stack_datasets
 from gpudl4.maps import Map, MapAxis, RegionGeom
 from gpudl4.models import Models, PointSpatialModel, PowerLawSpectralModel, SkyModel
 from tests.arrays import assert_close, assert_same, host
 from tests.datasets.makers import KINDS, assert_agree, exact_masks, make_kind
+from tests.paths import shared_data
 
 SEEDS = (0, 1, 2, 3)
 
@@ -257,3 +258,56 @@ def test_spectra_without_a_region(backend):
     run.mask_safe.data[1:] = True
     empty.stack(run)
     assert host(empty.counts).ravel().tolist() == [0, 2, 2]
+
+
+# ---- real data ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.peer
+def test_cutouts_of_cta_data_agree_with_gammapy():
+    """Four overlapping runs with thresholds of their own, cut out of the Galactic centre data and stacked on the whole field."""
+    peer = pytest.importorskip("gammapy.datasets")
+    path = shared_data("cta-1dc-gc", "cta-gc-stacked.fits.gz")
+
+    def stack(cls):
+        whole = cls.read(path, name="whole")
+        if not isinstance(whole, MapDataset):
+            whole = whole.copy(name="whole")  # read all of it now
+        stacked = cls.from_geoms(**whole.geoms, name="stacked", gti=whole.gti)
+        for number, (lon, lat) in enumerate(((0.63, 0.42), (-0.91, 0.37), (-0.27, -0.66), (0.11, 0.08))):
+            run = whole.cutout(SkyCoord(lon, lat, unit="deg", frame="galactic"), width=(4.3 * u.deg, 3.1 * u.deg))
+            safe = np.ones(run.counts.data.shape, dtype=bool)
+            safe[:number] = False
+            safe[:, :, : 7 * number] = False
+            run.mask_safe = type(run.counts).from_geom(run.counts.geom, data=safe)
+            run.exposure.data = run.exposure.data * np.float32(1 + number)
+            for irf in (run.psf, run.edisp):
+                irf.exposure_map.data = irf.exposure_map.data * np.float32(1 + number)
+            stacked.stack(run)
+        return stacked
+
+    ours = stack(MapDataset)
+    with exact_masks(), np.errstate(invalid="ignore", divide="ignore"):
+        theirs = stack(peer.MapDataset)
+    assert_agree(ours, theirs)
+    assert ours.counts.data.sum() > 1e4
+
+
+@pytest.mark.peer
+def test_crab_runs_of_hess_agree_with_gammapy(tmp_path):
+    """The four runs of the joint Crab analysis, which differ in thresholds, off counts and energy dispersion."""
+    peer = pytest.importorskip("gammapy.datasets")
+    folder = shared_data("joint-crab", "hess")
+    theirs = peer.Datasets([peer.SpectrumDatasetOnOff.read(path) for path in sorted(folder.glob("pha_obs*.fits"))])
+    ours = Datasets()
+    for dataset in theirs:
+        dataset.write(tmp_path / f"{dataset.name}.fits", format="gadf")
+        ours.append(SpectrumDatasetOnOff.read(tmp_path / f"{dataset.name}.fits", format="gadf"))
+    assert len(ours) == 4
+    with np.errstate(invalid="ignore", divide="ignore"):
+        stacked, wanted = ours.stack_reduce(name="hess"), theirs.stack_reduce(name="hess")
+    assert_agree(stacked, wanted)
+    assert stacked.stat_sum() == pytest.approx(wanted.stat_sum(), rel=1e-6)
+    assert stacked.info_dict()["sqrt_ts"] == pytest.approx(wanted.info_dict()["sqrt_ts"], rel=1e-6)
+    image = stacked.to_image()
+    assert image.info_dict()["excess"] == pytest.approx(stacked.info_dict()["excess"], rel=1e-5)
