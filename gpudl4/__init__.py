@@ -10,6 +10,9 @@ __version__ = "0.1.0"
 _HOME = {
     "Datasets": "gpudl4.datasets",
     "MapDataset": "gpudl4.datasets",
+    "MapDatasetOnOff": "gpudl4.datasets",
+    "SpectrumDataset": "gpudl4.datasets",
+    "SpectrumDatasetOnOff": "gpudl4.datasets",
     "Fit": "gpudl4.fit",
     "FitResult": "gpudl4.fit",
     "compile": "gpudl4.likelihood",

@@ -82,7 +82,9 @@ class ResponseSum:
         weight = None if weights is None else weights.data[theirs]
         target, source = irf_map.data[mine], other._irf_map.data[theirs]
         scaled, per_bin = exposure * (factor * scale), weight
-        if weight is not None and weight.shape[-3] == 1:  # the same for all bins of the response: one factor with the exposure
+        if weight is not None and (
+            weight.ndim < 3 or weight.shape[-3] == 1
+        ):  # the same for all bins of the response: one factor with the exposure
             scaled, per_bin = (scaled * weight).astype(scaled.dtype, copy=False), None
         for part in blocks(target):
             add_into(target[part], source[part] * scaled[part], per_bin, nan_to_num=nan_to_num)
