@@ -1,6 +1,7 @@
 """Datasets: what was counted, and everything that is needed to predict it.
 
-`MapDataset` is a counts cube with exposure, background, responses and masks; `FluxPointsDataset` holds fluxes that were estimated before;
+`MapDataset` is a counts cube with exposure, background, responses and masks, `SpectrumDataset` the same for one region; `MapDatasetOnOff`
+and `SpectrumDatasetOnOff` have off counts instead of a background; `FluxPointsDataset` holds fluxes that were estimated before.
 `Datasets` holds several of them, to be read, fitted or stacked together.
 """
 
@@ -12,8 +13,12 @@ from .flux_points import FluxPointsDataset
 from .geoms import create_map_dataset_geoms
 from .map import MapDataset
 from .metadata import CreatorMetaData, MapDatasetMetaData
+from .onoff import MapDatasetOnOff
+from .spectrum import SpectrumDataset, SpectrumDatasetOnOff
+from .split import split_dataset
+from .stack import stack_datasets
 
-DATASET_REGISTRY = Registry([MapDataset, FluxPointsDataset], kind="dataset type")
+DATASET_REGISTRY = Registry([MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff, FluxPointsDataset], kind="dataset type")
 """Kinds of datasets that files can name."""
 
 __all__ = [
@@ -24,5 +29,10 @@ __all__ = [
     "FluxPointsDataset",
     "MapDataset",
     "MapDatasetMetaData",
+    "MapDatasetOnOff",
+    "SpectrumDataset",
+    "SpectrumDatasetOnOff",
     "create_map_dataset_geoms",
+    "split_dataset",
+    "stack_datasets",
 ]

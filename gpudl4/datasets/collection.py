@@ -1,14 +1,17 @@
 """`Datasets`: several datasets that are fitted together, read from one file, stacked to one. Use it wherever there is more than one."""
 
 import collections.abc
+import contextlib
 import copy
 import html
 
 import numpy as np
 
-from gpudl4.core.errors import DatasetError, ModelError, OutputError
+from gpudl4.core.errors import DatasetError, GeometryError, ModelError, OutputError
 
 from .base import Dataset
+from .grouping import DatasetGroups
+from .stack import stack_datasets
 
 __all__ = ["Datasets"]
 
@@ -143,7 +146,7 @@ class Datasets(collections.abc.MutableSequence):
         from gpudl4.likelihood import compile
 
         try:
-            if any(self.contributes_to_stat):
+            if any(self.contributes_to_stat) and all(getattr(dataset, "stat_type", "") == "cash" for dataset in self._datasets):
                 likelihood = compile(self)
                 return float(likelihood.value(likelihood.theta0))
         except ModelError:  # no model reaches any dataset, which only a fit minds; other faults show again below
@@ -246,8 +249,8 @@ class Datasets(collections.abc.MutableSequence):
             rows.append(stacked.info_dict())
         return Table(rows=rows)
 
-    def stack_reduce(self, name=None, nan_to_num=True):
-        """Stack all datasets to one, each masked by its mask_safe; see `gpudl4.datasets.stack`.
+    def stack_reduce(self, name=None, nan_to_num=True, edisp_kernels=False):
+        """Stack all datasets to one, each masked by its mask_safe; see `gpudl4.datasets.stack_datasets`.
 
         Parameters
         ----------
@@ -255,13 +258,99 @@ class Datasets(collections.abc.MutableSequence):
             A random one if None.
         nan_to_num : bool
             Take values that are not finite as zero.
+        edisp_kernels : bool
+            Turn energy dispersions over migra into kernels first, so that the energy thresholds of each dataset are kept.
         """
         if not self._datasets or not self.is_all_same_type:
             raise DatasetError("stack_reduce() needs at least one dataset, and all of one kind")
-        stacked = self[0].to_masked(name=name, nan_to_num=nan_to_num)
-        for dataset in self._datasets[1:]:
-            stacked.stack(dataset, nan_to_num=nan_to_num)
-        return stacked
+        return stack_datasets(self._datasets, name=name, nan_to_num=nan_to_num, edisp_kernels=edisp_kernels)
+
+    def group_by(self, key):
+        """Sort the datasets into groups, for instance runs of similar conditions that shall be stacked.
+
+        Parameters
+        ----------
+        key : str or callable
+            A column of the datasets' `meta_table` (``"name"``, ``"type"`` and ``"telescope"`` work without one), or a function of a
+            dataset that returns what the datasets of one group have in common.
+
+        Returns
+        -------
+        groups : DatasetGroups
+            Mapping of the common values to `Datasets`, in the order in which they were met.
+
+        Raises
+        ------
+        DatasetError
+            If a dataset does not have the column.
+
+        Examples
+        --------
+        Many runs, stacked by zenith angle and fitted together, in three lines:
+
+        >>> stacked = datasets.group_by(lambda d: int(d.meta_table["ZEN_PNT"][0] // 10)).stack_reduce()  # doctest: +SKIP
+        >>> stacked.models = models  # doctest: +SKIP
+        >>> result = Fit().run(stacked)  # doctest: +SKIP
+        """
+        return DatasetGroups.of(self, key)
+
+    def to_spectrum_datasets(self, region):
+        """Spectra of a region with the same names, see `MapDataset.to_spectrum_dataset`; without models.
+
+        Parameters
+        ----------
+        region : `~regions.SkyRegion`
+            Region.
+        """
+        return type(self)([dataset.to_spectrum_dataset(region, name=dataset.name) for dataset in self._datasets])
+
+    def to_asimov(self):
+        """Datasets of the same names and models whose counts are their prediction, see `MapDataset.to_asimov`."""
+        return self._with([dataset.to_asimov() for dataset in self._datasets])
+
+    def select_time(self, time_min, time_max, atol="1e-6 s"):
+        """Datasets that lie within a time interval, from the start of their first to the stop of their last good time interval.
+
+        Parameters
+        ----------
+        time_min, time_max : `astropy.time.Time`
+            Interval.
+        atol : Quantity or str
+            Tolerance.
+
+        Returns
+        -------
+        datasets : Datasets
+            The same objects; datasets without intervals are left out.
+        """
+        import astropy.units as u
+
+        atol = u.Quantity(atol)
+        inside = []
+        for dataset in self._datasets:
+            gti = getattr(dataset, "gti", None)
+            if gti is not None and len(gti) and gti.time_start[0] >= time_min - atol and gti.time_stop[-1] <= time_max + atol:
+                inside.append(dataset)
+        return type(self)(inside)
+
+    def slice_by_energy(self, energy_min=None, energy_max=None):
+        """Datasets of the same names cut to a range of energies, see `MapDataset.slice_by_energy`; without models.
+
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity or str, optional
+            Limits, rounded to edges of each dataset's energies.
+
+        Returns
+        -------
+        datasets : Datasets
+            Datasets without a bin in the range are left out.
+        """
+        inside = []
+        for dataset in self._datasets:
+            with contextlib.suppress(GeometryError):
+                inside.append(dataset.slice_by_energy(energy_min, energy_max, name=dataset.name))
+        return type(self)(inside)
 
     # ------------------------------------------------------------------------------------------------------------------------- files
 

@@ -11,7 +11,7 @@ import numpy as np
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
-__all__ = ["FLUX_FIELDS", "MAP_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
+__all__ = ["FLUX_FIELDS", "MAP_FIELDS", "ON_OFF_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
 
 AXIS_TOLERANCE = 1e-4  # relative; IRF files store energies in single precision
 
@@ -33,10 +33,20 @@ class Field:
         Names of the leading axes, fastest first; one tuple for each choice.
     unit : str or None
         Unit its values must convert to.
-    stack : {"sum", "or", "exposure-weighted", "union", "columns"}
-        How two fields become one.
+    stack : {"sum", "or", "exposure-weighted", "union", "columns", "ratio"}
+        How two fields become one. "ratio": from the other fields, so that alpha times the off counts is conserved.
     weights : str or None
         Which view of the other dataset's mask_safe weights it in stacking: an attribute of the dataset.
+    downsample : {"keep", "sum", "mean", "sky mean", "any", "bins", "ratio"}
+        What happens when pixels, or bins of an axis, are merged: nothing; the sum inside mask_safe; the mean; the mean over pixels and
+        nothing along an axis; a mask is True where any part is; a response adds its bins; "ratio" as in stacking.
+    resample : {"keep", "sum", "any", "bins", "ratio"}
+        The same when reconstructed energies are grouped.
+    region : {"keep", "sum", "mean", "safe mean", "any", "centre", "ratio"}
+        The same when all pixels in a region become one; "safe mean" leaves out what is not in mask_safe, "centre" takes the value at the
+        centre of the region.
+    padded : bool
+        Whether it gets more pixels when the dataset does.
     """
 
     name: str
@@ -46,23 +56,51 @@ class Field:
     unit: str | None = None
     stack: str = "sum"
     weights: str | None = None
+    downsample: str = "keep"
+    resample: str = "keep"
+    region: str = "keep"
+    padded: bool = False
+
+    @property
+    def on_counts_geometry(self):
+        """Whether its geometry is that of the counts."""
+        return self.kind in ("map", "mask") and self.axes == _RECO
 
 
 _RECO = (("energy",),)
 _TRUE = (("energy_true",),)
 
+_COUNTS = {"downsample": "sum", "resample": "sum", "region": "sum", "padded": True}
+_MASK = {"downsample": "any", "resample": "any", "region": "any", "padded": True}
+_RATIO = {"downsample": "ratio", "resample": "ratio", "region": "ratio", "padded": True}
+_PSF = (("rad", "energy_true"), ("rad", "energy"))
+_EDISP = (("migra", "energy_true"), ("energy", "energy_true"))
+
 MAP_FIELDS = (
-    Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe"),
-    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image"),
-    Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe"),
-    Field("psf", "psf", "PSF", (("rad", "energy_true"), ("rad", "energy")), "sr-1", "exposure-weighted", "mask_safe_psf"),
-    Field("edisp", "edisp", "EDISP", (("migra", "energy_true"), ("energy", "energy_true")), None, "exposure-weighted", "mask_safe_edisp"),
-    Field("mask_safe", "mask", "MASK_SAFE", _RECO, None, "or"),
-    Field("mask_fit", "mask", "MASK_FIT", _RECO, None, "or"),
+    Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe", **_COUNTS),
+    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", downsample="sky mean", region="mean", padded=True),
+    Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe", **_COUNTS),
+    Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", region="centre"),
+    Field(
+        "edisp", "edisp", "EDISP", _EDISP, None, "exposure-weighted", "mask_safe_edisp", downsample="bins", resample="bins", region="centre"
+    ),
+    Field("mask_safe", "mask", "MASK_SAFE", _RECO, None, "or", **_MASK),
+    Field("mask_fit", "mask", "MASK_FIT", _RECO, None, "or", **_MASK),
     Field("gti", "gti", "GTI", stack="union"),
     Field("meta_table", "table", "META_TABLE", stack="columns"),
 )
-"""Fields of a `MapDataset`, in the order in which checks name them."""
+"""Fields of a `MapDataset` and of a `SpectrumDataset`, in the order in which checks name them."""
+
+ON_OFF_FIELDS = (
+    MAP_FIELDS[0],
+    Field("counts_off", "map", "COUNTS_OFF", _RECO, "", "sum", "mask_safe", **_COUNTS),
+    Field(
+        "acceptance", "map", "ACCEPTANCE", _RECO, "", "sum", "mask_safe", downsample="mean", resample="sum", region="safe mean", padded=True
+    ),
+    Field("acceptance_off", "map", "ACCEPTANCE_OFF", _RECO, "", "ratio", "mask_safe", **_RATIO),
+    *(field for field in MAP_FIELDS[1:] if field.name != "background"),
+)
+"""Fields of a `MapDatasetOnOff` and of a `SpectrumDatasetOnOff`: the background follows from off counts and acceptances."""
 
 FLUX_FIELDS = (
     Field("data", "fluxes", "TABLE"),
@@ -72,7 +110,13 @@ FLUX_FIELDS = (
 )
 """Fields of a `FluxPointsDataset`; its masks are columns of its table. It is neither cut out nor stacked."""
 
-TABLES = {"MapDataset": MAP_FIELDS, "FluxPointsDataset": FLUX_FIELDS}
+TABLES = {
+    "MapDataset": MAP_FIELDS,
+    "MapDatasetOnOff": ON_OFF_FIELDS,
+    "SpectrumDataset": MAP_FIELDS,
+    "SpectrumDatasetOnOff": ON_OFF_FIELDS,
+    "FluxPointsDataset": FLUX_FIELDS,
+}
 
 
 def field_table(tag):
@@ -174,16 +218,16 @@ def check_agreement(values, dataset_name, fields=MAP_FIELDS):
     by_name = {field.name: field for field in fields}
     where = f"dataset '{dataset_name}'"
     reference = None
-    for name in ("counts", "background", "mask_safe", "mask_fit"):
+    for name in (field.name for field in fields if field.on_counts_geometry):
         value = values.get(name)
         if value is None:
             continue
         if reference is None:
             reference = name, value.geom
-        elif value.geom != reference[1]:
+        elif not _same_geom(value.geom, reference[1]):
             raise GeometryError(f"{where}: {_difference(name, value.geom, *reference)}")
     exposure, edisp, psf = (values.get(name) for name in ("exposure", "edisp", "psf"))
-    if exposure is not None and reference is not None and exposure.geom.to_image() != reference[1].to_image():
+    if exposure is not None and reference is not None and not _same_geom(exposure.geom.to_image(), reference[1].to_image()):
         raise GeometryError(f"{where}: {_difference('exposure', exposure.geom.to_image(), reference[0], reference[1].to_image())}")
     for name, irf in (("edisp", edisp), ("psf", psf)):
         if irf is None:
@@ -209,8 +253,15 @@ def _check_device(values, dataset_name, fields):
         )
 
 
+def _same_geom(geom, other):
+    return geom.is_region == other.is_region and geom == other
+
+
 def _difference(name, geom, other_name, other):
     """Sentence that says where two geometries differ first."""
+    if geom.is_region != other.is_region:
+        kinds = ("a region" if g.is_region else "a map of the sky" for g in (geom, other))
+        return f"{name} is on {next(kinds)}, but {other_name} is on {next(kinds)}; both must have one geometry"
     if tuple(geom.data_shape) != tuple(other.data_shape):
         return f"{name} has shape {tuple(geom.data_shape)}, but {other_name} has {tuple(other.data_shape)}; both must have one geometry"
     for axis, other_axis in zip(geom.axes, other.axes, strict=False):

@@ -14,8 +14,9 @@ def create_map_dataset_geoms(geom, energy_axis_true=None, migra_axis=None, rad_a
 
     Parameters
     ----------
-    geom : WcsGeom
-        Geometry of counts and background, with an axis ``energy``; further axes are given to all maps.
+    geom : WcsGeom or RegionGeom
+        Geometry of counts and background, with an axis ``energy``; further axes are given to all maps. Responses of a region are those of
+        the region.
     energy_axis_true : MapAxis, optional
         Axis ``energy_true`` of exposure and responses; a copy of the reconstructed axis if None.
     migra_axis : MapAxis, optional
@@ -51,7 +52,7 @@ def create_map_dataset_geoms(geom, energy_axis_true=None, migra_axis=None, rad_a
     if rad_axis is None:
         rad_axis = MapAxis.from_bounds(0, RAD_MAX, nbin=66, node_type="edges", name="rad", unit="deg")
     image = geom.to_image()
-    image_irf = image.to_binsz(binsz=binsz_irf)
+    image_irf = image if geom.is_region else image.to_binsz(binsz=binsz_irf)
     further = [axis for axis in geom.axes if axis.name != "energy"]
     energy = geom.axes["energy"]
     return {

@@ -10,7 +10,7 @@ from gpudl4.core.backend import array_namespace, to_device
 from gpudl4.core.errors import DatasetError, ModelError
 
 from .base import Dataset, FieldValue
-from .fields import MAP_FIELDS
+from .fields import field_table
 from .geoms import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
 from .mapfiles import MapFiles
 from .mapviews import MapViews
@@ -20,8 +20,6 @@ from .transform import MapTransforms
 from .verbs import PlotVerbs
 
 __all__ = ["MapDataset"]
-
-STAT_TYPES = ("cash",)
 
 
 class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
@@ -64,6 +62,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
     """
 
     tag = "MapDataset"
+    _stat_types = ("cash",)
 
     counts = FieldValue()
     exposure = FieldValue()
@@ -91,11 +90,14 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         meta=None,
         stat_type="cash",
     ):
-        given = locals()
-        super().__init__(name, {field.name: given[field.name] for field in MAP_FIELDS})
-        self.meta = MapDatasetMetaData() if meta is None else meta
-        self.stat_type = stat_type
-        self.models = models
+        self._construct(locals())
+
+    def _construct(self, given):
+        """Set everything from the arguments of a constructor."""
+        Dataset.__init__(self, given["name"], {name: given[name] for name in self._table()})
+        self.meta = MapDatasetMetaData() if given["meta"] is None else given["meta"]
+        self.stat_type = given["stat_type"]
+        self.models = given["models"]
 
     @property
     def stat_type(self):
@@ -104,8 +106,8 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
 
     @stat_type.setter
     def stat_type(self, stat_type):
-        if stat_type not in STAT_TYPES:
-            raise DatasetError(f"dataset '{self.name}': unknown stat_type {stat_type!r}; known: {', '.join(STAT_TYPES)}")
+        if stat_type not in self._stat_types:
+            raise DatasetError(f"dataset '{self.name}': unknown stat_type {stat_type!r}; known: {', '.join(self._stat_types)}")
         self._stat_type = stat_type
 
     @classmethod
@@ -116,9 +118,9 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
 
         Parameters
         ----------
-        geom : WcsGeom
+        geom : WcsGeom or RegionGeom
             Counts, background and mask_safe.
-        geom_exposure, geom_psf, geom_edisp : WcsGeom, optional
+        geom_exposure, geom_psf, geom_edisp : WcsGeom or RegionGeom, optional
             Exposure and responses. A PSF geometry with an axis ``energy`` gives a `RecoPSFMap`; an energy dispersion geometry with an
             axis ``migra`` gives an `EDispMap`, else a kernel map that spreads nothing.
         reference_time : str or `astropy.time.Time`
@@ -134,7 +136,8 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         from gpudl4.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
         from gpudl4.maps import Map
 
-        fields = {"counts": Map.from_geom(geom, unit=""), "background": Map.from_geom(geom, unit="")}
+        maps = [field.name for field in field_table(cls.tag) if field.kind == "map" and field.on_counts_geometry]
+        fields = {name: Map.from_geom(geom, unit="") for name in maps}
         fields["mask_safe"] = Map.from_geom(geom, unit="", dtype=bool)
         if geom_exposure is not None:
             fields["exposure"] = Map.from_geom(geom_exposure, unit="m2 s")
@@ -283,7 +286,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         return self.counts
 
     def stat_sum(self):
-        """Cash statistic summed over the bins of `mask` (all bins without one), without priors; compiled anew at every call.
+        """Fit statistic summed over the bins of `mask` (all bins without one), without priors; compiled anew at every call.
 
         It is computed where the dataset lives.
 
@@ -302,6 +305,9 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         mask = self.mask
         if mask is not None and not bool(mask.data.any()):
             return 0.0
+        if self._geom.is_region or self.stat_type != "cash":
+            stat = self.stat_array()
+            return float((stat if mask is None else stat[mask.data]).sum(dtype=float))
         try:
             likelihood = compile([self], priors=False)
         except ModelError:
@@ -354,6 +360,35 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         if mask is not None:
             residuals.data[~mask.data] = np.nan
         return residuals
+
+    def to_asimov(self, name=None):
+        """Dataset whose counts are its prediction, with the same models: the median experiment, without fluctuations.
+
+        With off counts the prediction includes the background profiled from them (as in gammapy 2.1), and they stay as they are.
+
+        Parameters
+        ----------
+        name : str, optional
+            The same name if None, to which models refer.
+
+        Returns
+        -------
+        dataset : dataset of the same kind
+            It shares all other arrays with this one.
+        """
+        npred = self.npred()
+        xp = npred.backend.xp
+        counts = npred.copy(data=xp.nan_to_num(npred.data, nan=0.0, posinf=0.0, neginf=0.0))
+        name = self.name if name is None else name
+        return type(self)(**{**self._values, "counts": counts}, models=self.models, name=name, meta=self.meta, stat_type=self.stat_type)
+
+    def _excess_and_significance(self, select):
+        """Excess over the predicted background and its significance, of the sum of selected bins."""
+        from gpudl4.stats import CashCountsStatistic
+
+        counts, background = (float(m.data[select].sum(dtype=float)) for m in (self.counts, self.npred_background()))
+        statistic = CashCountsStatistic(counts, background)
+        return float(statistic.n_sig), float(statistic.sqrt_ts)
 
     def fake(self, random_state="random-seed"):
         """Replace the counts by Poisson random numbers around `npred`.

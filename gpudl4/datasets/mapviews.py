@@ -5,6 +5,9 @@ import numpy as np
 from gpudl4.core.backend import array_namespace, to_device
 from gpudl4.core.errors import DatasetError
 
+from .fields import field_table
+from .masks import any_energy, mask_on_edisp, mask_on_psf
+
 __all__ = ["MapViews"]
 
 
@@ -14,13 +17,13 @@ class MapViews:
     @property
     def _geom(self):
         """Geometry of counts, background or masks, whichever exists."""
-        for name in ("counts", "background", "mask_safe", "mask_fit"):
+        names = [field.name for field in field_table(self.tag) if field.on_counts_geometry]
+        for name in names:
             value = self._values.get(name)
             if value is not None:
                 return value.geom
-        raise DatasetError(
-            f"dataset '{self.name}' has no counts, background, mask_safe or mask_fit, so it has no geometry: set one of them"
-        )
+        known = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise DatasetError(f"dataset '{self.name}' has no {known}, so it has no geometry: set one of them")
 
     @property
     def geoms(self):
@@ -61,19 +64,19 @@ class MapViews:
     @property
     def mask_safe_image(self):
         """Pixels with any energy in mask_safe, a map without energies; None without mask_safe."""
-        return _any_energy(self.mask_safe)
+        return any_energy(self.mask_safe)
 
     @property
     def mask_fit_image(self):
         """Pixels with any energy in mask_fit; None without mask_fit."""
-        return _any_energy(self.mask_fit)
+        return any_energy(self.mask_fit)
 
     @property
     def mask_image(self):
         """Pixels with any energy in `mask`; all pixels without a mask."""
         mask = self.mask
         if mask is not None:
-            return _any_energy(mask)
+            return any_energy(mask)
         from gpudl4.maps import Map
 
         image = self._geom.to_image()
@@ -82,10 +85,7 @@ class MapViews:
     @property
     def mask_safe_psf(self):
         """mask_safe on the pixels of the PSF map (nearest pixel, False outside), axes of one bin; None without mask_safe or PSF."""
-        if self.mask_safe is None or self.psf is None:
-            return None
-        geom = self.psf.psf_map.geom.squash(self.psf.energy_name).squash("rad")
-        return self.mask_safe_image.interp_to_geom(geom.to_image()).to_cube(geom.axes)
+        return None if self.mask_safe is None or self.psf is None else mask_on_psf(self.mask_safe, self.psf)
 
     @property
     def mask_safe_edisp(self):
@@ -94,14 +94,7 @@ class MapViews:
         For a kernel map it keeps the reconstructed energies: a pixel counts as soon as mask_safe, interpolated linearly to it, is not zero.
         For a migration map only the image is left.
         """
-        if self.mask_safe is None or self.edisp is None:
-            return None
-        geom = self.edisp.edisp_map.geom.squash("energy_true")
-        if "migra" in geom.axes.names:
-            geom = geom.squash("migra")
-            return self.mask_safe_image.interp_to_geom(geom.to_image(), fill_value=None).to_cube(geom.axes)
-        same_energies = geom.to_image().to_cube(self.mask_safe.geom.axes)
-        return self.mask_safe.interp_to_geom(same_energies, fill_value=None).interp_to_geom(geom)
+        return None if self.mask_safe is None or self.edisp is None else mask_on_edisp(self.mask_safe, self.edisp)
 
     # energy ranges
 
@@ -164,17 +157,19 @@ class MapViews:
             name, counts, excess (counts minus predicted background), sqrt_ts (significance of the excess over that background),
             background, npred, npred_background, npred_signal, exposure_min, exposure_max (over pixels in mask_safe with exposure),
             livetime, ontime, counts_rate, background_rate, excess_rate, n_bins, n_fit_bins, stat_type, stat_sum. NaN where something is
-            missing; stat_sum and npred_signal need models.
+            missing; stat_sum and npred_signal need models. With off counts also counts_off, acceptance, acceptance_off and alpha.
         """
         import astropy.units as u
 
-        from .summary import exposure_range, predicted_sums
+        from .summary import exposure_range, on_off_sums, predicted_sums
 
         info = {"name": self.name}
         select = slice(None)
         if in_safe_data_range and self.mask_safe is not None:
             select = self.mask_safe.data
         info |= predicted_sums(self, select)
+        if "counts_off" in self._fields:
+            info |= on_off_sums(self, select)
         info["exposure_min"], info["exposure_max"] = exposure_range(self)
         livetime = np.nan * u.s
         if self.exposure is not None:
@@ -187,7 +182,8 @@ class MapViews:
         info["n_bins"] = 0 if self.counts is None else int(self.counts.data.size)
         info["n_fit_bins"] = 0 if mask is None else int(mask.data.sum())
         info["stat_type"] = self.stat_type
-        info["stat_sum"] = np.nan if self.counts is None or self.models is None else self.stat_sum()
+        complete = self.counts is not None and (self.models is not None or info.get("counts_off") is not None)
+        info["stat_sum"] = self.stat_sum() if complete else np.nan
         return info
 
     def __str__(self):
@@ -199,9 +195,3 @@ class MapViews:
         from .summary import as_html
 
         return as_html(self)
-
-
-def _any_energy(mask):
-    if mask is None:
-        return None
-    return mask.reduce_over_axes(func=np.logical_or)

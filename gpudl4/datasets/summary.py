@@ -6,7 +6,7 @@ import numpy as np
 
 from gpudl4.core.errors import GPUDL4Error
 
-__all__ = ["as_html", "as_text", "exposure_range", "predicted_sums"]
+__all__ = ["as_html", "as_text", "exposure_range", "on_off_sums", "predicted_sums"]
 
 
 def predicted_sums(dataset, select):
@@ -18,8 +18,6 @@ def predicted_sums(dataset, select):
     select : boolean array or slice
         Bins to sum.
     """
-    from gpudl4.stats import CashCountsStatistic
-
     sums = dict.fromkeys(("excess", "sqrt_ts", "background", "npred", "npred_background", "npred_signal"), np.nan)
     counts = 0.0 if dataset.counts is None else float(dataset.counts.data[select].sum(dtype=float))
     sums = {"counts": int(counts) if np.isfinite(counts) else counts, **sums}
@@ -29,8 +27,7 @@ def predicted_sums(dataset, select):
         sums["npred_background"] = float(background.data[select].sum(dtype=float))
         sums["background"] = float(dataset.background.data[select].sum(dtype=float))
         if dataset.counts is not None:
-            statistic = CashCountsStatistic(counts, sums["npred_background"])
-            sums["excess"], sums["sqrt_ts"] = float(statistic.n_sig), float(statistic.sqrt_ts)
+            sums["excess"], sums["sqrt_ts"] = dataset._excess_and_significance(select)
     if signal is not None:
         sums["npred_signal"] = float(signal.data[select].sum(dtype=float))
     parts = [part.data for part in (signal, background) if part is not None]
@@ -38,6 +35,19 @@ def predicted_sums(dataset, select):
         total = sum(parts)
         sums["npred"] = float(total.clip(0)[select].sum(dtype=float))
     return sums
+
+
+def on_off_sums(dataset, select):
+    """Sums over selected bins of a dataset with off counts: counts_off, acceptance, acceptance_off (acceptance / alpha), alpha."""
+    off, acceptance, alpha = 0.0, 1.0, np.nan
+    if dataset.counts_off is not None:
+        off = float(dataset.counts_off.data[select].sum(dtype=float))
+    if dataset.acceptance is not None:
+        acceptance = float(dataset.acceptance.data[select].sum(dtype=float))
+    if dataset.acceptance_off is not None and off > 0:
+        alpha = float(dataset.background.data[select].sum(dtype=float)) / off
+    sums = {"counts_off": int(off) if np.isfinite(off) else off, "acceptance": acceptance}
+    return {**sums, "acceptance_off": acceptance / alpha if alpha else np.nan, "alpha": alpha}
 
 
 def _has_sky_model(dataset):
@@ -69,6 +79,7 @@ _ROWS = (
     ),
     (("Exposure min", "exposure_min", ".2e"), ("Exposure max", "exposure_max", ".2e")),
     (("Number of total bins", "n_bins", "d"), ("Number of fit bins", "n_fit_bins", "d")),
+    (("Total counts_off", "counts_off", ".0f"), ("Acceptance", "acceptance", ".0f"), ("Acceptance off", "acceptance_off", ".0f")),
     (("Fit statistic type", "stat_type", ""), ("Fit statistic value (-2 log(L))", "stat_sum", ".2f")),
 )
 
@@ -83,7 +94,8 @@ def _blocks(dataset):
     blocks = [[("Name", dataset.name)]]
     if dataset.backend.name != "numpy":
         blocks[0].append(("Device", dataset.backend.device))
-    blocks += [[(label, format(info[key], form)) for label, key, form in group] for group in _ROWS if info]
+    rows = [[(label, format(info[key], form)) for label, key, form in group if key in info] for group in _ROWS]
+    blocks += [group for group in rows if group]
     models = dataset.models
     parameters = [] if models is None else models.parameters
     free = [] if models is None else models.parameters.free_parameters

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from gpudl4.core.backend import array_namespace, backend_of, get_backend, to_host
+from gpudl4.core.backend import backend_of, get_backend, to_host
 from gpudl4.core.errors import BackendError, DataFileError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 from gpudl4.maps import Map
@@ -173,6 +173,22 @@ class IRFMap:
 
     # -- parts --------------------------------------------------------------------------------------------------------------------
 
+    def to_region_nd_map(self, region=None):
+        """Response at one position, as a map of a point region.
+
+        Parameters
+        ----------
+        region : `~regions.SkyRegion` or `~astropy.coordinates.SkyCoord`, optional
+            Position, or a region whose pixels are averaged; by default the centre of the map. The nearest pixel is taken, as in gammapy.
+
+        Returns
+        -------
+        irf : IRFMap
+        """
+        if region is None:
+            region = self._irf_map.geom.center_skydir
+        return self._with(lambda m: m.to_region_nd_map(region, func=np.nanmean, method="nearest"))
+
     def cutout(self, position, width, mode="trim", min_npix=3):
         """Part of the image plane.
 
@@ -245,26 +261,14 @@ class IRFMap:
             If one of them has no exposure map.
         BackendError
             If they live on different devices.
+        GeometryError
+            If the pixels of one are not pixels of the other.
         """
-        for irf, label in ((self, "this"), (other, "the other")):
-            if irf.exposure_map is None:
-                raise DatasetError(f"{type(self).__name__} is stacked with exposure weights, but {label} one has no exposure map")
-        xp = array_namespace(self._irf_map.data, other._irf_map.data)
-        factor = conversion_factor(other.exposure_map.unit, self.exposure_map.unit, "the exposure to stack")
-        total = self._irf_map.copy(data=self._irf_map.data * self.exposure_map.data)
-        weighted = other._irf_map.copy(data=other._irf_map.data * (other.exposure_map.data * factor))
-        total.stack(weighted, weights=weights, nan_to_num=nan_to_num)
-        if weights is not None and "energy" in weights.geom.axes.names:
-            weights = weights.reduce("energy", func=np.logical_or, keepdims=True)
-        self.exposure_map.stack(other.exposure_map, weights=weights, nan_to_num=nan_to_num)
+        from .stacking import ResponseSum
 
-        # Only pixels that the other map covers change; there, what has no exposure becomes 0.
-        covered = Map.from_geom(self._irf_map.geom.to_image(), data=xp.zeros(self._irf_map.data.shape[-2:]))
-        covered.stack(Map.from_geom(other._irf_map.geom.to_image(), data=xp.ones(other._irf_map.data.shape[-2:])))
-        exposure = self.exposure_map.data
-        known = exposure > 0
-        mean = xp.where(known, total.data / xp.where(known, exposure, 1), 0)
-        self._irf_map.data[...] = xp.where(covered.data > 0, mean, self._irf_map.data)
+        total = ResponseSum(self)
+        total.add(other, weights=weights, nan_to_num=nan_to_num)
+        total.close()
 
     # -- files --------------------------------------------------------------------------------------------------------------------
 

@@ -282,3 +282,20 @@ class EDispKernelMap(_EDispBase):
                 "both must be the same"
             )
         return EDispKernel([axes["energy_true"], axes["energy"]], self._values_at(position))
+
+    def resample_energy_axis(self, energy_axis, weights=None):
+        """Map with grouped reconstructed energies.
+
+        Parameters
+        ----------
+        energy_axis : `~gpudl4.maps.MapAxis`
+            Wanted bins; their edges are rounded to those of the map.
+        weights : `~gpudl4.maps.Map`, optional
+            Factors, for instance a mask of the reconstructed energies.
+
+        Returns
+        -------
+        edisp : EDispKernelMap
+        """
+        exposure_map = None if self.exposure_map is None else self.exposure_map.copy()
+        return type(self)(self._irf_map.resample_axis(energy_axis, weights=weights), exposure_map)

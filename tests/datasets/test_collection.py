@@ -232,8 +232,8 @@ def test_two_datasets_in_one_file(tmp_path):
         datasets.write(tmp_path / "x_datasets.yaml")
 
 
-@pytest.mark.parametrize("kind", ["SpectrumDataset", "SpectrumDatasetOnOff", "MapDatasetOnOff"])
-def test_types_that_do_not_exist_yet(kind, tmp_path):
+@pytest.mark.parametrize("kind", ["CountsDataset", "SpectrumDatasets"])
+def test_types_that_do_not_exist(kind, tmp_path):
     rows = [{"name": "pha", "type": kind, "filename": "pha_obs1.fits"}]
     (tmp_path / "x.yaml").write_text(yaml.safe_dump({"datasets": rows}))
     with pytest.raises(DataFileError, match=rf"type '{kind}' of 'pha_obs1\.fits' cannot be read by this version"):

@@ -1,0 +1,61 @@
+"""Adding arrays to others in place, a block at a time: stacking needs no temporary array of the size of a cube."""
+
+import numpy as np
+
+from .backend import array_namespace
+
+__all__ = ["BLOCK", "add_into", "blocks"]
+
+BLOCK = {"numpy": 1 << 17, "cupy": 1 << 24}
+"""Number of elements that are worked on at once: what fits into a processor's cache, or fills a GPU."""
+
+
+def blocks(array, size=None):
+    """Slices of the first dimension of an array whose parts have about `size` elements (the default depends on where the array is)."""
+    if size is None:
+        size = BLOCK[array_namespace(array).__name__.split(".")[0] if isinstance(array, np.ndarray) else "cupy"]
+    if array.ndim == 0 or array.shape[0] == 0:
+        return
+    step = max(1, size * array.shape[0] // max(array.size, 1))
+    for first in range(0, array.shape[0], step):
+        yield slice(first, first + step)
+
+
+def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
+    """``target += source * factor * weights`` in place.
+
+    Parameters
+    ----------
+    target, source : array
+        Of one shape, on one backend; what is added takes the type of `target`.
+    weights : array, optional
+        A mask or factors that broadcast to `source`.
+    factor : float
+        Of a unit.
+    nan_to_num : bool
+        Whether values of `source` that are not finite count as 0.
+    """
+    xp = array_namespace(target, source, weights)
+    if target.ndim == 0:
+        target, source = target.reshape(1), source.reshape(1)
+    along = weights is not None and weights.ndim == target.ndim and weights.shape[0] == target.shape[0]
+    for part in blocks(target):
+        values = source[part] if factor == 1.0 else source[part] * factor
+        values = values.astype(target.dtype, copy=False)
+        weight = weights[part] if along else weights
+        if nan_to_num and values.dtype.kind == "f" and not _all_finite(values):
+            keep = xp.isfinite(values)
+            if weight is not None and weight.dtype == bool:
+                keep, weight = keep & weight, None
+            values = xp.where(keep, values, xp.zeros((), dtype=values.dtype))
+        if weight is not None:
+            values = (values * weight).astype(target.dtype, copy=False)
+        target[part] += values
+
+
+def _all_finite(values):
+    """Whether an array on the host is free of NaN and infinity; False where it would take a synchronisation to know."""
+    if not isinstance(values, np.ndarray):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))  # much faster than looking at each; an overflow only costs the speed

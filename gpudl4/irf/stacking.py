@@ -1,0 +1,125 @@
+"""Exposure-weighted means of responses: `ResponseSum` adds any number of responses to one in place and divides once at the end.
+
+``IRFMap.stack`` is the usual way in for one response; stacking of many datasets keeps one `ResponseSum` per response, so that the map of
+the result is multiplied and divided by its exposure once and not at every step.
+"""
+
+import numpy as np
+
+from gpudl4.core.accumulate import add_into, blocks
+from gpudl4.core.backend import array_namespace
+from gpudl4.core.errors import DatasetError, GeometryError
+from gpudl4.core.units import conversion_factor
+
+__all__ = ["ResponseSum", "overlap"]
+
+
+def overlap(map_, geom):
+    """Indices of a map and of an array on another geometry where the two have the same pixels.
+
+    Parameters
+    ----------
+    map_ : `~gpudl4.maps.Map`
+    geom : `~gpudl4.maps.Geom`
+        Equal to that of the map, or aligned with it.
+
+    Raises
+    ------
+    GeometryError
+        If the pixels of one are not pixels of the other, or they do not overlap.
+    """
+    mine = map_.geom
+    if mine.is_region != geom.is_region or (mine.is_region and mine.data_shape != geom.data_shape):
+        raise GeometryError(f"Can only stack equivalent maps or cutout of the same map.\n{mine}\n{geom}")
+    if mine.is_region or mine == geom:
+        return (Ellipsis,), (Ellipsis,)
+    if not mine.is_aligned(geom):
+        raise GeometryError(f"Can only stack equivalent maps or cutout of the same map.\n{mine}\n{geom}")
+    return map_._overlap(geom)
+
+
+class ResponseSum:
+    """A response that is being averaged with others, weighted by exposure.
+
+    Between the first `add` and `close` the map of the response holds the sum of response times exposure in all pixels that something was
+    added to; the response must not be used then.
+
+    Parameters
+    ----------
+    irf : IRFMap
+        Response with an exposure map; it is changed in place.
+
+    Raises
+    ------
+    DatasetError
+        If it has no exposure map.
+    """
+
+    def __init__(self, irf):
+        self.irf = _with_exposure(irf, "this")
+        image = irf._irf_map.data.shape[-2:]
+        self._covered, self._summed = np.zeros(image, dtype=bool), irf.backend.xp.zeros(image, dtype=bool)  # the same, on host and device
+
+    def add(self, other, weights=None, nan_to_num=True):
+        """Add a response.
+
+        Parameters
+        ----------
+        other : IRFMap
+            Response with an equal geometry or one that was cut out of this one's.
+        weights : `~gpudl4.maps.Map`, optional
+            Weights of `other`, for instance a mask; its exposure counts where any reconstructed energy has weight.
+        nan_to_num : bool
+            Whether values that are not finite count as 0.
+        """
+        _with_exposure(other, "the other")
+        irf_map, exposure_map = self.irf._irf_map, self.irf.exposure_map
+        factor = conversion_factor(other.exposure_map.unit, exposure_map.unit, "the exposure to stack")
+        scale = conversion_factor(other._irf_map.unit, irf_map.unit, "the response to stack")
+        mine, theirs = overlap(irf_map, other._irf_map.geom)
+        self._open(mine)
+        exposure = other.exposure_map.data[theirs]
+        weight = None if weights is None else weights.data[theirs]
+        target, source = irf_map.data[mine], other._irf_map.data[theirs]
+        scaled, per_bin = exposure * (factor * scale), weight
+        if weight is not None and (
+            weight.ndim < 3 or weight.shape[-3] == 1
+        ):  # the same for all bins of the response: one factor with the exposure
+            scaled, per_bin = (scaled * weight).astype(scaled.dtype, copy=False), None
+        for part in blocks(target):
+            add_into(target[part], source[part] * scaled[part], per_bin, nan_to_num=nan_to_num)
+        if weight is not None and "energy" in weights.geom.axes.names:
+            weight = weight.any(axis=weights.geom.axes.index_data("energy"), keepdims=True)
+        add_into(exposure_map.data[mine], exposure, weight, factor, nan_to_num)
+
+    def _open(self, mine):
+        """Turn means into sums in the pixels that are met for the first time."""
+        covered = self._covered[mine]
+        if covered.all():
+            return
+        data, exposure = self.irf._irf_map.data[mine], self.irf.exposure_map.data[mine]
+        if covered.any():
+            xp = array_namespace(exposure)
+            exposure = xp.where(self._summed[mine], xp.ones((), dtype=exposure.dtype), exposure)
+        data *= exposure
+        covered[...] = True
+        self._summed[mine] = True
+
+    def close(self):
+        """Turn sums into means again; without exposure a response is 0, also in pixels that nothing was added to (as in gammapy)."""
+        if not self._covered.any():
+            return
+        data, exposure = self.irf._irf_map.data, self.irf.exposure_map.data
+        xp = array_namespace(data)
+        known = exposure > 0
+        divisor = xp.where(known & self._summed, exposure, xp.ones((), dtype=exposure.dtype))
+        for part in blocks(data):
+            data[part] = xp.where(known[part], data[part] / divisor[part], xp.zeros((), dtype=data.dtype))
+        self._covered[...] = False
+        self._summed[...] = False
+
+
+def _with_exposure(irf, label):
+    if irf.exposure_map is None:
+        raise DatasetError(f"{type(irf).__name__} is stacked with exposure weights, but {label} one has no exposure map")
+    return irf
