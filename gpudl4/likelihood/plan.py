@@ -75,7 +75,7 @@ class Plan:
         """
         if len(datasets) != len(self.datasets) or any(a is not b for a, b in zip(datasets, self.datasets, strict=True)):
             return False
-        moves = any(source.spatial_pack.is_free for term in self.terms for source in term.sources)
+        moves = any(source.moves for term in self.terms for source in term.sources)
         same = all(options[name] is self.options[name] for name in ("irf_positions", "priors"))
         return same and not moves and pack.is_like(self.pack)
 
