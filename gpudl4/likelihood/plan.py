@@ -267,6 +267,7 @@ class Likelihood:
 
     def _second_order(self, exact):
         """Tables for second derivatives, made when they are first wanted."""
+        exact = exact or not any(source.kind == "image" and source.is_large for term in self.plan.terms for source in term.sources)
         if exact not in self._second_orders:
             self._second_orders[exact] = SecondOrder(self.plan.evaluation, exact)
         return self._second_orders[exact]
