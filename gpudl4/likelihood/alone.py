@@ -6,7 +6,7 @@ Used at compile time for frozen sources and for shapes that never change, and fo
 import numpy as np
 
 from gpudl4 import kernels
-from gpudl4.core.backend import backend_of
+from gpudl4.core.backend import backend_of, to_device
 
 from .evaluate import Evaluation
 from .region import ActiveRegion, Box
@@ -48,13 +48,18 @@ def counts_of(source, exposure, theta, into):
 
     Parameters
     ----------
-    source : PointSource or ImageSource
+    source : PointSource, ImageSource or RegionSource
     exposure : array[L, ny, nx]
         On the backend where the work is to be done.
     theta : float64 array[P]
     into : float64 array[K, ny, nx]
         On the same backend; changed in place.
     """
+    if source.kind == "fixed":  # of one pixel: no kernels are needed
+        flux = source.flux(theta[np.newaxis])[0][0]
+        matrix = to_device(np.ascontiguousarray((source.response.edisp * flux[:, np.newaxis]).T), backend_of(source.templates))
+        into += (matrix @ source.templates.reshape(len(flux), -1)).reshape(into.shape)
+        return
     evaluation, buffers, states = _evaluated([source], exposure, theta, np.float64)
     evaluation.fill(states, buffers, False)
     buffers.upload(evaluation.layout.n_users > 0)
@@ -135,11 +140,17 @@ def _point_key(source, state):
 
 
 def points_key(sources, theta):
-    """All that the counts of frozen points depend on, () where there are none; None if one of the sources is a shape.
+    """All that the counts of frozen points and sources in regions depend on, () for none; None if one of the sources is a shape.
 
     Responses stand in it by identity: compare it with keys of likelihoods that still hold theirs.
     """
-    if any(source.kind != "point" for source in sources):
+    if any(source.kind == "image" for source in sources):
         return None
     states = [source.begin(theta[np.newaxis]) for source in sources]
-    return tuple((*_point_key(source, state), state.flux.tobytes()) for source, state in zip(sources, states, strict=True))
+    keys = [_point_key if source.kind == "point" else _region_key for source in sources]
+    return tuple((*key(source, state), state.flux.tobytes()) for key, source, state in zip(keys, sources, states, strict=True))
+
+
+def _region_key(source, state):
+    """All that the counts of a source in a region depend on beside its flux."""
+    return id(source.templates), id(source.response.edisp)

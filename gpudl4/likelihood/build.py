@@ -13,13 +13,14 @@ from gpudl4.core.backend import array_namespace, backend_of, to_device
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 
 from .alone import counts_of, fixed, fixed_points, points_key
+from .aperture import RegionInstrument
 from .bindings import Bindings
 from .instrument import Instrument
 from .response import reco_geom
 from .source import ImageSource, PointSource
 from .terms import Background, DatasetTerm
 
-__all__ = ["build_term", "check_dataset", "make_source", "models_of"]
+__all__ = ["build_term", "check_dataset", "instrument_of", "make_source", "models_of"]
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,11 @@ def _describe(geom):
     return f"{nx} x {ny} pixels around {geom.center_skydir.to_string(precision=3)}"
 
 
+def instrument_of(dataset, earlier=None):
+    """What makes the responses or sources of a dataset: `Instrument` on maps, `RegionInstrument` on a sky region."""
+    return (RegionInstrument if reco_geom(dataset).is_region else Instrument)(dataset, earlier)
+
+
 def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, instrument=None, previous=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
@@ -78,15 +84,17 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
         Precision of the transforms.
     bindings : Bindings, optional
         Shared with other datasets.
-    instrument : Instrument, optional
+    instrument : Instrument or RegionInstrument, optional
         Of the dataset, shared by its sources.
     previous : Source, optional
         Of the same model in an earlier likelihood, whose bound shape serves where it would be the same.
     """
+    bindings = Bindings() if bindings is None else bindings
+    instrument = instrument_of(dataset) if instrument is None else instrument
+    if instrument.is_region:
+        return instrument.source(model, pack, position, bindings)
     if model.spatial_model is None:
         raise ModelError(f"model '{model.name}' has no spatial model, which the map dataset '{dataset.name}' needs: add one, e.g. a point")
-    bindings = Bindings() if bindings is None else bindings
-    instrument = Instrument(dataset) if instrument is None else instrument
     response = instrument.response(model, position)
     if response is None:
         return None
@@ -140,7 +148,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     free, frozen, contributing = [], [], []
     exposure = None if dataset.exposure is None else dataset.exposure.data
     known = {} if previous is None else {source.name: source for source in previous.sources}
-    instrument = Instrument(dataset, None if previous is None else previous.made)
+    instrument = instrument_of(dataset, None if previous is None else previous.made)
     for model in sources:
         source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, instrument, known.get(model.name))
         if source is None:
@@ -172,7 +180,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
 
 def _with_fixed(sources, exposure, theta, dtype, made):
     """The free sources, those whose shape does not depend on theta as `FixedSource`: points all at once, shapes one by one."""
-    still = [source for source in sources if not source.spatial_pack.is_free and not source.response.psf_last]
+    still = [source for source in sources if source.kind != "fixed" and not source.spatial_pack.is_free and not source.response.psf_last]
     points = fixed_points([source for source in still if source.kind == "point"], exposure, theta, dtype, made)
     done = {id(source): one for source, one in zip((s for s in still if s.kind == "point"), points, strict=True)}
     done.update((id(source), fixed(source, exposure, theta, dtype)) for source in still if source.kind != "point")

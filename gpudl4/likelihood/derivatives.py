@@ -34,6 +34,8 @@ class DerivativeTables:
         If not, large shapes are thinned out and go without PSF: good enough to steer a minimiser.
     on_host : bool
         Whether the Numba twins will run.
+    leave_out : set of int
+        Numbers of terms that are not wanted.
 
     Attributes
     ----------
@@ -56,7 +58,7 @@ class DerivativeTables:
         (term, source number, slot) -> (offset in parts, chunks) of the derivative by flux of a derivative image.
     """
 
-    def __init__(self, layout, exact, on_host):
+    def __init__(self, layout, exact, on_host, leave_out=()):
         self._layout, self._exact, self._on_host = layout, exact, on_host
         self._tables = {"slopes": Table(3), "slope_items": Table(6), "blocks": Table(8), "pairs": Table(3)}
         self._own, self._open = _Pass(own_templates=True), []
@@ -68,7 +70,8 @@ class DerivativeTables:
         index = 0
         for d, term in enumerate(layout.terms):
             for j, source in enumerate(term.sources):
-                self._lay_source(index, d, j, source)
+                if d not in leave_out:
+                    self._lay_source(index, d, j, source)
                 index += 1
         self._lay_pairs()
         self.cross_parts = self._take_crosses()

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gpudl4 import kernels
 from gpudl4.core.backend import to_device
 
 from .engine import Engine
+from .spectra import FluxRows
 from .tables import Data, Layout, rows_of
 from .terms import closed_sums
 
@@ -42,7 +44,9 @@ class Evaluation:
     def __init__(self, terms, n_free, backend, real, earlier=None):
         self.terms = tuple(terms)
         self._sums = np.concatenate([term.sums for term in self.terms])
+        self._has_closed = bool(np.delete(self._sums, kernels.cpu("background").N_BINS, axis=1).any())  # a spectrum has no such bin
         self.layout = Layout(self.terms, n_free)
+        self._flux_rows = FluxRows(self.terms, self.layout.slots)
         cube = precision(self.terms)
         self.data = Data(self.layout, backend, real, cube, None if earlier is None else (earlier.layout, earlier.data))
         self.engine = Engine(self.layout, self.data, backend, real, cube)
@@ -60,12 +64,21 @@ class Evaluation:
         """Working arrays for `batch` parameter vectors, with a memory of what they hold; arrays of `earlier` ones serve again."""
         buffers = self.engine.buffers(batch, earlier)
         buffers.at = buffers.states = buffers.pulled = None
+        for plain, norm, term in zip(self._flux_rows.is_plain, self.layout.norms, self.terms, strict=True):
+            if plain and norm >= 0:  # never written again
+                buffers.host[:, norm : norm + term.shape[0]] = 1.0
         return buffers
 
     def states(self, thetas, cells=None):
         """What follows from thetas on the host: per term the norms of the background and the states of the sources."""
-        out, known = [], {}
-        for i, term in enumerate(self.terms):
+        out, known, ones = _States(), {}, {}
+        out.rows = [source.begin(thetas, known=known) for source, _ in self._flux_rows.rows]
+        for i, (plain, term) in enumerate(zip(self._flux_rows.is_plain, self.terms, strict=True)):
+            if plain:
+                if term.shape[0] not in ones:
+                    ones[term.shape[0]] = SimpleNamespace(norm=np.ones((len(thetas), term.shape[0])), norm_gradient=None, sources=())
+                out.append(ones[term.shape[0]])
+                continue
             norm, norm_gradient = term.background.norm(thetas)
             held = [None] * len(term.sources) if cells is None else cells[i]
             sources = [source.begin(thetas, cell, known) for source, cell in zip(term.sources, held, strict=True)]
@@ -75,7 +88,11 @@ class Evaluation:
     def fill(self, states, buffers, with_gradient):
         """Write the states to the host's side of the buffers."""
         layout, params = self.layout, buffers.host
+        for (source, slots), own in zip(self._flux_rows.rows, states.rows, strict=True):
+            source.fill(own, slots, params)
         for i, (term, state) in enumerate(zip(self.terms, states, strict=True)):
+            if self._flux_rows.is_plain[i]:
+                continue
             if layout.norms[i] >= 0:
                 params[:, layout.norms[i] : layout.norms[i] + term.shape[0]] = state.norm
             for slot, offset in layout.norm_slopes[i].items():
@@ -118,6 +135,8 @@ class Evaluation:
         stat += out[:, 0]
         if gradient is not None:
             gradient += out[:, 1:]
+        if not self._has_closed:
+            return
         value, by_norm = closed_sums(self._sums, np.concatenate([state.norm for state in states], axis=1))
         stat += value
         if gradient is None:
@@ -147,6 +166,12 @@ class Evaluation:
     def memory(self):
         """Bytes of the flat arrays by name."""
         return dict(self.data.nbytes)
+
+
+class _States(list):
+    """States of the terms; ``rows`` are those of the flux rows that spectrum terms share."""
+
+    rows = ()
 
 
 def _fill_users(source, state, slots, users, with_gradient):

@@ -43,6 +43,8 @@ class Instrument:
         Of the bins in true energy, shape (L + 1,); known after the first response.
     """
 
+    is_region = False
+
     def __init__(self, dataset, earlier=None):
         self.made = Made(dataset, earlier)
         self._dataset, self._name = dataset, dataset.name

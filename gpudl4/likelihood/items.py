@@ -101,6 +101,9 @@ def fold_items(datasets, sources, starts, row_lengths, on_host):
         bins = n_reco if on_host else BINS
         tiles = [[] for _ in range(-(-area // columns))]
         for c in range(dataset[t.D_SOURCES], dataset[t.D_SOURCES_END]):
+            if len(tiles) == 1:
+                tiles[0].append(c)
+                continue
             row = sources[c]
             begin = starts[row[t.S_STARTS] : row[t.S_STARTS] + row[t.S_NY]]
             reached = np.zeros(len(tiles) + 1, dtype=np.int64)  # +1 where a row enters a tile, -1 behind its last

@@ -76,7 +76,7 @@ class Plan:
         """
         if len(datasets) != len(self.datasets) or any(a is not b for a, b in zip(datasets, self.datasets, strict=True)):
             return False
-        moves = any(source.spatial_pack.is_free for term in self.terms for source in term.sources)
+        moves = any(source.moves for term in self.terms for source in term.sources)
         same = all(options[name] is self.options[name] for name in ("irf_positions", "priors"))
         return same and not moves and pack.is_like(self.pack)
 
@@ -282,6 +282,7 @@ class Likelihood:
 
     def _second_order(self, exact):
         """Tables for second derivatives, made when they are first wanted."""
+        exact = exact or not any(source.kind == "image" and source.is_large for term in self.plan.terms for source in term.sources)
         if exact not in self._second_orders:
             evaluation = self.plan.evaluation
             self._second_orders[exact] = SecondOrder(evaluation, exact) if self.plan.terms else evaluation

@@ -8,8 +8,7 @@ import numpy as np
 from gpudl4.core.backend import array_namespace, backend_of, to_device
 
 from .alone import counts_of
-from .build import _background, _background_template, is_background, make_source, models_of
-from .instrument import Instrument
+from .build import _background, _background_template, instrument_of, is_background, make_source, models_of
 from .pack import Pack
 from .response import reco_geom
 
@@ -32,7 +31,7 @@ def npred_by_model(dataset, models=None):
     """
     shape = reco_geom(dataset).data_shape
     sources = [m for m in models_of(dataset, models) if not is_background(m)]
-    pack, instrument, out = Pack(sources), Instrument(dataset), {}
+    pack, instrument, out = Pack(sources), instrument_of(dataset), {}
     for model in sources:
         source = make_source(dataset, model, pack, instrument=instrument)
         if source is not None:

@@ -13,6 +13,7 @@ from gpudl4 import kernels
 from gpudl4.core.backend import to_device, to_host
 
 from .derivatives import DerivativeTables
+from .spectra import SpectraDerivatives
 from .transforms import make_transforms
 
 __all__ = ["SecondOrder"]
@@ -31,7 +32,8 @@ class SecondOrder:
     def __init__(self, evaluation, exact):
         self._evaluation, self._engine = evaluation, evaluation.engine
         backend = self._engine.backend
-        made = self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy")
+        self._spectra = SpectraDerivatives(evaluation)
+        made = self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy", leave_out=self._spectra.terms)
         self._tables = _moved(made.tables, backend)
         self._passes = [(_moved(one, backend), one) for one in made.passes]  # on the backend, and on the host for sizes
         self._starts = to_device(made.starts, backend)
@@ -114,9 +116,15 @@ class SecondOrder:
             )  # fmt: skip
 
     # ---- sums of products ------------------------------------------------------------------------------------------------------------
-    def _products(self, jacobian, weights, outside, states, size):
-        """``sum weights (d mu / d i)(d mu / d j)``, array[size, size]; ``outside`` holds that sum for norms beyond the active region."""
-        e, t, made, out = self._engine, self._tables, self._made, np.zeros((size, size))
+    def _products(self, jacobian, weights, outside, states, dense):
+        """``sum weights (d mu / d i)(d mu / d j)``, array[P, P].
+
+        ``outside`` holds that sum for norms beyond the active region, ``dense`` the derivatives of spectrum terms, array[N, P].
+        """
+        out = self._spectra.products(dense, weights)
+        if len(self._spectra.terms) == len(self._evaluation.terms):
+            return out
+        e, t, made = self._engine, self._tables, self._made
         xp, tables, starts = e.backend.xp, e.tables, e.data.starts
         parts, squares = xp.zeros(max(made.n_parts, 1)), xp.zeros(len(e.layout.tables.rows))
         self._fisher.products(tables.sources, tables.datasets, tables.rows, t.blocks, t.pairs, starts, weights, jacobian[0], parts)
@@ -136,7 +144,7 @@ class SecondOrder:
             _add_block(out, rows, columns, block, symmetric=first != second)
         for d, (term, state) in enumerate(zip(terms, states, strict=True)):
             indices = term.background.indices
-            if not indices:
+            if not indices or d in self._spectra.terms:
                 continue
             by_index = term.background.by_index(state.norm_gradient)
             first = int(e.layout.tables.datasets[d, 0])
@@ -159,8 +167,13 @@ class SecondOrder:
         """Expected second derivatives, array[P, P]."""
         states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
         jacobian, _ = self._derive(buffers, with_mixed=False)
-        outside = [term.outside_weights(state.norm[0])[0] for term, state in zip(self._evaluation.terms, states, strict=True)]
-        return self._products(jacobian, self._weights(buffers)[0], outside, states, len(theta))
+        outside = [weights[0] for weights in self._outside(states)]
+        return self._products(jacobian, self._weights(buffers)[0], outside, states, self._spectra.jacobian(theta, states))
+
+    def _outside(self, states):
+        """Per term the second derivatives of its closed sums by the norm, two arrays[K]; a spectrum term has none."""
+        terms = enumerate(zip(self._evaluation.terms, states, strict=True))
+        return [(None, None) if i in self._spectra.terms else term.outside_weights(state.norm[0]) for i, (term, state) in terms]
 
     def both(self, theta, buffers, steps_of, cells=None):
         """Fisher matrix and Hessian.
@@ -180,13 +193,14 @@ class SecondOrder:
         jacobian, mixed = self._derive(buffers, with_mixed=True)
         buffers.pulled = None  # the transforms now hold derivative images
         expected, observed = self._weights(buffers)
-        outside = [term.outside_weights(state.norm[0]) for term, state in zip(terms, states, strict=True)]
-        fisher = self._products(jacobian, expected, [o[0] for o in outside], states, len(theta))
-        hessian = self._products(jacobian, observed, [o[1] for o in outside], states, len(theta))
+        outside, dense = self._outside(states), self._spectra.jacobian(theta, states)
+        fisher = self._products(jacobian, expected, [o[0] for o in outside], states, dense)
+        hessian = self._products(jacobian, observed, [o[1] for o in outside], states, dense)
         steps = steps_of(fisher)
         parts = to_host(buffers.parts)[0]
+        hessian += self._spectra.curvature(theta, parts, steps)
         for i, term in enumerate(terms):
-            for j, source in enumerate(term.sources):
+            for j, source in enumerate(() if i in self._spectra.terms else term.sources):
                 held = None if cells is None else cells[i][j]
                 pulled = self._pulled(i, j, source, parts, mixed, buffers)
                 hessian += source.curvature(theta, held, pulled, steps)

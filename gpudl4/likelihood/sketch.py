@@ -12,10 +12,9 @@ import numpy as np
 from gpudl4.core.backend import backend_of
 
 from .bindings import Bindings
-from .build import _background, _mask, check_dataset, is_background, make_source, models_of
+from .build import _background, _mask, check_dataset, instrument_of, is_background, make_source, models_of
 from .coarse import drafted, original
 from .flux_term import has_fluxes
-from .instrument import Instrument
 from .memory import Memory, account
 from .pack import Pack
 from .region import ActiveRegion
@@ -95,7 +94,7 @@ def _term(dataset, models, pack, positions, real, bindings, compiling):
         return None
     exposure, shape = dataset.exposure, dataset.counts.data.shape
     free, static, points = [], None, []
-    instrument = Instrument(dataset)
+    instrument = instrument_of(dataset)
     for model in sources:
         source = _source(dataset, model, pack, positions.get(model.name), real, bindings, instrument)
         if source is None:
@@ -104,6 +103,8 @@ def _term(dataset, models, pack, positions, real, bindings, compiling):
         if not source.indices:
             static = Planned(shape, np.float64)
             compiling[what] = _alone([source], exposure, np.dtype(np.float64), len(pack.names)) + static.nbytes
+        elif source.kind == "fixed":
+            free.append(source)
         elif not source.spatial_pack.is_free and not source.response.psf_last:
             if source.kind == "point":
                 points.append(source)  # all of them are folded together
@@ -142,7 +143,7 @@ def _stand_in(name, shape, region, background, sources, counts, template, exposu
 
 def _source(dataset, model, pack, position, real, bindings, instrument):
     """Source of a model: points as they are, shapes with planned arrays; None if it cannot reach the mask."""
-    if hasattr(model.spatial_model, "bind_point") or model.spatial_model is None:
+    if instrument.is_region or hasattr(model.spatial_model, "bind_point") or model.spatial_model is None:
         return make_source(dataset, model, pack, position, real, bindings, instrument)
     response = instrument.response(model, position)
     if response is None:

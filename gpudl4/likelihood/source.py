@@ -5,6 +5,7 @@ things that stay on the host: fluxes per true energy, the four weights of a poin
 serves depends on what can change:
 
 * `FixedSource`: shape fixed, spectrum free, PSF in true energy. Its templates T[l, p] are made once.
+* `RegionSource`: the same in a dataset of one sky region, where a shape that can change is part of the spectrum (`aperture.py`).
 * `PointSource`: a point that moves, or one with a PSF in reconstructed energy.
 * `ImageSource`: any other shape; goes through the PSF by FFT at every evaluation.
 """
@@ -19,7 +20,7 @@ from .lowrank import choose_basis
 from .region import Box
 from .transforms import WORKERS
 
-__all__ = ["FixedSource", "ImageSource", "PointSource", "Source", "second_differences"]
+__all__ = ["FixedSource", "ImageSource", "PointSource", "RegionSource", "Source", "second_differences"]
 
 LARGE_BOX = 150**2  # pixels; such a shape hardly feels the PSF, so cheap metrics leave it out
 COARSE_STRIDE = 3
@@ -74,6 +75,11 @@ class Source:
     def indices(self):
         """Indices of theta this source depends on, sorted and unique."""
         return tuple(sorted(set(self.spectral_pack.indices) | set(self.spatial_pack.indices)))
+
+    @property
+    def moves(self):
+        """Whether its shape depends on theta."""
+        return self.spatial_pack.is_free
 
     @property
     def n_planes(self):
@@ -150,6 +156,33 @@ class FixedSource(Source):
     def curvature(self, theta, cells, pulled, steps):
         """``sum slope d2 mu / d i d j``, array[P, P], at fixed slope; ``pulled.by_flux[L]`` is the derivative by the flux."""
         return self.second_flux(theta, pulled.by_flux, steps)
+
+
+class RegionSource(FixedSource):
+    """A source in a dataset of one sky region.
+
+    Parameters
+    ----------
+    name : str
+    response : Response
+    spectral, spectral_pack : bound spectral model or `~gpudl4.likelihood.aperture.SeenSpectrum`, and its `SubPack`
+    no_pack : SubPack
+        Of no parameters.
+    templates : real[L, 1, 1]
+    """
+
+    def __init__(self, name, response, spectral, spectral_pack, no_pack, templates):
+        Source.__init__(self, name, response, spectral, spectral_pack, None, no_pack, (1, 1))
+        self.templates = templates
+
+    @property
+    def moves(self):
+        """Whether the share that the region sees depends on theta."""
+        return hasattr(self.spectral, "is_valid") and self.spectral_pack.is_free
+
+    def is_valid(self, theta):
+        """False when the shape needs another sampling."""
+        return not hasattr(self.spectral, "is_valid") or self.spectral.is_valid(self.spectral_pack.values(theta[np.newaxis]))
 
 
 class PointSource(Source):

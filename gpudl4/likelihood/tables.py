@@ -68,7 +68,8 @@ class Layout:
             "dot_items": Table(5),
         }
         self.entries = [[] for _ in range(n_free + 1)]
-        self.slots, self.norms, self.norm_slopes = [], [], []
+        self.slots, self.norms, self.norm_slopes, self._flux = [], [], [], {}
+        self._first_row = 0
         self.users = self._lay_images_of_users()
         self._lay_rows()
         for d, term in enumerate(self.terms):
@@ -87,7 +88,15 @@ class Layout:
         """Rows of bins and the items of the statistic, whose sums come first in parts."""
         rows, items, self.row_items, begin = self.table("rows"), self.table("cash_items"), [], 0
         for term in self.terms:
-            for length in term.row_lengths:
+            lengths = term.row_lengths
+            if lengths and 0 < lengths[0] <= RUN and lengths.count(lengths[0]) == len(lengths):  # an item each
+                begins = range(begin, begin + lengths[0] * len(lengths), lengths[0])
+                self.row_items.extend((i, 1) for i in range(len(items.rows), len(items.rows) + len(lengths)))
+                rows.rows.extend((first, lengths[0]) for first in begins)
+                items.rows.extend((first, first + lengths[0]) for first in begins)
+                begin += lengths[0] * len(lengths)
+                continue
+            for length in lengths:
                 rows.add(begin, length)
                 first = len(items.rows)
                 for a in range(begin, begin + length, RUN):
@@ -100,7 +109,7 @@ class Layout:
 
     def _lay_dataset(self, d, term):
         n_reco, area = term.counts.shape[0], term.region.size
-        first_row = sum(t_.counts.shape[0] for t_ in self.terms[:d])
+        first_row, self._first_row = self._first_row, self._first_row + n_reco
         norm = self.params.take(n_reco) if term.has_template else -1
         self.norms.append(norm)
         pack = term.background.pack
@@ -123,7 +132,11 @@ class Layout:
         response, box = source.response, source.box
         n_true, n_reco = response.edisp.shape
         free = source.spectral_pack.slots
-        slots = Slots(self.params.take(n_true), {slot: self.params.take(n_true) for slot in free})
+        # sources of one spectrum in several datasets share their flux
+        key = id(source.spectral), free, source.spectral_pack.indices, n_true, response.scale
+        if source.spectral is None or key not in self._flux:
+            self._flux[key] = self.params.take(n_true), {slot: self.params.take(n_true) for slot in free}
+        slots = Slots(*self._flux[key])
         starts = term.region.starts(box)
         planes = source.n_planes
         height, width = box.shape
@@ -178,9 +191,11 @@ class Layout:
         """Items that sum templates times q, each plane in the same number of chunks."""
         chunks = row_items(height, width)
         slots.part, slots.chunks = self.parts.take(planes * len(chunks)), len(chunks)
-        for plane in range(planes):
-            for c, (y, y_end) in enumerate(chunks):
-                self.table("pull_items").add(index, plane, y, y_end, slots.part + plane * len(chunks) + c, -1)
+        self.table("pull_items").rows.extend(
+            (index, plane, y, y_end, slots.part + plane * len(chunks) + c, -1)
+            for plane in range(planes)
+            for c, (y, y_end) in enumerate(chunks)
+        )
 
     def _pull_mixed(self, row, source, slots, chunks):
         """Items that sum templates times q of all planes and write the fields behind the PSF, down to the last padded row."""
