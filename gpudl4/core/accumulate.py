@@ -1,5 +1,7 @@
 """Adding arrays to others in place, a block at a time: stacking needs no temporary array of the size of a cube."""
 
+import math
+
 import numpy as np
 
 from .backend import array_namespace
@@ -39,23 +41,23 @@ def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
     if target.ndim == 0:
         target, source = target.reshape(1), source.reshape(1)
     along = weights is not None and weights.ndim == target.ndim and weights.shape[0] == target.shape[0]
-    for part in blocks(target):
-        values = source[part] if factor == 1.0 else source[part] * factor
-        values = values.astype(target.dtype, copy=False)
-        weight = weights[part] if along else weights
-        if nan_to_num and values.dtype.kind == "f" and not _all_finite(values):
-            keep = xp.isfinite(values)
-            if weight is not None and weight.dtype == bool:
-                keep, weight = keep & weight, None
-            values = xp.where(keep, values, xp.zeros((), dtype=values.dtype))
-        if weight is not None:
-            values = (values * weight).astype(target.dtype, copy=False)
-        target[part] += values
+    on_host = isinstance(target, np.ndarray)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for part in blocks(target):
+            values = source[part] if factor == 1.0 else source[part] * factor
+            values = values.astype(target.dtype, copy=False)
+            weight = weights[part] if along else weights
+            # On a device it would take a synchronisation to know whether all are finite.
+            if nan_to_num and values.dtype.kind == "f" and not (on_host and _all_finite(values)):
+                keep = xp.isfinite(values)
+                if weight is not None and weight.dtype == bool:
+                    keep, weight = keep & weight, None
+                values = xp.where(keep, values, xp.zeros((), dtype=values.dtype))
+            if weight is not None:
+                values = (values * weight).astype(target.dtype, copy=False)
+            target[part] += values
 
 
 def _all_finite(values):
-    """Whether an array on the host is free of NaN and infinity; False where it would take a synchronisation to know."""
-    if not isinstance(values, np.ndarray):
-        return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()))  # much faster than looking at each; an overflow only costs the speed
+    """Whether an array on the host is free of NaN and infinity. An overflow of the sum gives False, which only costs speed."""
+    return math.isfinite(np.add.reduce(values, axis=None))

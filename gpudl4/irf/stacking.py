@@ -81,13 +81,15 @@ class ResponseSum:
         exposure = other.exposure_map.data[theirs]
         weight = None if weights is None else weights.data[theirs]
         target, source = irf_map.data[mine], other._irf_map.data[theirs]
-        scaled, per_bin = exposure * (factor * scale), weight
-        if weight is not None and (
-            weight.ndim < 3 or weight.shape[-3] == 1
-        ):  # the same for all bins of the response: one factor with the exposure
-            scaled, per_bin = (scaled * weight).astype(scaled.dtype, copy=False), None
-        for part in blocks(target):
-            add_into(target[part], source[part] * scaled[part], per_bin, nan_to_num=nan_to_num)
+        scaled, xp = exposure * (factor * scale), array_namespace(exposure)
+        if nan_to_num:
+            scaled = xp.where(xp.isfinite(scaled), scaled, xp.zeros((), dtype=scaled.dtype))
+        if weight is None or weight.ndim < 3 or weight.shape[-3] == 1:  # the same for all bins of the response: one factor
+            scaled = scaled if weight is None else (scaled * weight).astype(scaled.dtype, copy=False)
+            add_into(target, source, scaled, nan_to_num=nan_to_num)
+        else:
+            for part in blocks(target):
+                add_into(target[part], source[part] * scaled[part], weight, nan_to_num=nan_to_num)
         if weight is not None and "energy" in weights.geom.axes.names:
             weight = weight.any(axis=weights.geom.axes.index_data("energy"), keepdims=True)
         add_into(exposure_map.data[mine], exposure, weight, factor, nan_to_num)
