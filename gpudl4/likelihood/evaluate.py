@@ -20,7 +20,8 @@ __all__ = ["Evaluation", "precision"]
 
 def precision(terms):
     """Dtype in which counts, background and exposure are kept: that of the files, float32 only if all of them are."""
-    dtypes = [a.dtype for term in terms for a in (term.counts, term.template, term.exposure) if a is not None]
+    arrays = [a for term in terms for a in (term.counts, term.template, term.exposure, *term.extras.values())]
+    dtypes = [a.dtype for a in arrays if a is not None]
     return np.dtype(np.float32 if all(np.can_cast(dtype, np.float32) for dtype in dtypes) else np.float64)
 
 
@@ -42,6 +43,7 @@ class Evaluation:
     def __init__(self, terms, n_free, backend, real, earlier=None):
         self.terms = tuple(terms)
         self._sums = np.concatenate([term.sums for term in self.terms])
+        self._constant = sum(term.constant for term in self.terms)
         self.layout = Layout(self.terms, n_free)
         cube = precision(self.terms)
         self.data = Data(self.layout, backend, real, cube, None if earlier is None else (earlier.layout, earlier.data))
@@ -119,7 +121,7 @@ class Evaluation:
         if gradient is not None:
             gradient += out[:, 1:]
         value, by_norm = closed_sums(self._sums, np.concatenate([state.norm for state in states], axis=1))
-        stat += value
+        stat += value + self._constant
         if gradient is None:
             return
         begin = 0
