@@ -91,11 +91,12 @@ def distrib(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None,
 
 def distrib_slope(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None, flux_ul=None):
     """Derivative of `distrib` by the prediction."""
-    from scipy.special import erfcx
+    from scipy.special import erfc
 
     xp, pred, distance, scale, is_ul, limit = _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul)
     slope = 2 * distance / scale
-    of_limit = 4 / np.sqrt(np.pi) / limit / _special(xp, "erfcx", erfcx)((limit - pred) / limit)
+    z = (limit - pred) / limit
+    of_limit = 4 / np.sqrt(np.pi) / limit * xp.exp(-z * z) / _special(xp, "erfc", erfc)(z)
     slope = xp.where(is_ul, of_limit, slope)
     return xp.where(xp.isnan(slope), 0.0, slope)
 
