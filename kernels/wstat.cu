@@ -109,7 +109,7 @@ wstat_weights(const cube* __restrict__ counts, const cube* __restrict__ counts_o
                 if (bin.n_on > 0.0) {
                     if (bin.off <= 0.0)
                         exact = 2.0 * bin.n_on / (bin.on * bin.on);
-                    else if (bin.n_off > 0.0)
+                    else
                         exact = 2.0 * bin.n_on * bin.n_off / (bin.n_on * background * background + bin.n_off * bin.on * bin.on);
                 } else if (bin.on <= 0.0) {
                     exact = 2.0 * bin.n_off / (background * background);

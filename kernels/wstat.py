@@ -152,7 +152,7 @@ def wstat_weights(counts, counts_off, alpha, mask, mu, items, expected, observed
             if n_on > 0.0:
                 if off <= 0.0:
                     observed[a] = 2.0 * n_on / (on * on)
-                elif n_off > 0.0:
+                else:
                     observed[a] = 2.0 * n_on * n_off / (n_on * background * background + n_off * on * on)
             elif on <= 0.0:
                 observed[a] = 2.0 * n_off / (background * background)

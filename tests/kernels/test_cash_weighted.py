@@ -20,6 +20,7 @@ def data(request):
     counts, mu = rng.poisson(1.0, N).astype(cube), rng.uniform(0.1, 3, (2, N)).astype(real)
     mu[:, 111:131:5] = [[0.0], [-1.0]]
     counts[111:131:10], counts[116:131:10] = 0, 2
+    counts[200] = -1
     weight = rng.uniform(0.1, 2, N - FIRST + 4).astype(cube)
     weight[::7], weight[3::31], weight[5] = 0, -1, np.nan
     weight[111 - FIRST + 1 : 132 - FIRST] = 0.5

@@ -177,10 +177,12 @@ def test_alpha_that_is_none(twins):
     assert np.isfinite(one(twins, 2, 3, 1.7e308, 1)).all()
 
 
-@pytest.mark.parametrize("signal", [1e-3, 1.0, 1e3, 1e8, -1e-3, -1.0, -1e3, -1e8])
-@pytest.mark.parametrize(
-    ("n_on", "n_off", "alpha"), [(3, 2, 1e-8), (3, 2, 0.1), (3, 2, 1e8), (1e6, 1, 1e-3), (1, 1e6, 10), (1, 0, 0.2), (0, 1, 0.2)]
-)
+FAR = [1e-3, 1.0, 1e3, 1e8, -1e-3, -1.0, -1e3, -1e8]
+COUNTS = [(3, 2, 1e-8), (3, 2, 0.1), (3, 2, 1e8), (1e6, 1, 1e-3), (1, 1e6, 10), (1, 0, 0.2), (0, 1, 0.2), (0, 3, 1e-9)]
+EVEN = [(1e16, 1, 1.0, 5e15), (1, 1e16, 1.0, -5e15)]  # half of all counts: D is small against both parts of the other form
+
+
+@pytest.mark.parametrize(("n_on", "n_off", "alpha", "signal"), [(*counts, signal) for counts in COUNTS for signal in FAR] + EVEN)
 def test_the_background_is_where_the_statistic_is_smallest(twins, n_on, n_off, alpha, signal):
     """No difference of like numbers: far from the background the statistic is that of a minimum found in hundred digits."""
     with localcontext(prec=100):
@@ -192,7 +194,7 @@ def test_the_background_is_where_the_statistic_is_smallest(twins, n_on, n_off, a
         slope = 2 - 2 * n / on if n > 0 else (Decimal(2) if on > Decimal("1e-50") else 2 / a * (m / off - 1))
         want = float(2 * sum(terms)), float(slope)
     got = one(twins, n_on, n_off, alpha, signal)
-    np.testing.assert_allclose(got[0], want[0], rtol=1e-13, atol=1e-13 * (n_on + n_off + abs(signal) / min(alpha, 1)))
+    np.testing.assert_allclose(got[0], want[0], rtol=1e-13, atol=1e-13 * (n_on + n_off + max(signal, -signal / min(alpha, 1))))
     np.testing.assert_allclose(got[1], want[1], rtol=1e-9, atol=1e-12)
 
 
