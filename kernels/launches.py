@@ -31,6 +31,31 @@ def _cash_weights(counts, mask, mu, expected, observed):
     return (_blocks(mu.shape[1]),), BLOCK, (mu.shape[1],), 0
 
 
+# ---- cash with weights, wstat: one block per item and row of the batch ------------------------------------------------------------------
+def _weighted(counts, weight, mu, template, items, slope, parts):
+    return (items.shape[0], mu.shape[0]), BLOCK, (mu.shape[1], parts.shape[1]), 0
+
+
+def _weighted_value(counts, weight, mu, items, parts):
+    return (items.shape[0], mu.shape[0]), BLOCK, (mu.shape[1], parts.shape[1]), 0
+
+
+def _weighted_weights(counts, weight, mu, items, expected, observed):
+    return (items.shape[0],), BLOCK, (), 0
+
+
+def _wstat(counts, counts_off, alpha, mask, mu, items, slope, parts):
+    return (items.shape[0], mu.shape[0]), BLOCK, (mu.shape[1], parts.shape[1]), 0
+
+
+def _wstat_value(counts, counts_off, alpha, mask, mu, items, parts):
+    return (items.shape[0], mu.shape[0]), BLOCK, (mu.shape[1], parts.shape[1]), 0
+
+
+def _wstat_weights(counts, counts_off, alpha, mask, mu, items, expected, observed):
+    return (items.shape[0],), BLOCK, (), 0
+
+
 # ---- fold: gathered by one block of a thread per column for each item; transposed by one block per item ------------------------------
 def _fold(sources, datasets, rows, items, members, pixels, starts, edisp, reach, params, fixed, templates, template, static, mu):
     sizes = params.shape[1], templates.shape[1], static.shape[0], mu.shape[1]
@@ -122,6 +147,7 @@ def _mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, 
 
 RULES = {
     "cash": {"cash": _cash, "cash_value": _cash_value, "weights": _cash_weights},
+    "cash_weighted": {"cash": _weighted, "cash_value": _weighted_value, "weights": _weighted_weights},
     "contract": {"contract": _contract},
     "fisher": {"products": _products, "crosses": _crosses, "squares": _squares},
     "fold": {"fold": _fold, "fold_pull": _fold_pull},
@@ -129,4 +155,5 @@ RULES = {
     "gauss": {"gauss_image": _gauss_image, "gauss_gradient": _gauss_gradient, "gauss_pullback": _gauss_pullback},
     "mix": {"mix_pull": _mix_pull},
     "place": {"place": _place, "place_pull": _place_pull, "place_unfold": _place_unfold},
+    "wstat": {"wstat": _wstat, "wstat_value": _wstat_value, "wstat_weights": _wstat_weights},
 }

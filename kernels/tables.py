@@ -108,6 +108,10 @@ W_WHAT, W_PLANE, W_Y, W_Y_END, W_PART, W_CHUNKS = range(6)
 # W_PART: where its first sum goes in parts, -1: no sum; W_CHUNKS: from there to the next sum of the same item.
 W_FIELD = 5  # for `fold_pull`, instead of W_CHUNKS: image whose field is written, or -1
 C_BEGIN, C_END = range(2)  # a run of bins within one row
+O_BEGIN, O_END, O_BESIDE, O_PART, O_NORM = range(5)
+# A run of bins within one row of a dataset whose statistic needs more than counts and prediction. O_BESIDE: where its first bin stands in
+# the flat arrays of those datasets only (counts_off and alpha, or weight); O_PART, O_NORM: where the statistic and its derivative by the
+# norm of the background go in parts.
 FOLD_DATASET, FOLD_K, FOLD_K_END, FOLD_BEGIN, FOLD_END, FOLD_MEMBERS, FOLD_MEMBERS_END = range(7)
 # bins k .. k_end of columns begin .. end of a dataset's rows; which sources can reach them stands in `members`
 SLOPE_SHAPE, SLOPE_PARAMETER, SLOPE_IMAGE = range(3)  # a Gaussian, one of its five parameters, where in images its derivative goes

@@ -7,6 +7,7 @@ types are those of real fits; `compile_threaded` then compiles the variants with
 
 import sys
 import warnings
+from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
@@ -99,6 +100,16 @@ def _dataset(counts, background, exposure, reco_psf=False, n_pixels=N_PIXELS):
     return dataset
 
 
+def _with_statistic(dataset, stat_type):
+    """A dataset as the likelihood sees one of another statistic: ON-OFF with its background as off counts, or with weights."""
+    fields = {name: getattr(dataset, name) for name in ("name", "counts", "background", "exposure", "psf", "edisp", "mask", "mask_safe")}
+    ones = dataset.counts.copy(data=np.ones_like(dataset.background.data))
+    if stat_type == "wstat":
+        fields.update(background=None, counts_off=dataset.counts.copy(data=np.rint(dataset.background.data)), alpha=ones)
+    mask_fit = dataset.mask_fit if stat_type == "wstat" else ones
+    return SimpleNamespace(**fields, mask_fit=mask_fit, models=_sources(True), stat_type=stat_type)
+
+
 def _evaluate(likelihood):
     """Everything that a fit asks of a likelihood."""
     theta = likelihood.theta0
@@ -128,6 +139,8 @@ def run_all(cube, real):
             for moving in (True, False):
                 dataset.models = [*_sources(moving), _background()]
                 _evaluate(compile(dataset, **options))
+        for stat_type in ("wstat", "cash_weighted"):
+            _evaluate(compile(_with_statistic(_dataset(cube, cube, cube), stat_type), **options))
         dataset = _dataset(cube, cube, cube, n_pixels=N_PIXELS_LARGE)
         wide = GaussianSpatialModel(lon_0="0 deg", lat_0="0 deg", sigma="0.4 deg", frame="galactic")
         dataset.models = [SkyModel(name="wide", spatial_model=wide, spectral_model=PowerLawSpectralModel())]

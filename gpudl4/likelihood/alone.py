@@ -22,6 +22,7 @@ class _LoneTerm(DatasetTerm):
     has_template = False
 
     def __init__(self, sources, exposure, n_reco):
+        self.extras = {}
         xp, map_shape = backend_of(exposure).xp, sources[0].map_shape
         self.name, self.shape = sources[0].name, (n_reco, *map_shape)
         self.background, self.sources = Background(n_reco), tuple(sources)

@@ -6,6 +6,7 @@ shape, sources with a free shape are evaluated anew each time.
 
 import logging
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .bindings import Bindings
 from .instrument import Instrument
 from .response import reco_geom
 from .source import ImageSource, PointSource
+from .statistic import CASH_WEIGHTED, WSTAT, check_extras, extras_of, statistic_of, weights_of
 from .terms import Background, DatasetTerm
 
 __all__ = ["build_term", "check_dataset", "instrument_of", "make_source", "models_of"]
@@ -48,7 +50,9 @@ def check_dataset(dataset, sources):
         raise DatasetError(
             f"dataset '{dataset.name}' has no exposure, which the model '{sources[0].name}' needs to predict counts: set dataset.exposure"
         )
-    for name in ("exposure", "background", "mask_safe", "mask_fit"):
+    check_extras(dataset)
+    on_off = statistic_of(dataset) == WSTAT
+    for name in ("exposure", "mask_safe", "mask_fit") if on_off else ("exposure", "background", "mask_safe", "mask_fit"):
         field = getattr(dataset, name)
         if field is None:
             continue
@@ -137,7 +141,9 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
         Names of the models that contribute.
     """
     positions = irf_positions or {}
-    sources = [m for m in models if not is_background(m)]
+    sources, statistic = [m for m in models if not is_background(m)], statistic_of(dataset)
+    if statistic == WSTAT:
+        models = _without_backgrounds(dataset, models, sources)
     if previous is None:  # else it was checked before
         check_dataset(dataset, sources)
     mask = _mask(dataset)
@@ -169,13 +175,15 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     static = xp.zeros(counts.shape) if frozen else None
     for source in frozen:
         counts_of(source, exposure, pack.theta0, static)
-    if dataset.background is None:
+    if statistic == WSTAT or dataset.background is None:
         template = xp.zeros(counts.shape, dtype=np.float32)
     else:
         template = xp.ascontiguousarray(_background_template(dataset, models))
+    extras = extras_of(dataset, statistic, mask)
     seen = exposure if any(source.response.has_exposure for source in free if source.kind != "fixed") else None
     made = instrument.made
-    return DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free, made, frozen_key), contributing
+    term = DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free, made, frozen_key, statistic, extras)
+    return term, contributing
 
 
 def _with_fixed(sources, exposure, theta, dtype, made):
@@ -187,8 +195,21 @@ def _with_fixed(sources, exposure, theta, dtype, made):
     return [done.get(id(source), source) for source in sources]
 
 
+def _without_backgrounds(dataset, models, sources):
+    """The sources alone: the background of an ON-OFF dataset is that of its off region."""
+    for model in models:
+        if is_background(model):
+            warnings.warn(
+                f"background model '{model.name}' does not apply to dataset '{dataset.name}', whose background is measured", stacklevel=4
+            )
+    return sources
+
+
 def _mask(dataset):
     xp, mask = array_namespace(dataset.counts.data), dataset.mask
+    if statistic_of(dataset) == CASH_WEIGHTED:
+        weight = weights_of(dataset)
+        mask = None if weight is None else SimpleNamespace(data=weight > 0)
     if mask is None:
         return xp.ones(dataset.counts.data.shape, dtype=bool)
     return xp.ascontiguousarray(xp.broadcast_to(mask.data, dataset.counts.data.shape)).astype(bool, copy=False)

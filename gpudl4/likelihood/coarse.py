@@ -11,6 +11,7 @@ from gpudl4.core.backend import array_namespace
 from gpudl4.maps import Map
 
 from .response import CUTOUT_MARGIN
+from .statistic import CASH
 
 __all__ = ["drafted", "original"]
 
@@ -36,6 +37,8 @@ def drafted(dataset, models):
 
 def _has_large_shapes(dataset, models):
     """Whether a shape that can change is large on the pixels of the dataset."""
+    if getattr(dataset, "stat_type", CASH) != CASH:  # counts of the off region and weights have no merged pixels
+        return False
     if getattr(dataset, "counts", None) is None or dataset.counts.geom.is_region or min(dataset.counts.data.shape[-2:]) < SMALLEST_MAP:
         return False
     size = dataset.counts.geom.largest_pixel_scale

@@ -18,6 +18,7 @@ from .transforms import make_transforms
 __all__ = ["Buffers", "Engine"]
 
 STEMS = ("cash", "contract", "fold", "fourier", "gauss", "mix", "place")
+RARE = ("cash_weighted", "wstat")  # statistics that are only looked for where a dataset has them
 
 
 class Buffers:
@@ -100,8 +101,9 @@ class Engine:
         self.layout, self.data, self.backend = layout, data, backend
         self.real, self.cube = np.dtype(real), np.dtype(cube)
         self.complex = np.result_type(real, np.complex64)
-        self.kernels = SimpleNamespace(**{s: kernels.of(backend, s, cube=self.cube.name, real=self.real.name) for s in STEMS})
         tables = dict(vars(layout.tables))
+        stems = STEMS + tuple(kind for kind in RARE if len(tables[f"{kind}_items"]))
+        self.kernels = SimpleNamespace(**{s: kernels.of(backend, s, cube=self.cube.name, real=self.real.name) for s in stems})
         on_host = backend.name == "numpy"
         lengths = [term.row_lengths for term in layout.terms]
         starts = layout.flats["starts"].host()
@@ -110,8 +112,9 @@ class Engine:
         tables["pixels"] = np.concatenate([np.zeros(0, dtype=np.int64), *pixels])
         self.tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in tables.items()})
         self.has = SimpleNamespace(
-            **{name: len(tables[name]) > 0 for name in ("shape_items", "load_items", "images", "places", "pull_items", "mix_items",
-                                                        "back_items", "pullback_items", "dot_items")},
+            **{name: len(tables[name]) > 0 for name in ("cash_items", "cash_weighted_items", "wstat_items", "shape_items", "load_items",
+                                                        "images", "places", "pull_items", "mix_items", "back_items", "pullback_items",
+                                                        "dot_items")},
             last_points=bool(len(tables["places"]) and (tables["places"][:, -1] >= 0).any()),
         )  # fmt: skip
 
@@ -155,13 +158,32 @@ class Engine:
 
     def statistic(self, buffers):
         """Partial sums of the statistic alone."""
-        d, b = self.data, buffers
-        self.kernels.cash.cash_value(d.counts, d.mask, b.mu, self.tables.cash_items, b.parts)
+        d, b, t, k = self.data, buffers, self.tables, self.kernels
+        if self.has.cash_items:
+            k.cash.cash_value(d.counts, d.mask, b.mu, t.cash_items, b.parts)
+        if self.has.cash_weighted_items:
+            k.cash_weighted.cash_value(d.counts, d.extras.weight, b.mu, t.cash_weighted_items, b.parts)
+        if self.has.wstat_items:
+            k.wstat.wstat_value(d.counts, d.extras.counts_off, d.extras.alpha, d.mask, b.mu, t.wstat_items, b.parts)
 
     def slopes(self, buffers):
         """Partial sums of the statistic, its slope, and the derivatives by background norms."""
-        d, b = self.data, buffers
-        self.kernels.cash.cash(d.counts, d.mask, b.mu, d.template, self.tables.cash_items, b.slope, b.parts)
+        d, b, t, k = self.data, buffers, self.tables, self.kernels
+        if self.has.cash_items:
+            k.cash.cash(d.counts, d.mask, b.mu, d.template, t.cash_items, b.slope, b.parts)
+        if self.has.cash_weighted_items:
+            k.cash_weighted.cash(d.counts, d.extras.weight, b.mu, d.template, t.cash_weighted_items, b.slope, b.parts)
+        if self.has.wstat_items:
+            k.wstat.wstat(d.counts, d.extras.counts_off, d.extras.alpha, d.mask, b.mu, t.wstat_items, b.slope, b.parts)
+
+    def weights(self, buffers, expected, observed):
+        """Expected and observed second derivatives of the statistic by the prediction, two float64[N] on the backend."""
+        d, t, k, mu = self.data, self.tables, self.kernels, buffers.mu
+        k.cash.weights(d.counts, d.mask, mu, expected, observed)  # of all bins; those of other statistics are written again
+        if self.has.cash_weighted_items:
+            k.cash_weighted.weights(d.counts, d.extras.weight, mu, t.cash_weighted_items, expected, observed)
+        if self.has.wstat_items:
+            k.wstat.wstat_weights(d.counts, d.extras.counts_off, d.extras.alpha, d.mask, mu, t.wstat_items, expected, observed)
 
     def pull(self, buffers):
         """Partial sums of the gradient from the slope."""

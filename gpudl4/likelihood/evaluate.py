@@ -22,7 +22,8 @@ __all__ = ["Evaluation", "precision"]
 
 def precision(terms):
     """Dtype in which counts, background and exposure are kept: that of the files, float32 only if all of them are."""
-    dtypes = [a.dtype for term in terms for a in (term.counts, term.template, term.exposure) if a is not None]
+    arrays = [a for term in terms for a in (term.counts, term.template, term.exposure, *term.extras.values())]
+    dtypes = [a.dtype for a in arrays if a is not None]
     return np.dtype(np.float32 if all(np.can_cast(dtype, np.float32) for dtype in dtypes) else np.float64)
 
 
@@ -45,6 +46,7 @@ class Evaluation:
         self.terms = tuple(terms)
         self._sums = np.concatenate([term.sums for term in self.terms])
         self._has_closed = bool(np.delete(self._sums, kernels.cpu("background").N_BINS, axis=1).any())  # a spectrum has no such bin
+        self._constant = sum(term.constant for term in self.terms)
         self.layout = Layout(self.terms, n_free)
         self._flux_rows = FluxRows(self.terms, self.layout.slots)
         cube = precision(self.terms)
@@ -135,6 +137,7 @@ class Evaluation:
         stat += out[:, 0]
         if gradient is not None:
             gradient += out[:, 1:]
+        stat += self._constant
         if not self._has_closed:
             return
         value, by_norm = closed_sums(self._sums, np.concatenate([state.norm for state in states], axis=1))

@@ -136,6 +136,7 @@ def _dataset(term, seen):
         return sum(int(array.nbytes) for array in new)
 
     items = {"counts": size(term.counts), "background": size(term.template), "mask": size(term.mask), "exposure": size(term.exposure)}
+    items.update({name: size(array) for name, array in term.extras.items()})
     if term.static is not None:
         items["frozen sources"] = size(term.static)
     for source in term.sources:
@@ -177,6 +178,9 @@ def _joint(layout, types):
     if has_special:  # bins behind the active region: the rows are put together anew
         items["counts"] = items["background"] = n_bins * types.cube.itemsize
     items["mask"] = n_bins  # one byte each, where the dataset has booleans
+    for name in sorted({name for term in terms for name in term.extras}):
+        own = [term.extras[name] for term in terms if name in term.extras]
+        items[name] = sum(int(array.size) for array in own) * types.cube.itemsize if has_special else _laid(own, types.cube, types.moves)
     if any(array is not None for array in static):
         mixed = has_special or any(array is None for array in static)  # where there are none, they are 0
         items["frozen sources"] = n_bins * types.real.itemsize if mixed else _laid(static, types.real, types.moves)

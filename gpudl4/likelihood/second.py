@@ -1,8 +1,9 @@
 """Second derivatives of the statistic: Fisher matrix, observed Hessian, and a cheaper metric for steering.
 
-The Hessian is ``sum (2 n / mu^2) dmu dmu + sum (d stat / d mu) d2 mu``. The first sum, and the Fisher matrix with the weight 2 / mu, are
-products of derivative images (`derivatives.py`, kernels `fisher`). The second is taken at fixed slope, where it is linear in flux and
-image: what it needs are the sums that the gradient makes anyway, and second derivatives of the models' own small outputs, on the host.
+The Hessian is ``sum (d2 stat / d mu2) dmu dmu + sum (d stat / d mu) d2 mu``. The first sum (with the weight 2 n / mu^2 for Cash), and the
+Fisher matrix with the weight that is expected (2 / mu), are products of derivative images (`derivatives.py`, kernels `fisher`). The second
+is taken at fixed slope, where it is linear in flux and image: what it needs are the sums that the gradient makes anyway, and second
+derivatives of the models' own small outputs, on the host.
 """
 
 from types import SimpleNamespace
@@ -158,9 +159,9 @@ class SecondOrder:
 
     def _weights(self, buffers):
         """Expected and observed second derivative of the statistic per bin."""
-        engine, d = self._engine, self._engine.data
+        engine = self._engine
         expected, observed = (engine.backend.xp.empty(engine.layout.n_bins) for _ in range(2))
-        engine.kernels.cash.weights(d.counts, d.mask, buffers.mu, expected, observed)
+        engine.weights(buffers, expected, observed)
         return expected, observed
 
     def fisher(self, theta, buffers, cells=None):
@@ -229,9 +230,9 @@ class SecondOrder:
     def _by_norm(self, i, parts):
         """Derivative of the statistic by the background's norms in the rows of bins, array[K]."""
         layout = self._evaluation.layout
-        first, n_items = int(layout.tables.datasets[i, 0]), len(layout.tables.cash_items)
-        ranges = layout.row_items[first : first + self._evaluation.terms[i].shape[0]]
-        return np.array([parts[n_items + begin : n_items + begin + number].sum() for begin, number in ranges])
+        first = int(layout.tables.datasets[i, 0])
+        ranges = layout.norm_parts[first : first + self._evaluation.terms[i].shape[0]]
+        return np.array([parts[begin : begin + number].sum() for begin, number in ranges])
 
 
 def _moved(tables, backend):

@@ -19,6 +19,7 @@ from .memory import Memory, account
 from .pack import Pack
 from .region import ActiveRegion
 from .source import FixedSource, ImageSource, PointSource
+from .statistic import CASH, EXTRAS, WSTAT, statistic_of, weights_of
 from .tables import Layout
 from .terms import Background
 
@@ -116,10 +117,22 @@ def _term(dataset, models, pack, positions, real, bindings, compiling):
     if points:
         compiling[f"dataset {dataset.name}, points"] = _alone(points, exposure, real, len(pack.names))
     seen = any(source.response.has_exposure for source in free if source.kind != "fixed")
-    background = _background(dataset, [m for m in models if is_background(m)], pack)
-    template = np.dtype(np.float32) if dataset.background is None else dataset.background.data.dtype
+    on_off = statistic_of(dataset) == WSTAT
+    background = _background(dataset, [] if on_off else [m for m in models if is_background(m)], pack)
+    template = np.dtype(np.float32) if on_off or dataset.background is None else dataset.background.data.dtype
     region = ActiveRegion([source.box for source in free], shape[-2:])
-    return _stand_in(dataset.name, shape, region, background, free, dataset.counts.data.dtype, template, exposure if seen else None, static)
+    out = _stand_in(dataset.name, shape, region, background, free, dataset.counts.data.dtype, template, exposure if seen else None, static)
+    out.statistic, out.has_template = statistic_of(dataset), not on_off
+    out.extras = {name: Planned(out.counts.shape, _type_of_extra(dataset, name)) for name in EXTRAS[out.statistic]}
+    return out
+
+
+def _type_of_extra(dataset, name):
+    """Type of an array that the statistic needs beside counts and prediction."""
+    if name != "weight":
+        return getattr(dataset, name).data.dtype
+    given = weights_of(dataset)
+    return given.dtype if given is not None and given.dtype.kind == "f" else np.dtype(np.float32)
 
 
 def _stand_in(name, shape, region, background, sources, counts, template, exposure, static):
@@ -137,6 +150,8 @@ def _stand_in(name, shape, region, background, sources, counts, template, exposu
         exposure=None if exposure is None else Planned((exposure.data.shape[0], region.size), exposure.data.dtype),
         static=None if static is None else Planned(planned, static.dtype),
         special_bins=(),
+        statistic=CASH,
+        extras={},
         row_lengths=[region.size] * shape[0],
     )
 

@@ -13,6 +13,7 @@ from gpudl4.kernels import tables as t
 
 from .items import group_transforms, unload_items
 from .layout import Counter, Flat, Slots, Table, row_items
+from .statistic import CASH, EXTRAS, WSTAT
 
 __all__ = ["Data", "Layout", "rows_of"]
 
@@ -40,6 +41,8 @@ class Layout:
         Images that the host makes, by ``id(source)``: offset in images, and slot -> offset of their derivative images.
     sources : list of Source
         In the order of their table.
+    norm_parts : list of (int, int)
+        Per row of bins: offset and number in parts of its slopes by the norm of the background.
     flats : dict of Flat
         What `Data` is made of.
     """
@@ -58,6 +61,8 @@ class Layout:
             "images": Table(15),
             "shapes": Table(11),
             "cash_items": Table(2),
+            "cash_weighted_items": Table(5),
+            "wstat_items": Table(5),
             "place_items": Table(6),
             "pull_items": Table(6),
             "mix_items": Table(6),
@@ -85,27 +90,47 @@ class Layout:
         return self._tables[name]
 
     def _lay_rows(self):
-        """Rows of bins and the items of the statistic, whose sums come first in parts."""
-        rows, items, self.row_items, begin = self.table("rows"), self.table("cash_items"), [], 0
+        """Rows of bins and the items of the statistics, whose sums come first in parts: of each its values, then its slopes by norms."""
+        numbers = dict.fromkeys(EXTRAS, 0)
         for term in self.terms:
-            lengths = term.row_lengths
-            if lengths and 0 < lengths[0] <= RUN and lengths.count(lengths[0]) == len(lengths):  # an item each
-                begins = range(begin, begin + lengths[0] * len(lengths), lengths[0])
-                self.row_items.extend((i, 1) for i in range(len(items.rows), len(items.rows) + len(lengths)))
-                rows.rows.extend((first, lengths[0]) for first in begins)
-                items.rows.extend((first, first + lengths[0]) for first in begins)
-                begin += lengths[0] * len(lengths)
+            numbers[term.statistic] += sum(-(-length // RUN) for length in term.row_lengths)
+        value, norm = {}, {}
+        for kind, number in numbers.items():
+            value[kind], norm[kind] = self.parts.take(number), self.parts.take(0 if kind == WSTAT else number)
+            if number:
+                self.entries[0].append((0, 1, 0, 1, value[kind], number))
+        rows, begin, beside, self.norm_parts = self.table("rows"), 0, dict.fromkeys(EXTRAS, 0), []
+        for term in self.terms:
+            kind = term.statistic
+            items, lengths = self.table(f"{kind}_items"), term.row_lengths
+            number, length = len(lengths), lengths[0] if lengths else 0
+            if 0 < length <= RUN and lengths.count(length) == number:  # an item each, as in spectra: no loop
+                begins = range(begin, begin + length * number, length)
+                rows.rows.extend((first, length) for first in begins)
+                self.norm_parts.extend((norm[kind] + i, 1) for i in range(number))
+                if kind == CASH:
+                    items.rows.extend((first, first + length) for first in begins)
+                else:
+                    items.rows.extend(
+                        (first, first + length, beside[kind] + first - begin, value[kind] + i, norm[kind] + i)
+                        for i, first in enumerate(begins)
+                    )
+                value[kind] += number
+                norm[kind] += number
+                beside[kind] += length * number
+                begin += length * number
                 continue
             for length in lengths:
                 rows.add(begin, length)
-                first = len(items.rows)
-                for a in range(begin, begin + length, RUN):
-                    items.add(a, min(a + RUN, begin + length))
-                self.row_items.append((first, len(items.rows) - first))
+                runs = [(a, min(a + RUN, begin + length)) for a in range(begin, begin + length, RUN)]
+                self.norm_parts.append((norm[kind], len(runs)))
+                for i, run in enumerate(runs):
+                    items.add(*run, *(() if kind == CASH else (beside[kind] + i * RUN, value[kind] + i, norm[kind] + i)))
+                value[kind] += len(runs)
+                norm[kind] += len(runs)
+                beside[kind] += length
                 begin += length
-        self.n_bins, n = begin, len(items.rows)
-        self.parts.take(2 * n)
-        self.entries[0].append((0, 1, 0, 1, 0, n))
+        self.n_bins = begin
 
     def _lay_dataset(self, d, term):
         n_reco, area = term.counts.shape[0], term.region.size
@@ -115,11 +140,10 @@ class Layout:
         pack = term.background.pack
         slopes = {} if pack is None else {slot: self.params.take(n_reco) for slot in pack.slots}
         self.norm_slopes.append(slopes)
-        n_items = len(self.table("cash_items").rows)
         for slot, index in () if pack is None else zip(pack.slots, pack.indices, strict=True):
             for k in range(n_reco):
-                first, number = self.row_items[first_row + k]
-                self.entries[1 + index].append((0, 1, slopes[slot] + k, 1, n_items + first, number))
+                first, number = self.norm_parts[first_row + k]
+                self.entries[1 + index].append((0, 1, slopes[slot] + k, 1, first, number))
         exposure = -1 if term.exposure is None else self.flats["exposure"].add(term.exposure)
         begin = len(self.table("sources").rows)
         own = [self._lay_source(d, term, source, exposure) for source in term.sources]
@@ -339,11 +363,18 @@ class Data:
             setattr(self, name, getattr(data, name) if again else layout.flats[name].array(backend, dtype))
         terms = layout.terms
         if data is not None and data.template.dtype == cube and _same_rows(terms, before.terms):
-            self.counts, self.mask, self.template = data.counts, data.mask, data.template
+            self.counts, self.mask, self.template, self.extras = data.counts, data.mask, data.template, data.extras
         else:
             self.counts = rows_of(backend, cube, [term.flat_counts for term in terms])
             self.mask = rows_of(backend, np.uint8, [term.flat_mask for term in terms])
             self.template = rows_of(backend, cube, [term.flat_template for term in terms])
+            self.extras = SimpleNamespace(
+                **{
+                    name: rows_of(backend, cube, [term.flat_extra(name) for term in terms if term.statistic == kind])
+                    for kind, names in EXTRAS.items()
+                    for name in names
+                }
+            )
         has_static = any(term.static is not None for term in terms)
         self.static = rows_of(backend, real, [term.flat_static for term in terms] if has_static else [])
 
@@ -362,8 +393,9 @@ class Data:
 def _same_rows(terms, others):
     """Whether two lists of terms hold the very same counts, masks and templates."""
     names = "counts", "mask", "template", "special_bins", "special_values"
-    pairs = zip(terms, others, strict=False)
-    return len(terms) == len(others) and all(getattr(a, name) is getattr(b, name) for a, b in pairs for name in names)
+    pairs = list(zip(terms, others, strict=False))
+    same = len(terms) == len(others) and all(getattr(a, name) is getattr(b, name) for a, b in pairs for name in names)
+    return same and all(a.statistic == b.statistic and all(a.extras[name] is b.extras[name] for name in a.extras) for a, b in pairs)
 
 
 def rows_of(backend, dtype, arrays):

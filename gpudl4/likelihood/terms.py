@@ -11,9 +11,10 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.backend import backend_of, to_device
 
-from .outside import outside_sums
+from .outside import outside_sums, outside_wstat
 from .region import ActiveRegion
 from .source import second_differences
+from .statistic import CASH, WSTAT
 
 __all__ = ["Background", "DatasetTerm", "LocalTerm", "PriorTerm", "closed_sums"]
 
@@ -82,7 +83,7 @@ class Background:
 
 
 class DatasetTerm:
-    """Cash statistic of one dataset.
+    """Statistic of one dataset.
 
     Parameters
     ----------
@@ -102,6 +103,10 @@ class DatasetTerm:
         Parts that the next compile of the dataset may use again.
     frozen_key : tuple, optional
         What `static` follows from, see `alone.points_key`; None if that is not known.
+    statistic : str, optional
+        One of `statistic.EXTRAS`.
+    extras : dict, optional
+        What it needs beside counts and prediction: name -> array[K, ny, nx].
 
     Attributes
     ----------
@@ -111,21 +116,31 @@ class DatasetTerm:
         Reconstructed bin int64[S], and counts, template and static counts float64[S, 3], of bins outside it that are evaluated singly.
     sums : float64[K, 8]
         Closed sums over all others, see `kernels.background`.
+    constant : float
+        Statistic of bins outside it that no parameter changes: all those of an ON-OFF dataset.
     n_bins : int
         Bins in the fit mask.
     """
 
-    has_template = True
+    has_template, statistic, constant = True, CASH, 0.0
 
-    def __init__(self, name, counts, template, mask, static, exposure, background, sources, made=None, frozen_key=None):
+    def __init__(
+        self, name, counts, template, mask, static, exposure, background, sources, made=None, frozen_key=None, statistic=CASH, extras=None
+    ):
         self.made, self._frozen_key = made, frozen_key
+        self.statistic, extras = statistic, extras or {}
         self.name, self.background, self.sources = name, background, tuple(sources)
         self.shape = counts.shape
         self.region = ActiveRegion([source.box for source in sources], counts.shape[-2:])
         self.counts, self.template, self.mask = (self.region.take(a) for a in (counts, template, mask))
         self.static = None if static is None else self.region.take(static)
         self.exposure = None if exposure is None else _without_bad(self.region.take(exposure))
-        outside = outside_sums(name, counts, template, static, mask, self.region.image())
+        self.extras = {key: self.region.take(array) for key, array in extras.items()}
+        if statistic == WSTAT:
+            outside = outside_wstat(name, counts, extras["counts_off"], extras["alpha"], static, mask, self.region.image())
+            self.has_template, self.constant = False, outside.constant
+        else:
+            outside = outside_sums(name, counts, template, static, mask, self.region.image(), extras.get("weight"))
         self.sums, self.special_bins, self.special_values = outside.sums, outside.bins, outside.values
         self.n_bins = int(self.sums[:, kernels.cpu("background").N_BINS].sum())
 
@@ -145,6 +160,7 @@ class DatasetTerm:
     def memory(self):
         """Bytes by item."""
         arrays = {"counts": self.counts, "background": self.template, "mask": self.mask, "static": self.static, "exposure": self.exposure}
+        arrays.update(self.extras)
         out = {key: 0 if a is None else a.nbytes for key, a in arrays.items()}
         out["special bins"] = self.special_bins.nbytes + self.special_values.nbytes
         out.update({f"source {s.name}": s.nbytes for s in self.sources})
@@ -172,6 +188,10 @@ class DatasetTerm:
         """Counts of frozen sources, row by row; zeros where there are none."""
         xp = _namespace(self.counts)
         return self._flat(xp.zeros(self.counts.shape) if self.static is None else self.static, 2)
+
+    def flat_extra(self, name):
+        """What the statistic needs beside counts and prediction, row by row."""
+        return self._flat(self.extras[name], 3)
 
     @property
     def flat_mask(self):
@@ -228,7 +248,8 @@ class LocalTerm(DatasetTerm):
     def __init__(self, term, source, mu, norm):
         pixel = (term.region.starts(source.box)[:, np.newaxis] + np.arange(source.box.nx)).ravel()
         pixel = None if len(pixel) == term.region.size else pixel  # a box that is the whole region keeps its columns in their order
-        self.name, self.shape = term.name, term.shape
+        self.name, self.shape, self.statistic = term.name, term.shape, term.statistic
+        self.extras = {name: _columns(array, pixel) for name, array in term.extras.items()}
         self.background, self.sources = Background(term.shape[0]), (source,)
         self.region, self.box = ActiveRegion([source.box], term.shape[-2:]), source.box
         self.counts, self.mask = _columns(term.counts, pixel), _columns(term.mask, pixel)

@@ -1,12 +1,13 @@
-"""Poisson likelihood of binned counts, bin by bin or summed.
+"""Poisson likelihood of binned counts over a known background, bin by bin or summed.
 
-Use `cash` for the statistic of each bin, `cash_sum` for the total. A model that predicts nothing where counts were seen gets a large but
+Use `cash` for the statistic of each bin, `cash_sum` for the total, `weighted_cash_sum` where bins count less; for a background that was
+measured beside the source see `wstat`. A model that predicts nothing where counts were seen gets a large but
 finite penalty: predicted counts are floored at `TRUNCATION_VALUE`.
 """
 
 from gpudl4.core.backend import array_namespace
 
-__all__ = ["TRUNCATION_VALUE", "cash", "cash_sum", "cstat"]
+__all__ = ["TRUNCATION_VALUE", "cash", "cash_sum", "cstat", "cstat_sum", "weighted_cash_sum"]
 
 TRUNCATION_VALUE = 1e-25
 """Smallest predicted counts a logarithm is taken of; the same number as in gammapy 2.1, so that the statistics agree."""
@@ -77,6 +78,28 @@ def cash_sum(n_on, mu_on, truncation_value=None):
     return 2 * float(total - (n_on * xp.log(mu_on[occupied])).sum(dtype=float))
 
 
+def weighted_cash_sum(n_on, mu_on, weight, truncation_value=None):
+    """Total of the Cash statistic with a weight per bin; bins whose weight is not positive take no part.
+
+    Parameters
+    ----------
+    n_on, mu_on, weight : array
+        Observed and predicted counts, and weights, same shape.
+    truncation_value : float, optional
+        Floor of the predicted counts, `TRUNCATION_VALUE` if None.
+
+    Returns
+    -------
+    stat : float
+        Accumulated in float64.
+    """
+    mu_on = _floored(mu_on, truncation_value)
+    xp = array_namespace(mu_on, n_on, weight)
+    n_on, weight = xp.asarray(n_on, dtype=float), xp.asarray(weight, dtype=float)
+    logs = xp.where(n_on > 0, n_on, 0.0) * xp.log(mu_on)
+    return 2 * float(xp.where(weight > 0, weight * (mu_on - logs), 0.0).sum(dtype=float))
+
+
 def cstat(n_on, mu_on, truncation_value=None):
     r"""Cash statistic with the term in n that makes it comparable to a chi-square.
 
@@ -102,3 +125,8 @@ def cstat(n_on, mu_on, truncation_value=None):
     mu_on = _floored(mu_on, truncation_value)
     xp = array_namespace(n_on)
     return 2 * (mu_on - n_on + n_on * (xp.log(n_on) - xp.log(mu_on)))
+
+
+def cstat_sum(n_on, mu_on, truncation_value=None):
+    """Total of `cstat` over all bins, float, accumulated in float64."""
+    return float(cstat(n_on, mu_on, truncation_value).sum(dtype=float))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpudl4.core.backend import to_device
-from gpudl4.stats import TRUNCATION_VALUE, cash, cash_sum, cstat
+from gpudl4.stats import TRUNCATION_VALUE, cash, cash_sum, cstat, cstat_sum, weighted_cash_sum
 from tests.arrays import assert_close
 
 
@@ -62,3 +62,19 @@ def test_agrees_with_gammapy(backend):
     rtol = 0 if backend.name == "numpy" else 1e-14  # the logarithm of another library
     assert_close(cash(*ours), peer.cash(n, mu), rtol=rtol)
     assert_close(cstat(*ours), peer.cstat(n, mu), rtol=rtol)
+
+
+def test_weights(backend):
+    rng = np.random.default_rng(1)
+    n, mu, weight = rng.poisson(2.0, 40), rng.uniform(0.5, 3, 40), rng.uniform(-0.5, 2, 40)
+    total = weighted_cash_sum(*(to_device(np.asarray(x, dtype=float), backend) for x in (n, mu, weight)))
+    assert total == pytest.approx((cash(n, mu) * np.maximum(weight, 0)).sum(), rel=1e-13)
+    assert weighted_cash_sum(n, mu, np.ones(40)) == pytest.approx(cash_sum(n, mu), rel=1e-13)
+    assert cstat_sum(n, mu) == pytest.approx(cstat(n, mu).sum(), rel=1e-13)
+
+
+@pytest.mark.peer
+def test_weighted_sum_agrees_with_gammapy():
+    peer = pytest.importorskip("gammapy.stats.fit_statistics_jit")
+    n, mu, weight = np.array([0.0, 1, 5, 2]), np.array([1.0, 0, 4, 2]), np.array([0.5, 2, 0, -1])
+    assert weighted_cash_sum(n, mu, weight) == pytest.approx(peer.weighted_cash_sum_jit(n, mu, weight), rel=1e-13)
