@@ -110,6 +110,8 @@ class Dataset(abc.ABC):
     def mask(self):
         """Bins to fit: mask_safe AND mask_fit as a boolean map; None if there is neither."""
         safe, fit = self.mask_safe, self.mask_fit
+        if fit is not None and fit.data.dtype != bool:  # weights
+            fit = fit.copy(data=fit.data > 0)
         if safe is None or fit is None:
             return fit if safe is None else safe
         return safe & fit

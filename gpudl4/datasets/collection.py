@@ -146,7 +146,7 @@ class Datasets(collections.abc.MutableSequence):
         from gpudl4.likelihood import compile
 
         try:
-            if any(self.contributes_to_stat) and all(getattr(dataset, "stat_type", "") == "cash" for dataset in self._datasets):
+            if any(self.contributes_to_stat):
                 likelihood = compile(self)
                 return float(likelihood.value(likelihood.theta0))
         except ModelError:  # no model reaches any dataset, which only a fit minds; other faults show again below

@@ -11,7 +11,7 @@ import numpy as np
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
-__all__ = ["FLUX_FIELDS", "MAP_FIELDS", "ON_OFF_FIELDS", "Field", "check_agreement", "check_value", "field_table", "main_map"]
+__all__ = ["FLUX_FIELDS", "MAP_FIELDS", "ON_OFF_FIELDS", "Field", "check_agreement", "check_value", "field_table", "has_weights", "main_map"]
 
 AXIS_TOLERANCE = 1e-4  # relative; IRF files store energies in single precision
 
@@ -190,9 +190,16 @@ def check_value(field, value, dataset_name):
         raise GeometryError(f"{where}: axes {list(names)} were given, {wanted} were wanted (fastest first)")
     if field.unit is not None:
         conversion_factor(data_map.unit, field.unit, where)
-    if field.kind == "mask" and data_map.data.dtype != bool:
+    if field.kind == "mask" and data_map.data.dtype != bool and not (field.name == "mask_fit" and has_weights(value)):
         value = value.copy(data=data_map.data.astype(bool))
     return value
+
+
+def has_weights(mask):
+    """Whether a mask holds weights, numbers other than 0 and 1 (statistic "cash_weighted")."""
+    if mask is None or mask.data.dtype.kind != "f":
+        return False
+    return bool(((mask.data != 0) & (mask.data != 1)).any())
 
 
 def check_agreement(values, dataset_name, fields=MAP_FIELDS):

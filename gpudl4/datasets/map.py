@@ -10,7 +10,7 @@ from gpudl4.core.backend import array_namespace, to_device
 from gpudl4.core.errors import DatasetError, ModelError
 
 from .base import Dataset, FieldValue
-from .fields import field_table
+from .fields import field_table, has_weights
 from .geoms import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
 from .mapfiles import MapFiles
 from .mapviews import MapViews
@@ -47,7 +47,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         A random one if None. Models refer to datasets by name.
     meta : MapDatasetMetaData, optional
         Who made it and when.
-    stat_type : {"cash"}
+    stat_type : {"cash", "cash_weighted"}
         Fit statistic.
 
     Raises
@@ -62,7 +62,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
     """
 
     tag = "MapDataset"
-    _stat_types = ("cash",)
+    _stat_types = ("cash", "cash_weighted")
 
     counts = FieldValue()
     exposure = FieldValue()
@@ -94,6 +94,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
 
     def _construct(self, given):
         """Set everything from the arguments of a constructor."""
+        self._stat_type = given["stat_type"]
         Dataset.__init__(self, given["name"], {name: given[name] for name in self._table()})
         self.meta = MapDatasetMetaData() if given["meta"] is None else given["meta"]
         self.stat_type = given["stat_type"]
@@ -109,6 +110,15 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         if stat_type not in self._stat_types:
             raise DatasetError(f"dataset '{self.name}': unknown stat_type {stat_type!r}; known: {', '.join(self._stat_types)}")
         self._stat_type = stat_type
+        self._check(self._values)
+
+    def _check(self, values):
+        super()._check(values)
+        if self._stat_type != "cash_weighted" and has_weights(values["mask_fit"]):
+            raise DatasetError(
+                f"dataset '{self.name}': mask_fit holds numbers other than 0 and 1, which only the statistic 'cash_weighted' takes as weights: "
+                "make it boolean, or give stat_type='cash_weighted' to the constructor"
+            )
 
     @classmethod
     def from_geoms(
@@ -305,9 +315,6 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         mask = self.mask
         if mask is not None and not bool(mask.data.any()):
             return 0.0
-        if self._geom.is_region or self.stat_type != "cash":
-            stat = self.stat_array()
-            return float((stat if mask is None else stat[mask.data]).sum(dtype=float))
         try:
             likelihood = compile([self], priors=False)
         except ModelError:
@@ -318,7 +325,7 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         return float(likelihood.value(likelihood.theta0))
 
     def stat_array(self):
-        """Cash statistic of every bin, masked or not.
+        """Cash statistic of every bin, masked or not; times the weights for "cash_weighted".
 
         Returns
         -------
@@ -328,7 +335,8 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         from gpudl4.stats import cash
 
         counts = self._need_counts("stat_array()")
-        return cash(counts.data, self.npred().data)
+        stat = cash(counts.data, self.npred().data)
+        return stat if self.stat_type == "cash" or self.mask_fit is None else stat * self.mask_fit.data
 
     def residuals(self, method="diff", **kwargs):
         """Residual counts, NaN outside the mask.

@@ -8,10 +8,11 @@ import numpy as np
 
 from gpudl4.core.backend import array_namespace, require_backend, to_device
 from gpudl4.core.errors import DatasetError
+from gpudl4.stats import get_wstat_mu_bkg, wstat
 
 from .base import FieldValue, make_name
 from .map import MapDataset
-from .onoff_statistics import excess_and_significance, get_wstat_mu_bkg, wstat
+from .onoff_statistics import excess_and_significance
 from .simulate import get_random_state, poisson_counts
 
 __all__ = ["MapDatasetOnOff"]

@@ -45,6 +45,8 @@ def check_dataset(dataset, sources):
     """Check what the engine relies on; errors name dataset and field."""
     if dataset.counts is None:
         raise DatasetError(f"dataset '{dataset.name}' has no counts: set dataset.counts, or simulate them with dataset.fake()")
+    if hasattr(dataset, "check_for_fit"):  # what a kind of dataset knows about its own fields
+        dataset.check_for_fit()
     geom = dataset.counts.geom
     if sources and dataset.exposure is None:
         raise DatasetError(

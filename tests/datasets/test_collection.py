@@ -236,7 +236,7 @@ def test_two_datasets_in_one_file(tmp_path):
 def test_types_that_do_not_exist(kind, tmp_path):
     rows = [{"name": "pha", "type": kind, "filename": "pha_obs1.fits"}]
     (tmp_path / "x.yaml").write_text(yaml.safe_dump({"datasets": rows}))
-    with pytest.raises(DataFileError, match=rf"type '{kind}' of 'pha_obs1\.fits' cannot be read by this version"):
+    with pytest.raises(DataFileError, match=rf"type '{kind}' of 'pha_obs1\.fits' is unknown; types that can be read: MapDataset"):
         Datasets.read(tmp_path / "x.yaml")
 
 

@@ -62,7 +62,7 @@ def test_statistic_and_summary_agree_with_gammapy(backend, kind):
 def test_wstat_agrees_with_gammapy(backend, n_on, n_off, alpha, mu_sig):
     peer = pytest.importorskip("gammapy.stats")
     from gpudl4.core.backend import to_device
-    from gpudl4.datasets.onoff_statistics import get_wstat_mu_bkg, wstat
+    from gpudl4.stats import get_wstat_mu_bkg, wstat
 
     arrays = [np.array([float(value)]) for value in (n_on, n_off, alpha, mu_sig)]
     there = [to_device(array, backend) for array in arrays]
@@ -247,7 +247,7 @@ def test_spectra_predict(kind):
 
 def test_maps_with_off_counts_predict_and_profile():
     """Predicted signal of a map with off counts is that of a map with a background; the statistic follows from it."""
-    from gpudl4.datasets.onoff_statistics import wstat
+    from gpudl4.stats import wstat
     from tests.factory import make_models
 
     dataset = make_kind("MapDatasetOnOff")
