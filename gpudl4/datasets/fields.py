@@ -11,7 +11,17 @@ import numpy as np
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
-__all__ = ["FLUX_FIELDS", "MAP_FIELDS", "ON_OFF_FIELDS", "Field", "check_agreement", "check_value", "field_table", "has_weights", "main_map"]
+__all__ = [
+    "FLUX_FIELDS",
+    "MAP_FIELDS",
+    "ON_OFF_FIELDS",
+    "Field",
+    "check_agreement",
+    "check_value",
+    "field_table",
+    "has_weights",
+    "main_map",
+]
 
 AXIS_TOLERANCE = 1e-4  # relative; IRF files store energies in single precision
 
@@ -205,9 +215,9 @@ def has_weights(mask):
 def check_agreement(values, dataset_name, fields=MAP_FIELDS):
     """Check that the fields of one dataset describe the same sky and energies, and live on one device.
 
-    Counts, background and masks need one geometry; the exposure has the same pixels; an energy dispersion has the exposure's true
-    energies, and, as a kernel, the reconstructed energies of the counts; so has a PSF in reconstructed energy. A PSF in true energy is
-    interpolated and may have its own.
+    Counts, background and masks need one geometry; the exposure has the same pixels, or contains them; an energy dispersion has the
+    exposure's true energies, and, as a kernel, the reconstructed energies of the counts; so has a PSF in reconstructed energy. A PSF in
+    true energy is interpolated and may have its own.
 
     Parameters
     ----------
@@ -234,7 +244,7 @@ def check_agreement(values, dataset_name, fields=MAP_FIELDS):
         elif not _same_geom(value.geom, reference[1]):
             raise GeometryError(f"{where}: {_difference(name, value.geom, *reference)}")
     exposure, edisp, psf = (values.get(name) for name in ("exposure", "edisp", "psf"))
-    if exposure is not None and reference is not None and not _same_geom(exposure.geom.to_image(), reference[1].to_image()):
+    if exposure is not None and reference is not None and not _contains(exposure.geom.to_image(), reference[1].to_image()):
         raise GeometryError(f"{where}: {_difference('exposure', exposure.geom.to_image(), reference[0], reference[1].to_image())}")
     for name, irf in (("edisp", edisp), ("psf", psf)):
         if irf is None:
@@ -262,6 +272,17 @@ def _check_device(values, dataset_name, fields):
 
 def _same_geom(geom, other):
     return geom.is_region == other.is_region and geom == other
+
+
+def _contains(outer, geom):
+    """Whether the pixels of an image geometry are among those of another."""
+    if outer.is_region or geom.is_region:
+        return _same_geom(outer, geom)
+    if tuple(outer.data_shape) == tuple(geom.data_shape):
+        return outer == geom
+    from gpudl4.likelihood.wide import offset_within
+
+    return offset_within(geom, outer) is not None
 
 
 def _difference(name, geom, other_name, other):

@@ -116,8 +116,8 @@ class MapDataset(MapViews, MapTransforms, MapFiles, PlotVerbs, Dataset):
         super()._check(values)
         if self._stat_type != "cash_weighted" and has_weights(values["mask_fit"]):
             raise DatasetError(
-                f"dataset '{self.name}': mask_fit holds numbers other than 0 and 1, which only the statistic 'cash_weighted' takes as weights: "
-                "make it boolean, or give stat_type='cash_weighted' to the constructor"
+                f"dataset '{self.name}': mask_fit holds numbers other than 0 and 1, which only the statistic 'cash_weighted' takes as "
+                "weights: make it boolean, or give stat_type='cash_weighted' to the constructor"
             )
 
     @classmethod

@@ -27,6 +27,7 @@ from .second import SecondOrder
 from .sketch import estimate
 from .terms import LocalTerm, PriorTerm
 from .where import WORTH_A_GPU, checked
+from .wide import widened
 
 __all__ = ["WORTH_A_GPU", "Likelihood", "Plan", "compile", "estimate_memory"]
 
@@ -134,6 +135,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         If no model contributes to any dataset.
     """
     datasets, where = checked(datasets, backend, dtype)
+    datasets = [widened(dataset) for dataset in datasets]
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
     options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
@@ -149,7 +151,7 @@ def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_
         Bytes by item, as in `Likelihood.memory`; printed, it is a table.
     """
     datasets, where = checked(datasets, backend, dtype)
-    return estimate(datasets, models, where, dtype, irf_positions, draft)
+    return estimate([widened(dataset) for dataset in datasets], models, where, dtype, irf_positions, draft)
 
 
 def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft, buffers=None):
@@ -374,7 +376,10 @@ class Likelihood:
         return all(term.is_valid(theta) for term in self.plan.terms)
 
     def npred(self, theta):
-        """Predicted counts per dataset in its active region: list of (array[K, A], flat pixel index array[A])."""
+        """Predicted counts per dataset in its active region: list of (array[K, A], flat pixel index array[A]).
+
+        Pixels are those of the exposure where that is larger than the counts.
+        """
         evaluation, buffers = self.plan.evaluation, self.plan.evaluation.buffers(1)
         evaluation.predict(self._thetas(theta), buffers)
         return [(mu, term.region.pixels) for mu, term in zip(evaluation.rows(buffers), self.plan.terms, strict=True)]

@@ -11,6 +11,7 @@ from .alone import counts_of
 from .build import _background, _background_template, instrument_of, is_background, make_source, models_of
 from .pack import Pack
 from .response import reco_geom
+from .wide import slices_within, widened
 
 __all__ = ["background", "npred_by_model", "npred_signal"]
 
@@ -29,6 +30,7 @@ def npred_by_model(dataset, models=None):
     dict
         Model name -> float64 array[K, ny, nx]; models that cannot reach the dataset are left out.
     """
+    where, dataset = slices_within(dataset), widened(dataset)
     shape = reco_geom(dataset).data_shape
     sources = [m for m in models_of(dataset, models) if not is_background(m)]
     pack, instrument, out = Pack(sources), instrument_of(dataset), {}
@@ -38,6 +40,8 @@ def npred_by_model(dataset, models=None):
             exposure = dataset.exposure.data
             out[model.name] = array_namespace(exposure).zeros(shape)
             counts_of(source, exposure, pack.theta0, out[model.name])
+            if where is not None:
+                out[model.name] = out[model.name][(..., *where)]
     return out
 
 

@@ -166,7 +166,8 @@ def _source(dataset, model, pack, position, real, bindings, instrument):
     geom = dataset.exposure.geom.to_image()
     cutout = geom if response.width is None else geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
     packs = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
-    source = ImageSource(model.name, response, None, packs[0], None, packs[1], geom.data_shape, dtype=real, with_transfer=False)
+    spectral = bindings.spectral(model.spectral_model, instrument.energy_edges)
+    source = ImageSource(model.name, response, spectral, packs[0], None, packs[1], geom.data_shape, dtype=real, with_transfer=False)
     source.spatial = _shape(model.spatial_model, geom, cutout)
     ny, nx = source.padded
     transfer = Planned((len(response.psf), ny, nx // 2 + 1), np.result_type(real, np.complex64))

@@ -158,7 +158,7 @@ class Layout:
         free = source.spectral_pack.slots
         # sources of one spectrum in several datasets share their flux
         key = id(source.spectral), free, source.spectral_pack.indices, n_true, response.scale
-        if source.spectral is None or key not in self._flux:
+        if key not in self._flux:
             self._flux[key] = self.params.take(n_true), {slot: self.params.take(n_true) for slot in free}
         slots = Slots(*self._flux[key])
         starts = term.region.starts(box)
