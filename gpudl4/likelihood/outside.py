@@ -69,14 +69,16 @@ def outside_wstat(name, counts, counts_off, alpha, static, mask, active):
         For NaN or negative counts inside the mask.
     """
     kernel, backend = kernels.cpu("background"), backend_of(counts)
-    xp, outside = backend.xp, ~to_device(active, backend)
+    xp = backend.xp
     sums, constant = np.zeros((counts.shape[0], kernel.N_SUMS)), 0.0
-    for k in range(counts.shape[0]):
-        good = (counts[k] >= 0) & (counts[k] < xp.inf)
-        sums[k, kernel.N_BINS], sums[k, kernel.BAD_COUNTS] = int(mask[k].sum()), int((mask[k] & ~good).sum())
-        use = mask[k] & outside & good & (alpha[k] > 0)
-        signal = xp.zeros(()) if static is None else static[k][use]
-        constant += float(wstat(counts[k][use], counts_off[k][use], alpha[k][use], signal).sum())
+    good = (counts >= 0) & (counts < xp.inf)
+    sums[:, kernel.N_BINS], sums[:, kernel.BAD_COUNTS] = (to_host(a.sum(axis=(1, 2))) for a in (mask, mask & ~good))
+    if not active.all():  # a spectrum has no other pixels
+        use = mask & good & ~to_device(active, backend)
+        for k in range(counts.shape[0]):  # energy by energy, so that temporaries stay the size of one plane
+            here = use[k] & (alpha[k] > 0)
+            signal = xp.zeros(()) if static is None else static[k][here]
+            constant += float(wstat(counts[k][here], counts_off[k][here], alpha[k][here], signal).sum())
     _refuse_bad(name, sums)
     return SimpleNamespace(sums=sums, bins=np.zeros(0, dtype=np.int64), values=np.zeros((0, 3)), constant=constant)
 
