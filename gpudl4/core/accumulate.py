@@ -1,12 +1,17 @@
 """Adding arrays to others in place, a block at a time: stacking needs no temporary array of the size of a cube."""
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from .backend import array_namespace
 
-__all__ = ["BLOCK", "add_into", "blocks"]
+__all__ = ["BLOCK", "add_into", "blocks", "each_block"]
+
+WORKERS = min(4, os.cpu_count() or 1)
+WORTH_THREADS = 4  # blocks, below which starting threads takes longer than they save
 
 BLOCK = {"numpy": 1 << 17, "cupy": 1 << 24}
 """Number of elements that are worked on at once: what fits into a processor's cache, or fills a GPU."""
@@ -21,6 +26,21 @@ def blocks(array, size=None):
     step = max(1, size * array.shape[0] // max(array.size, 1))
     for first in range(0, array.shape[0], step):
         yield slice(first, first + step)
+
+
+def each_block(work, array):
+    """Call ``work(slice)`` for the blocks of an array, on the host with several threads: NumPy lets others run while it computes.
+
+    Blocks do not overlap, so the result does not depend on the number of threads.
+    """
+    parts = list(blocks(array))
+    if WORKERS == 1 or len(parts) < WORTH_THREADS or not isinstance(array, np.ndarray):
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(work, parts):
+            pass
 
 
 def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
@@ -42,8 +62,9 @@ def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
         target, source = target.reshape(1), source.reshape(1)
     along = weights is not None and weights.ndim == target.ndim and weights.shape[0] == target.shape[0]
     on_host = isinstance(target, np.ndarray)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for part in blocks(target):
+
+    def work(part):
+        with np.errstate(over="ignore", invalid="ignore"):
             values = source[part] if factor == 1.0 else source[part] * factor
             values = values.astype(target.dtype, copy=False)
             weight = weights[part] if along else weights
@@ -56,6 +77,8 @@ def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
             if weight is not None:
                 values = (values * weight).astype(target.dtype, copy=False)
             target[part] += values
+
+    each_block(work, target)
 
 
 def _all_finite(values):

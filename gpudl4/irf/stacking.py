@@ -6,7 +6,7 @@ the result is multiplied and divided by its exposure once and not at every step.
 
 import numpy as np
 
-from gpudl4.core.accumulate import add_into, blocks
+from gpudl4.core.accumulate import add_into, blocks, each_block
 from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
@@ -103,7 +103,11 @@ class ResponseSum:
         if covered.any():
             xp = array_namespace(exposure)
             exposure = xp.where(self._summed[mine], xp.ones((), dtype=exposure.dtype), exposure)
-        data *= exposure
+
+        def work(part):
+            data[part] *= exposure[part] if exposure.shape[0] == data.shape[0] else exposure
+
+        each_block(work, data)
         covered[...] = True
         self._summed[mine] = True
 
@@ -115,8 +119,11 @@ class ResponseSum:
         xp = array_namespace(data)
         known = exposure > 0
         divisor = xp.where(known & self._summed, exposure, xp.ones((), dtype=exposure.dtype))
-        for part in blocks(data):
+
+        def work(part):
             data[part] = xp.where(known[part], data[part] / divisor[part], xp.zeros((), dtype=data.dtype))
+
+        each_block(work, data)
         self._covered[...] = False
         self._summed[...] = False
 
