@@ -14,6 +14,7 @@ from gpudl4.core.units import DNDE
 
 from .base import Dataset, FieldValue
 from .fluxfiles import FluxPointsFiles
+from .fluxsim import FluxSimulation
 
 __all__ = ["FluxPointsDataset"]
 
@@ -24,7 +25,7 @@ HINTS = {
 }
 
 
-class FluxPointsDataset(FluxPointsFiles, Dataset):
+class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
     """Flux points with models.
 
     Parameters

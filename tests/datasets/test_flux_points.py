@@ -380,3 +380,29 @@ def test_a_plain_file_of_flux_points_is_a_dataset():
     ours.models = SkyModel(LogParabolaSpectralModel(amplitude="4e-11 cm-2 s-1 TeV-1", reference=1 * u.TeV), name="crab")
     assert ours.mask_fit is None
     assert np.isfinite(ours.stat_sum())
+
+
+def test_asimov_points_fit_to_the_truth_and_fakes_around_it():
+    dataset = make()
+    truth = {p.name: p.value for p in dataset.models.parameters}
+    asimov = dataset.to_asimov()
+    assert asimov.name == dataset.name
+    assert asimov.stat_sum() == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_array_equal(asimov.data.is_ul.data, dataset.data.is_ul.data)
+    np.testing.assert_allclose(asimov.data.dnde_err.data, dataset.data.dnde_err.data)
+    use = dataset.mask
+    pulls = []
+    for seed in range(60):
+        fake = dataset.to_asimov()
+        fake.fake(random_state=seed)
+        pulls.append(((fake.data.dnde.quantity - dataset.flux_pred()) / dataset.data.dnde_err.quantity).to_value("")[use])
+    pulls = np.concatenate(pulls)
+    assert abs(pulls.mean()) < 4 / np.sqrt(pulls.size)
+    assert abs(pulls.std() - 1) < 4 / np.sqrt(2 * pulls.size)
+    assert {p.name: p.value for p in dataset.models.parameters} == truth
+
+
+def test_profiles_cannot_be_made_up():
+    dataset = make(path=real(), stat_type="profile")
+    with pytest.raises(DatasetError, match="profiles of the fit statistic cannot be made up"):
+        dataset.to_asimov()

@@ -84,8 +84,9 @@ def test_same_prediction_and_statistic(case):
 @pytest.mark.parametrize("case", CASES)
 def test_same_fit(case):
     """Values within 0.03 sigma of gammapy's, refitted with a small tolerance from our result; errors within 5 % of its HESSE."""
-    import gpudl4
     from gammapy.modeling import Fit
+
+    import gpudl4
 
     ours, theirs = CASES[case]("gpudl4"), CASES[case]("gammapy")
     result = gpudl4.Fit().run(ours)
