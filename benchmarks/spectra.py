@@ -76,9 +76,10 @@ def made_up(number):
         true = lib.MapAxis.from_energy_bounds("0.05 TeV", "200 TeV", nbin=40, name="energy_true")
         geom = lib.RegionGeom.create("icrs;circle(83.63, 22.01, 0.11)", axes=[reco])
         rng, out = np.random.default_rng(1), []
+        areas = rng.uniform(0.5, 1.5, size=number)
         for i in range(number):
             dataset = lib.SpectrumDataset.create(geom, energy_axis_true=true, name=f"run-{i}")
-            area = rng.uniform(0.5, 1.5) * 1e9 * true.center.to_value("TeV") ** 0.5
+            area = areas[i] * 1e9 * true.center.to_value("TeV") ** 0.5
             dataset.exposure.quantity = area[:, np.newaxis, np.newaxis] * 1800 * u.Unit("cm2 s")
             dataset.mask_safe.data[:] = True
             on_off = lib.SpectrumDatasetOnOff.from_spectrum_dataset(dataset=dataset, acceptance=1, acceptance_off=5)

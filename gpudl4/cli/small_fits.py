@@ -121,6 +121,15 @@ def _evaluate(likelihood):
     likelihood.local(theta, "point").value_and_gradient(theta)
 
 
+def _stack(dtype):
+    """Add, multiply and divide rows, as stacking does with masks and with factors."""
+    rows, values, at = kernels.cpu("rows"), np.ones(4, dtype=dtype), np.zeros(1, dtype=np.int64)
+    for weights in (np.ones(4, dtype=np.uint8), values):
+        rows.add_rows(np.ones(4, dtype=dtype), at, values, at, weights, at, 4)
+    rows.multiply_rows(np.ones(4, dtype=dtype), at, values, at, 4)
+    rows.divide_rows(np.ones(4, dtype=dtype), at, values, at, 4)
+
+
 def run_all(cube, real):
     """Call every kernel that works on data of a type.
 
@@ -153,6 +162,7 @@ def run_all(cube, real):
                 dataset = _dataset(counts, background, cube)
                 dataset.models = [_sources(False)[-1], _background()]
                 compile(dataset, **options)
+        _stack(np.dtype(cube))
         edges = [1.0, 10.0] * u.TeV
         _UsersSpectrum().bind_integral(edges[:1], edges[1:]).value(np.array([[1e-12]]))
 

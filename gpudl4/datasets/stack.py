@@ -14,10 +14,10 @@ import warnings
 
 import numpy as np
 
-from gpudl4.core.accumulate import add_into, blocks
 from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import BackendError, DatasetError
 from gpudl4.irf.stacking import ResponseSum, overlap
+from gpudl4.maps.accumulate import add_into, blocks
 
 from .fields import field_table
 

@@ -6,10 +6,10 @@ the result is multiplied and divided by its exposure once and not at every step.
 
 import numpy as np
 
-from gpudl4.core.accumulate import add_into, blocks, each_block
 from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
+from gpudl4.maps.accumulate import add_into, blocks, divide_into, multiply_into
 
 __all__ = ["ResponseSum", "overlap"]
 
@@ -103,11 +103,7 @@ class ResponseSum:
         if covered.any():
             xp = array_namespace(exposure)
             exposure = xp.where(self._summed[mine], xp.ones((), dtype=exposure.dtype), exposure)
-
-        def work(part):
-            data[part] *= exposure[part] if exposure.shape[0] == data.shape[0] else exposure
-
-        each_block(work, data)
+        multiply_into(data, exposure)
         covered[...] = True
         self._summed[mine] = True
 
@@ -118,12 +114,9 @@ class ResponseSum:
         data, exposure = self.irf._irf_map.data, self.irf.exposure_map.data
         xp = array_namespace(data)
         known = exposure > 0
-        divisor = xp.where(known & self._summed, exposure, xp.ones((), dtype=exposure.dtype))
-
-        def work(part):
-            data[part] = xp.where(known[part], data[part] / divisor[part], xp.zeros((), dtype=data.dtype))
-
-        each_block(work, data)
+        # Pixels that nothing was added to hold means: they stay as they are where there is exposure.
+        one, zero = (xp.full((), value, dtype=exposure.dtype) for value in (1, 0))
+        divide_into(data, xp.where(known, xp.where(self._summed, exposure, one), zero))
         self._covered[...] = False
         self._summed[...] = False
 

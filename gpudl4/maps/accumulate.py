@@ -1,0 +1,147 @@
+"""Adding arrays to others in place: stacking needs no temporary array of the size of a cube.
+
+Large float arrays on the host go through the kernels of `gpudl4.kernels` ``rows``, in one pass over the memory; everything else is
+done block by block in array operations.
+"""
+
+import math
+
+import numpy as np
+
+from gpudl4 import kernels
+from gpudl4.core.backend import array_namespace
+
+__all__ = ["BLOCK", "LARGE", "add_into", "blocks", "divide_into", "multiply_into"]
+
+BLOCK = {"numpy": 1 << 17, "cupy": 1 << 24}
+"""Number of elements that are worked on at once: what fits into a processor's cache, or fills a GPU."""
+
+LARGE = 1 << 18
+"""Number of elements from which on kernels are worth being loaded."""
+
+
+def blocks(array, size=None):
+    """Slices of the first dimension of an array whose parts have about `size` elements (the default depends on where the array is)."""
+    if size is None:
+        size = BLOCK[array_namespace(array).__name__.split(".")[0] if isinstance(array, np.ndarray) else "cupy"]
+    if array.ndim == 0 or array.shape[0] == 0:
+        return
+    step = max(1, size * array.shape[0] // max(array.size, 1))
+    for first in range(0, array.shape[0], step):
+        yield slice(first, first + step)
+
+
+def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
+    """``target += source * factor * weights`` in place.
+
+    Parameters
+    ----------
+    target, source : array
+        Of one shape, on one backend; what is added takes the type of `target`.
+    weights : array, optional
+        A mask or factors that broadcast to `source`.
+    factor : float
+        Of a unit.
+    nan_to_num : bool
+        Whether values of `source` that are not finite count as 0.
+    """
+    if nan_to_num and factor == 1.0 and _are_large_floats(target, source):
+        mask = np.ones((), dtype=bool) if weights is None else weights
+        if weights is None or weights.dtype == bool or weights.dtype == source.dtype:
+            rows = [_rows(array, target.shape) for array in (target, source, mask.view(np.uint8) if mask.dtype == bool else mask)]
+            if all(row is not None for row in rows):
+                kernels.cpu("rows").add_rows(*rows[0], *rows[1], *rows[2], target.shape[-1])
+                return
+    _add_blocks(target, source, weights, factor, nan_to_num)
+
+
+def _add_blocks(target, source, weights, factor, nan_to_num):
+    xp = array_namespace(target, source, weights)
+    if target.ndim == 0:
+        target, source = target.reshape(1), source.reshape(1)
+    along = weights is not None and weights.ndim == target.ndim and weights.shape[0] == target.shape[0]
+    on_host = isinstance(target, np.ndarray)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for part in blocks(target):
+            values = source[part] if factor == 1.0 else source[part] * factor
+            values = values.astype(target.dtype, copy=False)
+            weight = weights[part] if along else weights
+            # On a device it would take a synchronisation to know whether all are finite.
+            if nan_to_num and values.dtype.kind == "f" and not (on_host and _all_finite(values)):
+                keep = xp.isfinite(values)
+                if weight is not None and weight.dtype == bool:
+                    keep, weight = keep & weight, None
+                values = xp.where(keep, values, xp.zeros((), dtype=values.dtype))
+            if weight is not None:
+                values = (values * weight).astype(target.dtype, copy=False)
+            target[part] += values
+
+
+def multiply_into(target, factor):
+    """``target *= factor`` in place; the factor broadcasts to the target."""
+    if not _by_rows("multiply_rows", target, factor):
+        target *= factor
+
+
+def divide_into(target, divisor):
+    """``target /= divisor`` in place, 0 where the divisor is 0; the divisor broadcasts to the target."""
+    if _by_rows("divide_rows", target, divisor):
+        return
+    xp = array_namespace(target)
+    divisor = xp.broadcast_to(divisor, target.shape)
+    for part in blocks(target):
+        some = divisor[part]
+        known = some != 0
+        target[part] = xp.where(known, target[part] / xp.where(known, some, xp.ones((), some.dtype)), xp.zeros((), target.dtype))
+
+
+def _by_rows(name, target, other):
+    """Whether a kernel could do it, and has."""
+    if not _are_large_floats(target, other):
+        return False
+    rows = [_rows(array, target.shape) for array in (target, other)]
+    if any(row is None for row in rows):
+        return False
+    getattr(kernels.cpu("rows"), name)(*rows[0], *rows[1], target.shape[-1])
+    return True
+
+
+def _are_large_floats(target, *others):
+    arrays = (target, *others)
+    host = all(isinstance(array, np.ndarray) and array.dtype in (np.float32, np.float64) for array in arrays)
+    return host and target.size >= LARGE and all(array.dtype == target.dtype for array in others)
+
+
+def _rows(array, shape):
+    """The memory that an array is a view of, flat, and the offsets of its rows broadcast to a shape; None if a row is not in one piece."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    whole = root if root.dtype == array.dtype else root.view(array.dtype) if root.dtype.itemsize == array.dtype.itemsize else None
+    if whole is None or not whole.flags.c_contiguous:
+        return None
+    if array.ndim == 0 or array.shape[-1] != shape[-1]:
+        return _constant_rows(array, shape)
+    if array.strides[-1] != array.itemsize:
+        return None
+    view = np.broadcast_to(array, shape)
+    begin = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    offsets = np.full((1,) * (len(shape) - 1), begin, dtype=np.int64)
+    for axis, (number, stride) in enumerate(zip(shape[:-1], view.strides[:-1], strict=True)):
+        steps = stride * np.arange(number, dtype=np.int64)
+        offsets = offsets + steps.reshape([-1 if i == axis else 1 for i in range(len(shape) - 1)])
+    return whole.reshape(-1), np.ascontiguousarray(offsets).reshape(-1) // array.itemsize
+
+
+def _constant_rows(array, shape):
+    """Rows of an array that has one value for all elements of a row: a row of each value, which the rows of the shape share."""
+    if array.size > shape[0]:  # rather in array operations
+        return None
+    rows = (*shape[:-1], 1)
+    number = np.broadcast_to(np.arange(array.size, dtype=np.int64).reshape(array.shape), rows)
+    return np.repeat(array.reshape(-1), shape[-1]), number.reshape(-1) * shape[-1]
+
+
+def _all_finite(values):
+    """Whether an array on the host is free of NaN and infinity. An overflow of the sum gives False, which only costs speed."""
+    return math.isfinite(np.add.reduce(values, axis=None))
