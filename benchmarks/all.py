@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RUNNERS = {  # in the order of docs/performance.md: words behind "python benchmarks/"
     "run": ("run.py", "--repeat", "3", "--output", "{json}"),
+    "spectra": ("spectra.py", "--json", "{json}"),
     "covariance": ("covariance.py", "--json", "{json}"),
     "scaling": ("scaling.py", "--json", "{json}"),
     "limits": ("limits.py", "--json", "{json}"),

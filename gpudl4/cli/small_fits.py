@@ -123,11 +123,12 @@ def _evaluate(likelihood):
 
 def _stack(dtype):
     """Add, multiply and divide rows, as stacking does with masks and with factors."""
-    rows, values, at = kernels.cpu("rows"), np.ones(4, dtype=dtype), np.zeros(1, dtype=np.int64)
+    rows, values = kernels.cpu("rows"), np.ones(4, dtype=dtype)
+    at, shape = np.zeros(4, dtype=np.int64), np.array([1, 1, 1, 4], dtype=np.int64)
     for weights in (np.ones(4, dtype=np.uint8), values):
-        rows.add_rows(np.ones(4, dtype=dtype), at, values, at, weights, at, 4)
-    rows.multiply_rows(np.ones(4, dtype=dtype), at, values, at, 4)
-    rows.divide_rows(np.ones(4, dtype=dtype), at, values, at, 4)
+        rows.add_rows(np.ones(4, dtype=dtype), at, values, at, weights, at, shape)
+    rows.multiply_rows(np.ones(4, dtype=dtype), at, values, at, shape)
+    rows.divide_rows(np.ones(4, dtype=dtype), at, values, at, shape)
 
 
 def run_all(cube, real):

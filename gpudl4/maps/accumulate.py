@@ -50,7 +50,7 @@ def add_into(target, source, weights=None, factor=1.0, nan_to_num=True):
         if weights is None or weights.dtype == bool or weights.dtype == source.dtype:
             rows = [_rows(array, target.shape) for array in (target, source, mask.view(np.uint8) if mask.dtype == bool else mask)]
             if all(row is not None for row in rows):
-                kernels.cpu("rows").add_rows(*rows[0], *rows[1], *rows[2], target.shape[-1])
+                kernels.cpu("rows").add_rows(*rows[0], *rows[1], *rows[2], _four(target.shape))
                 return
     _add_blocks(target, source, weights, factor, nan_to_num)
 
@@ -102,44 +102,41 @@ def _by_rows(name, target, other):
     rows = [_rows(array, target.shape) for array in (target, other)]
     if any(row is None for row in rows):
         return False
-    getattr(kernels.cpu("rows"), name)(*rows[0], *rows[1], target.shape[-1])
+    getattr(kernels.cpu("rows"), name)(*rows[0], *rows[1], _four(target.shape))
     return True
 
 
 def _are_large_floats(target, *others):
     arrays = (target, *others)
     host = all(isinstance(array, np.ndarray) and array.dtype in (np.float32, np.float64) for array in arrays)
-    return host and target.size >= LARGE and all(array.dtype == target.dtype for array in others)
+    return host and target.size >= LARGE and target.ndim <= 4 and all(array.dtype == target.dtype for array in others)
+
+
+def _four(numbers):
+    """Up to four numbers as int64[4], with ones before them."""
+    return np.array((1,) * (4 - len(numbers)) + tuple(numbers), dtype=np.int64)
 
 
 def _rows(array, shape):
-    """The memory that an array is a view of, flat, and the offsets of its rows broadcast to a shape; None if a row is not in one piece."""
+    """The memory that an array is a view of, flat, and where its rows, broadcast to a shape, lie in it, see `kernels.rows`.
+
+    None if a row is not in one piece.
+    """
     root = array
     while isinstance(root.base, np.ndarray):
         root = root.base
-    whole = root if root.dtype == array.dtype else root.view(array.dtype) if root.dtype.itemsize == array.dtype.itemsize else None
-    if whole is None or not whole.flags.c_contiguous:
+    if root.dtype.itemsize != array.itemsize or not root.flags.c_contiguous:
         return None
-    if array.ndim == 0 or array.shape[-1] != shape[-1]:
-        return _constant_rows(array, shape)
+    if array.ndim == 0 or array.shape[-1] != shape[-1]:  # one value for a row: a row of each value
+        if array.size > shape[0]:
+            return None
+        array = root = np.repeat(array[..., np.newaxis] if array.ndim == 0 else array, shape[-1], axis=-1)
     if array.strides[-1] != array.itemsize:
         return None
-    view = np.broadcast_to(array, shape)
     begin = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    offsets = np.full((1,) * (len(shape) - 1), begin, dtype=np.int64)
-    for axis, (number, stride) in enumerate(zip(shape[:-1], view.strides[:-1], strict=True)):
-        steps = stride * np.arange(number, dtype=np.int64)
-        offsets = offsets + steps.reshape([-1 if i == axis else 1 for i in range(len(shape) - 1)])
-    return whole.reshape(-1), np.ascontiguousarray(offsets).reshape(-1) // array.itemsize
-
-
-def _constant_rows(array, shape):
-    """Rows of an array that has one value for all elements of a row: a row of each value, which the rows of the shape share."""
-    if array.size > shape[0]:  # rather in array operations
-        return None
-    rows = (*shape[:-1], 1)
-    number = np.broadcast_to(np.arange(array.size, dtype=np.int64).reshape(array.shape), rows)
-    return np.repeat(array.reshape(-1), shape[-1]), number.reshape(-1) * shape[-1]
+    strides = np.broadcast_to(array, shape).strides[:-1]
+    where = np.array((begin, *(0,) * (3 - len(strides)), *strides), dtype=np.int64) // array.itemsize
+    return root.view(array.dtype).reshape(-1), where
 
 
 def _all_finite(values):
