@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python >= 3.11 and make:
 #   make demo    simulate a field, write it as DL4 files, fit it, compare with the truth
 #   make test    lint, format and the whole test suite
-# Also: make bench (gpudl4 and gammapy side by side), make bench-docs (every table of the documents), make format, make clean; for CUDA
+# Also: make bench (gpudl4 and gammapy side by side), make bench-docs (every table of the documents), make coverage, make format, make clean; for CUDA
 # kernels (docs/kernels.md) make tables, make kernels-table, make mutate (MUTATE_ARGS=cash.cu: only this file).
 # Another interpreter: make demo PYTHON=python3.12
 
@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 LINTED := gpudl4 kernels tests benchmarks
 
-.PHONY: demo test lint format bench bench-docs tables kernels-table mutate clean help
+.PHONY: demo test lint format bench bench-docs coverage tables kernels-table mutate clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +42,10 @@ bench: $(VENV)/installed-test
 # Every table of docs/performance.md and docs/memory.md; BENCH_ARGS="--only scaling limits": these only.
 bench-docs: $(VENV)/installed-test
 	@$(BIN)/python benchmarks/all.py $(BENCH_ARGS)
+
+# Pulls and coverage of fits of simulated datasets, the table of docs/coverage.md; COVERAGE_ARGS="--number 200": fewer fits.
+coverage: $(VENV)/installed-test
+	@$(BIN)/python benchmarks/pulls.py $(COVERAGE_ARGS)
 
 # CUDA kernels: columns of the tables for CUDA, what each kernel needs of a GPU, tests on kernels with something taken away.
 tables: $(VENV)/installed-test
