@@ -138,3 +138,25 @@ def test_a_fit_compiles_once_and_ends_where_a_fit_of_one_stack_would():
     assert result.success
     assert result.ngrad <= 20
     np.testing.assert_allclose(model.parameters.value, truth, rtol=1e-3)
+
+
+@needs_emulator
+def test_launches_of_a_hundred_on_off_spectra_are_those_of_two():
+    from benchmarks.cases import library
+    from benchmarks.spectra import START, made_up, source
+
+    lib, costs, found = library("gpudl4"), {}, {}
+    for number in (2, 100):
+        datasets = made_up(number)(lib)
+        datasets.models = source(lib, START)
+        host = compile(datasets, backend="numpy")
+        found[number] = [host.value_and_gradient(host.theta0 * 1.01)]
+        with emulator.installed():
+            likelihood = compile(datasets, backend="cupy")
+            with emulator.counting() as count, emulator.guard(uploads=1, downloads=1, synchronisations=1, allocations=0):
+                found[number].append(likelihood.value_and_gradient(likelihood.theta0 * 1.01))
+        costs[number] = count.launches, count.api_calls
+    assert costs[2] == costs[100]
+    for (stat, gradient), (device_stat, device_gradient) in found.values():
+        assert device_stat == pytest.approx(stat, rel=1e-12)
+        np.testing.assert_allclose(device_gradient, gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max())
