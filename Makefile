@@ -14,7 +14,7 @@ export NUMBA_CACHE_DIR ?= $(abspath $(VENV))/numba-cache
 export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-LINTED := gpudl4 kernels tests benchmarks
+LINTED := gpudl4 kernels tests benchmarks docs/examples
 
 .PHONY: demo test lint format bench bench-docs coverage tables kernels-table mutate clean help
 .DEFAULT_GOAL := help
