@@ -43,7 +43,7 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
     stat_type : {"chi2", "profile", "distrib"}
         chi2: Gaussian errors, the mean of negative and positive error where no symmetric one is known; upper limits are left out.
         profile: the profiles of the fit statistic that came with the points, the best choice where there are any. distrib: asymmetric
-        errors, and a function for upper limits that is no likelihood of a limit (see `gpudl4.likelihood.flux_statistics`); kept for parity
+        errors, and a function for upper limits that is no likelihood of a limit (see `gpudl4.stats.flux_statistics`); kept for parity
         with gammapy.
     stat_kwargs : dict, optional
         For "profile": ``interp_scale`` ("sqrt", quadratic; or "lin", linear) and ``extrapolate`` (True).
@@ -204,7 +204,7 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
 
     def _statistic(self):
         """The statistic of all points, flat; DatasetError if what it needs is not there."""
-        from gpudl4.likelihood.flux_statistics import Chi2, Distrib, Profile
+        from gpudl4.stats.flux_statistics import Chi2, Distrib, Profile
 
         points, available = self.data, self.data.available_quantities
         if self.stat_type == "profile":

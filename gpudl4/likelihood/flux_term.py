@@ -30,7 +30,7 @@ class FluxData:
     mask : bool array[N]
         Points that are fitted.
     statistic : object
-        One of `gpudl4.likelihood.flux_statistics`, for fluxes in cm-2 s-1 TeV-1.
+        One of `gpudl4.stats.flux_statistics`, for fluxes in cm-2 s-1 TeV-1.
     """
 
     name: str

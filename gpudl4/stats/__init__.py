@@ -8,13 +8,27 @@ likelihood (`gpudl4.likelihood`), which computes the same numbers together with 
 
 from .counts_statistic import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
 from .fit_statistics import TRUNCATION_VALUE, cash, cash_sum, cstat, cstat_sum, weighted_cash_sum
-from .flux_statistics import ProfileInterpolator, chi2, chi2_slope, distrib, distrib_slope, interpolate_profile, profile
+from .flux_statistics import (
+    Chi2,
+    Distrib,
+    Profile,
+    ProfileInterpolator,
+    chi2,
+    chi2_slope,
+    distrib,
+    distrib_slope,
+    interpolate_profile,
+    profile,
+)
 from .wstat import get_wstat_gof_terms, get_wstat_mu_bkg, wstat, wstat_slope
 
 __all__ = [
     "TRUNCATION_VALUE",
     "CashCountsStatistic",
+    "Chi2",
     "CountsStatistic",
+    "Distrib",
+    "Profile",
     "ProfileInterpolator",
     "WStatCountsStatistic",
     "cash",

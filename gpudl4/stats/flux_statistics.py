@@ -1,25 +1,218 @@
-r"""Statistics of flux points: measured fluxes with errors, upper limits or likelihood profiles against predicted fluxes.
+"""Statistics of flux points as functions of the predicted flux, with first and second derivatives: "chi2", "distrib" and "profile".
 
-`chi2` is for points with errors, `distrib` adds asymmetric errors and upper limits, `profile` is for points that keep the likelihood
-as a function of their norm. Each has its slope beside it, for minimisers. All arrays have the shape of the points; fluxes share one unit.
+`Chi2`, `Distrib` and `Profile` hold N points in one unit: ``of(model[B, N])`` gives value, first and second derivative by the model, and a
+second derivative that is never negative, for the steps of a minimiser; the likelihood uses them. `chi2`, `distrib` and `profile` are the
+same numbers for a single call, in arrays of any shape.
+
+* chi2: ``((data - model) / error)^2``.
+* distrib: the same with the error of the side on which the model lies; for a limit U ``2 ln(erfc((U - model) / U) / erfc(1))``. That is the
+  formula of gammapy 2.1, kept for parity. It is no likelihood of a limit: its width is the limit itself, it rises already far below the
+  limit, and it is bounded by ``2 ln(2 / erfc(1))`` = 5.1 however far the model is above it. Use "profile" where profiles are known.
+* profile: the profile of the fit statistic above its minimum, interpolated in the norm; on the host.
 """
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from gpudl4.core.backend import array_namespace
+from gpudl4.core.backend import array_namespace, backend_of
 
-__all__ = ["ProfileInterpolator", "chi2", "chi2_slope", "distrib", "distrib_slope", "interpolate_profile", "profile"]
+__all__ = [
+    "Chi2",
+    "Derivatives",
+    "Distrib",
+    "Profile",
+    "ProfileInterpolator",
+    "chi2",
+    "chi2_slope",
+    "distrib",
+    "distrib_slope",
+    "interpolate_profile",
+    "profile",
+]
 
-_DEGREE = {"sqrt": 2, "lin": 1}  # of the spline between the values of a profile
+SCALES = {"sqrt": 2, "lin": 1}
+"""Degree of the interpolating spline by gammapy's name of the scale: "sqrt" is quadratic, for profiles that are nearly parabolas."""
 
 
+@dataclass(frozen=True)
+class Derivatives:
+    """Value of a statistic per point and its derivatives by the model, arrays[B, N].
+
+    Attributes
+    ----------
+    value, slope, curvature : array
+        Statistic, its first and second derivative.
+    weight : array
+        Second derivative that is not negative, for steps.
+    """
+
+    value: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray
+    weight: np.ndarray
+
+
+class Chi2:
+    """Gaussian errors.
+
+    Parameters
+    ----------
+    data, error : array[N]
+        In the unit of the model.
+    """
+
+    def __init__(self, data, error):
+        self._data, self._error = _floats(data, error)
+
+    def of(self, model):
+        """`Derivatives` at ``model[B, N]``."""
+        xp = array_namespace(self._data)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pull = (model - self._data) / self._error
+            curvature = xp.broadcast_to(2 / self._error**2, pull.shape)
+            return Derivatives(pull**2, 2 * pull / self._error, curvature, curvature)
+
+    def take(self, index):
+        """The statistic of some points."""
+        return Chi2(self._data[index], self._error[index])
+
+
+class Distrib:
+    """Asymmetric Gaussian errors, and the complementary error function for limits; see the module for what that is worth.
+
+    Parameters
+    ----------
+    data, errn, errp, limit : array[N]
+        In the unit of the model; NaN where unknown. A point without data and limit counts nothing.
+    is_ul : bool array[N]
+        Where the limit is used.
+    """
+
+    def __init__(self, data, errn, errp, limit, is_ul):
+        self._parts = _floats(data, errn, errp, limit)
+        self._is_ul = array_namespace(self._parts[0]).asarray(is_ul, dtype=bool)
+
+    def of(self, model):
+        """`Derivatives` at ``model[B, N]``."""
+        data, errn, errp, limit = self._parts
+        xp = array_namespace(data)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = xp.where(model >= data, errp, errn)
+            pull = (model - data) / error
+            point = pull**2, 2 * pull / error, xp.broadcast_to(2 / error**2, pull.shape)
+            parts = [xp.where(self._is_ul, a, b) for a, b in zip(_limit(model, limit), point, strict=True)]
+        value, slope, curvature = (xp.where(xp.isnan(parts[0]), 0.0, part) for part in parts)
+        return Derivatives(value, slope, curvature, _positive(value, slope, curvature))
+
+    def take(self, index):
+        """The statistic of some points."""
+        return Distrib(*(part[index] for part in self._parts), self._is_ul[index])
+
+
+def _limit(model, limit):
+    """Value and derivatives for limits; with x = (limit - model) / limit it is 2 ln erfc(x) up to a constant."""
+    xp, special = array_namespace(limit), backend_of(limit).special
+    x = (limit - model) / limit
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = special.erfcx(x)  # exp(x^2) erfc(x): infinite, and its inverse right, far below 0
+        log = xp.where(x > 0, xp.log(xp.where(x > 0, scaled, 1.0)) - x**2, xp.log(special.erfc(xp.minimum(x, 0.0))))
+        by_x = -2 / math.sqrt(math.pi) / scaled  # of ln erfc
+        by_x_twice = by_x * (-2 * x - by_x)
+    by_x_twice = xp.where(xp.isinf(scaled), 0.0, by_x_twice)
+    return 2 * (log - math.log(math.erfc(1.0))), -2 * by_x / limit, 2 * by_x_twice / limit**2
+
+
+class Profile:
+    """Interpolated profiles of a fit statistic.
+
+    Parameters
+    ----------
+    norms : array[M]
+        Norms at which the profiles are known, increasing.
+    scans : array[N, M]
+        Statistic above its minimum; gammapy's takes the absolute value of the difference, so that a scan below its minimum is mirrored.
+    reference : array[N]
+        Flux of norm 1, in the unit of the model.
+    interp_scale : {"sqrt", "lin"}
+        Quadratic or linear interpolation.
+    extrapolate : bool
+        Whether the spline goes on beyond the scan; else the statistic is infinite there.
+
+    Raises
+    ------
+    ValueError
+        If the scale is unknown, or norms and scans do not make profiles.
+    """
+
+    def __init__(self, norms, scans, reference, interp_scale="sqrt", extrapolate=True):
+        from scipy.interpolate import make_interp_spline
+
+        self._norms, self._scans, self._reference = np.asarray(norms, dtype=float), np.asarray(scans, dtype=float), np.asarray(reference)
+        if interp_scale not in SCALES:
+            raise ValueError(f"interp_scale must be 'sqrt' or 'lin', got {interp_scale!r}")
+        n, wanted = self._norms.size, SCALES[interp_scale] + 1
+        if self._norms.ndim != 1 or self._scans.shape[1:] != (n,) or n < wanted or not (np.diff(self._norms) > 0).all():
+            raise ValueError(
+                f"a profile needs at least {wanted} ascending norms and a value for each, got shapes {self._norms.shape} and "
+                f"{self._scans.shape[1:]}"
+            )
+        self._options = interp_scale, extrapolate
+        self._unknown = ~np.isfinite(self._scans).all(axis=1)
+        known = np.where(self._unknown[:, np.newaxis], 0.0, self._scans)
+        degree = SCALES[interp_scale]
+        spline = make_interp_spline(self._norms, known.T, k=degree)
+        self._begins = np.unique(spline.t)[:-1]  # of the pieces; Taylor's coefficients there, that of the highest power first
+        self._coefficients = [spline(self._begins, nu=order) / max(order, 1) for order in range(degree, -1, -1)]
+
+    def of(self, model):
+        """`Derivatives` at ``model[B, N]``."""
+        norm = model / self._reference
+        piece = np.clip(np.searchsorted(self._begins, norm, side="right") - 1, 0, len(self._begins) - 1)
+        x = norm - self._begins[piece]
+        value = slope = curvature = np.zeros(norm.shape)
+        for coefficients in self._coefficients:  # Horner's scheme for a polynomial and its derivatives
+            curvature, slope = curvature * x + 2 * slope, slope * x + value
+            value = value * x + coefficients[piece, np.arange(norm.shape[1])]
+        value = np.where(self._unknown, np.nan, value)
+        if not self._options[1]:
+            value = np.where(self.is_outside(model), np.inf, value)
+        slope, curvature = slope / self._reference, curvature / self._reference**2
+        return Derivatives(value, slope, curvature, _positive(value, slope, curvature))
+
+    def is_outside(self, model):
+        """Where ``model[B, N]`` lies beyond the scan, so that the profile is extrapolated."""
+        norm = model / self._reference
+        return (norm < self._norms[0]) | (norm > self._norms[-1])
+
+    def take(self, index):
+        """The statistic of some points."""
+        return Profile(self._norms, self._scans[index], self._reference[index], *self._options)
+
+
+def _floats(*arrays):
+    """Arrays in double precision, in the library of the first."""
+    xp = array_namespace(*(array for array in arrays if not np.isscalar(array)))
+    return tuple(xp.asarray(array, dtype=float) for array in arrays)
+
+
+def _positive(value, slope, curvature):
+    """A second derivative that is not negative: where it is, that of the parabola with this value and slope and its minimum at 0."""
+    xp = array_namespace(value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parabola = xp.where(value > 0, slope**2 / (2 * value), 0.0)
+    return xp.where(curvature > 0, curvature, parabola)
+
+
+# ---- a single call -------------------------------------------------------------------------------------------------------------------
 def chi2(flux, flux_pred, error):
     """``((flux - prediction) / error)^2`` of each point.
 
     Parameters
     ----------
     flux, flux_pred : array
-        Measured and predicted flux.
+        Measured and predicted flux, in one unit.
     error : array
         Symmetric error; of asymmetric ones take the mean.
 
@@ -28,41 +221,30 @@ def chi2(flux, flux_pred, error):
     stat : array
         float64.
     """
-    xp = array_namespace(flux, flux_pred, error)
-    return ((xp.asarray(flux, dtype=float) - flux_pred) / error) ** 2
+    return Chi2(flux, error).of(flux_pred).value
 
 
 def chi2_slope(flux, flux_pred, error):
     """Derivative of `chi2` by the prediction; its second derivative is ``2 / error^2``."""
-    xp = array_namespace(flux, flux_pred, error)
-    return 2 * (flux_pred - xp.asarray(flux, dtype=float)) / xp.asarray(error, dtype=float) ** 2
+    return Chi2(flux, error).of(flux_pred).slope
 
 
-def _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul):
-    """Library, prediction, standardised distance and scale of points, which of them are limits, and the limits."""
-    xp = array_namespace(flux, flux_pred)
-    flux, pred = xp.asarray(flux, dtype=float), xp.asarray(flux_pred, dtype=float) + xp.zeros(flux.shape)
-    if error_n is None or error_p is None:
-        scale = xp.asarray(error, dtype=float)
-    else:
-        scale = xp.where(pred >= flux, xp.asarray(error_p, dtype=float), xp.asarray(error_n, dtype=float))
-        if error is not None:
-            scale = xp.where(xp.isnan(scale), xp.asarray(error, dtype=float), scale)
-    is_ul = xp.zeros(flux.shape, dtype=bool) if is_ul is None else xp.asarray(is_ul, dtype=bool)
-    limit = xp.full(flux.shape, xp.nan) if flux_ul is None else xp.asarray(flux_ul, dtype=float)
-    return xp, pred, (pred - flux) / scale, scale, is_ul, limit
+def _distrib(flux, error, error_n, error_p, is_ul, flux_ul):
+    """`Distrib` of points of which not everything is given."""
+    xp = array_namespace(flux)
+    shape = flux.shape
+
+    def side(own):
+        if own is None or error_n is None or error_p is None:
+            return error
+        return own if error is None else xp.where(xp.isnan(own), error, own)
+
+    limit = xp.full(shape, xp.nan) if flux_ul is None else flux_ul
+    return Distrib(flux, side(error_n), side(error_p), limit, xp.zeros(shape, dtype=bool) if is_ul is None else is_ul)
 
 
 def distrib(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None, flux_ul=None):
-    r"""Distance of each point in its own error, and a penalty for predictions above upper limits.
-
-    A point contributes ``((prediction - flux) / error)^2`` with the error of the side on which the prediction lies. An upper limit u
-    contributes
-
-    .. math:: 2 \ln \frac{\mathrm{erfc}((u - f) / u)}{\mathrm{erfc}(1)}
-
-    for a predicted flux f, whose sign is that of gammapy: the statistic *rises* with f and is 0 for f = 0. This is kept for parity; it is
-    no likelihood of a limit (its width is the limit itself, whatever the confidence level). Use profiles where there are some.
+    """Distance of each point in its own error, and a penalty for predictions above upper limits, see the module's description.
 
     Parameters
     ----------
@@ -80,34 +262,12 @@ def distrib(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None,
     stat : array
         float64; 0 where nothing is known.
     """
-    from scipy.special import erfc
-
-    xp, pred, distance, _, is_ul, limit = _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul)
-    stat = xp.where(xp.isnan(distance), 0.0, distance**2)
-    of_limit = 2 * xp.log(_special(xp, "erfc", erfc)((limit - pred) / limit) / float(erfc(1.0)))
-    stat = xp.where(is_ul, of_limit, stat)
-    return xp.where(xp.isnan(stat), 0.0, stat)
+    return _distrib(flux, error, error_n, error_p, is_ul, flux_ul).of(flux_pred).value
 
 
 def distrib_slope(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None, flux_ul=None):
     """Derivative of `distrib` by the prediction."""
-    from scipy.special import erfc
-
-    xp, pred, distance, scale, is_ul, limit = _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul)
-    slope = 2 * distance / scale
-    z = (limit - pred) / limit
-    of_limit = 4 / np.sqrt(np.pi) / limit * xp.exp(-z * z) / _special(xp, "erfc", erfc)(z)
-    slope = xp.where(is_ul, of_limit, slope)
-    return xp.where(xp.isnan(slope), 0.0, slope)
-
-
-def _special(xp, name, host):
-    """A special function of SciPy for arrays of a library."""
-    if xp is np:
-        return host
-    from gpudl4.core.backend import backend_of
-
-    return getattr(backend_of(xp.zeros(1)).special, name)
+    return _distrib(flux, error, error_n, error_p, is_ul, flux_ul).of(flux_pred).slope
 
 
 class ProfileInterpolator:
@@ -119,10 +279,8 @@ class ProfileInterpolator:
         Norms of the scan, ascending.
     stat : array[n]
         Statistic at each of them above its minimum; its absolute value counts.
-    interp_scale : {"sqrt", "lin"}
-        "sqrt" is a quadratic spline of the statistic, exact for a parabola; "lin" joins the values by straight lines.
-    extrapolate : bool
-        Whether norms beyond the scan have a value, that of the last piece, which `is_extrapolated` tells; else NaN.
+    interp_scale, extrapolate
+        As for `Profile`; without extrapolation results beyond the scan are NaN.
 
     Attributes
     ----------
@@ -136,37 +294,27 @@ class ProfileInterpolator:
     """
 
     def __init__(self, norm, stat, interp_scale="sqrt", extrapolate=True):
-        from scipy.interpolate import make_interp_spline
-
-        self.norm, stat = np.asarray(norm, dtype=float), np.abs(np.asarray(stat, dtype=float))
-        if interp_scale not in _DEGREE:
-            raise ValueError(f"interp_scale must be 'sqrt' or 'lin', got {interp_scale!r}")
-        wanted = _DEGREE[interp_scale] + 1
-        if self.norm.ndim != 1 or self.norm.shape != stat.shape or self.norm.size < wanted or not (np.diff(self.norm) > 0).all():
-            raise ValueError(
-                f"a profile needs at least {wanted} ascending norms and a value for each, got shapes {self.norm.shape} and {stat.shape}"
-            )
-        self.extrapolate, self.is_valid = extrapolate, bool(np.isfinite(stat).all())
-        if self.is_valid:
-            self._spline = make_interp_spline(self.norm, stat, k=_DEGREE[interp_scale])
+        scan = np.abs(np.asarray(stat, dtype=float))
+        self._profile, self.extrapolate = Profile(norm, scan[np.newaxis], np.ones(1), interp_scale), extrapolate
+        self.is_valid = bool(np.isfinite(scan).all())
 
     def is_extrapolated(self, norm):
         """Whether norms lie beyond the scan, bool array."""
-        norm = np.asarray(norm, dtype=float)
-        return (norm < self.norm[0]) | (norm > self.norm[-1])
+        return self._profile.is_outside(np.asarray(norm, dtype=float))
 
     def __call__(self, norm):
         """Statistic at norms, float64 array."""
-        return self._evaluated(norm, 0)
+        return self._evaluated(norm, "value")
 
     def slope(self, norm):
         """Its derivative by the norm."""
-        return self._evaluated(norm, 1)
+        return self._evaluated(norm, "slope")
 
-    def _evaluated(self, norm, derivative):
+    def _evaluated(self, norm, what):
         norm = np.asarray(norm, dtype=float)
-        out = self._spline(norm, nu=derivative) if self.is_valid else np.full(norm.shape, np.nan)
-        return out if self.extrapolate else np.where(self.is_extrapolated(norm), np.nan, out)
+        out = getattr(self._profile.of(norm.reshape(-1, 1)), what).reshape(norm.shape)
+        known = self.is_valid & (self.extrapolate | ~self.is_extrapolated(norm))
+        return np.where(known, out, np.nan)
 
 
 def interpolate_profile(norm, stat, interp_scale="sqrt", extrapolate=False):
@@ -188,7 +336,7 @@ def profile(norm, scan_norm, scan_stat, stat, interp_scale="sqrt", extrapolate=T
     stat : array[...]
         Its minimum, which is taken off.
     interp_scale, extrapolate
-        As for `ProfileInterpolator`.
+        As for `Profile`.
 
     Returns
     -------
@@ -198,9 +346,8 @@ def profile(norm, scan_norm, scan_stat, stat, interp_scale="sqrt", extrapolate=T
         Where the norm lies beyond the scan.
     """
     norm, minima = np.asarray(norm, dtype=float), np.asarray(stat, dtype=float)
-    scans = np.asarray(scan_stat, dtype=float) - minima[..., np.newaxis]
-    value, slope, beyond = np.empty(norm.shape), np.empty(norm.shape), np.empty(norm.shape, dtype=bool)
-    for at in np.ndindex(norm.shape):
-        one = ProfileInterpolator(scan_norm, scans[at], interp_scale, extrapolate)
-        value[at], slope[at], beyond[at] = one(norm[at]), one.slope(norm[at]), one.is_extrapolated(norm[at])
-    return value, slope, beyond
+    scans = np.abs(np.asarray(scan_stat, dtype=float) - minima[..., np.newaxis]).reshape(norm.size, -1)
+    points, flat = Profile(scan_norm, scans, np.ones(norm.size), interp_scale, extrapolate), norm.reshape(1, -1)
+    found = points.of(flat)
+    slope = np.where(np.isnan(found.value), np.nan, found.slope)
+    return tuple(part.reshape(norm.shape) for part in (found.value, slope, points.is_outside(flat)))

@@ -84,7 +84,7 @@ def _table():
 FUNCTIONS = _table()
 SPECIAL = {
     name: DeviceFunction(f"cupyx.scipy.special.{name}", getattr(scipy.special, name))
-    for name in _names("gammaln gamma erf erfc erfinv xlogy digamma ndtr i0 i1 j0 j1 logsumexp")
+    for name in _names("gammaln gamma erf erfc erfcx erfinv xlogy digamma ndtr i0 i1 j0 j1 logsumexp")
 }
 NDIMAGE = {
     name: DeviceFunction(f"cupyx.scipy.ndimage.{name}", getattr(scipy.ndimage, name), launches=2)

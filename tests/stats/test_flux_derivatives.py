@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import interp1d
 from scipy.special import erfc
 
-from gpudl4.likelihood.flux_statistics import Chi2, Distrib, Profile
+from gpudl4.stats.flux_statistics import Chi2, Distrib, Profile
 
 DATA = np.array([3.0, 1.0, 0.4, 0.2, np.nan])
 ERRN, ERRP = np.array([0.3, 0.1, 0.1, 0.15, np.nan]), np.array([0.4, 0.2, 0.1, 0.3, np.nan])
