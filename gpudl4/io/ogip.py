@@ -16,7 +16,6 @@ from .ogip_spectrum import read_spectrum, spectrum_hdu
 from .ogip_tables import (
     area_hdu,
     bounds_hdu,
-    header_meta,
     kept_cards,
     read_area,
     region_hdu,
@@ -186,8 +185,9 @@ def _scaling(pha, background):
 def _maps(spectrum, axis, factor, names):
     """Region maps of a spectrum: counts, acceptance and the mask of good channels."""
     from gpudl4.maps import RegionNDMap
+    from gpudl4.maps.region_files import table_keywords
 
-    geom, meta = spectrum.image.to_cube([axis]), header_meta(spectrum.header)
+    geom, meta = spectrum.image.to_cube([axis]), table_keywords(spectrum.header)
     acceptance = spectrum.backscal
     if np.any(factor != 1):
         acceptance = acceptance * np.asarray(factor, dtype=np.float64)

@@ -15,7 +15,6 @@ __all__ = [
     "column",
     "energy_axis",
     "find_table",
-    "header_meta",
     "kept_cards",
     "native",
     "read_area",
@@ -25,7 +24,6 @@ __all__ = [
 ]
 
 EDGE_TOLERANCE = 1e-4  # relative; responses store energies in single precision
-STRUCTURE = ("XTENSION", "SIMPLE", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP", "TTYPE", "TFORM", "TUNIT", "TNULL", "TDISP")
 ENERGY_COLUMNS = {"energy": ("E_MIN", "E_MAX"), "energy_true": ("ENERG_LO", "ENERG_HI")}
 KEPT = ("TELESCOP", "INSTRUME", "FILTER", "OBJECT", "DATE-OBS", "DATE-END", "LO_THRES", "HI_THRES")
 
@@ -53,20 +51,6 @@ def column(hdu, name, where):
     if name not in hdu.columns.names:
         raise DataFileError(f"{where}: HDU {hdu.name} has no column {name}; it has: {', '.join(hdu.columns.names)}")
     return native(hdu.data[name]), hdu.columns[name].unit
-
-
-def header_meta(header):
-    """Cards of a table header as a dict, without those that describe the table itself; repeated ones as a list."""
-    meta = {}
-    for key, value in header.items():
-        if key in ("", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM", "EXTEND") or key.rstrip("0123456789") in STRUCTURE:
-            continue
-        meta[key] = [*_as_list(meta[key]), value] if key in meta else value
-    return meta
-
-
-def _as_list(value):
-    return value if isinstance(value, list) else [value]
 
 
 # ------------------------------------------------------------------------------------------------------------------------------- energies
@@ -176,35 +160,17 @@ def bounds_hdu(axis, format="ogip"):
 def read_region(hdulist):
     """Region geometry without axes of the HDU "REGION"; one without region (``region=None``) if there is none."""
     from gpudl4.maps import RegionGeom
+    from gpudl4.maps.region_files import read_region_table
 
-    if "REGION" not in hdulist:
-        return RegionGeom(None)
-    from astropy.table import QTable
-    from astropy.wcs import WCS
-    from regions import Regions
-
-    hdu = hdulist["REGION"]
-    wcs = WCS(hdu.header, naxis=2).sub(2)
-    regions = []
-    for region in Regions.parse(QTable.read(hdu), format="fits"):
-        region.meta["include"] = True  # the package regions drops the flag when it reads FITS
-        regions.append(region.to_sky(wcs))
-    return RegionGeom.create(regions, wcs=wcs)
+    region, wcs = read_region_table(hdulist, "REGION")
+    return RegionGeom(region, wcs=wcs)
 
 
 def region_hdu(geom):
     """HDU "REGION" of a region geometry, or None if it has no region."""
-    if geom.region is None:
-        return None
-    from astropy.io import fits
-    from regions import Regions
+    from gpudl4.maps.region_files import region_table_hdu
 
-    from gpudl4.maps import WcsGeom
-    from gpudl4.maps.region import as_regions
-
-    table = Regions([region.to_pixel(geom.wcs) for region in as_regions(geom.region)]).serialize(format="fits")
-    table.meta.update(WcsGeom(geom.wcs).to_header())  # with WCSSHAPE, which gammapy needs
-    return fits.BinTableHDU(table, name="REGION")
+    return None if geom.region is None else region_table_hdu(geom, "REGION")
 
 
 # ------------------------------------------------------------------------------------------------------------------------ effective areas
@@ -214,6 +180,8 @@ def read_area(hdulist, where):
     """Effective area of an open ARF file: array[L], its unit, the true-energy axis and the cards of the header."""
     import astropy.units as u
 
+    from gpudl4.maps.region_files import table_keywords
+
     hdu = find_table(hdulist, "SPECRESP", where)
     area, unit = column(hdu, "SPECRESP", where)
     try:
@@ -221,7 +189,7 @@ def read_area(hdulist, where):
         unit.to("cm2")
     except ValueError as error:
         raise DataFileError(f"{where}: the effective area has the unit '{unit}', an area such as cm2 or m2 was wanted") from error
-    return area, unit, energy_axis(hdu, "energy_true", where), header_meta(hdu.header)
+    return area, unit, energy_axis(hdu, "energy_true", where), table_keywords(hdu.header)
 
 
 def area_hdu(area, axis, cards, format="ogip"):

@@ -19,7 +19,15 @@ from .region_shapes import as_regions, union_of
 from .region_tables import OGIP_FORMATS, region_map_to_table
 from .wcs import WcsGeom
 
-__all__ = ["region_geom_from_hdulist", "region_geom_to_hdulist", "region_map_from_hdulist", "region_map_to_hdulist"]
+__all__ = [
+    "read_region_table",
+    "region_geom_from_hdulist",
+    "region_geom_to_hdulist",
+    "region_map_from_hdulist",
+    "region_map_to_hdulist",
+    "region_table_hdu",
+    "table_keywords",
+]
 
 FORMATS = ("gadf", *OGIP_FORMATS)
 _OGIP_HDU = {"ogip": ("SPECTRUM", "COUNTS", "EBOUNDS"), "ogip-arf": ("SPECRESP", "SPECRESP", "SPECRESP")}
@@ -54,11 +62,12 @@ def region_geom_to_hdulist(geom, format="ogip", hdu_bands=None, hdu_region=None)
     if geom.axes or format != "gadf":
         out.append(geom.axes.to_table_hdu(format=format, hdu_bands=hdu_bands or "HDU_BANDS"))
     if geom.region is not None:
-        out.append(_region_hdu(geom, (hdu_region or "HDU_REGION") if format == "gadf" else "REGION"))
+        out.append(region_table_hdu(geom, (hdu_region or "HDU_REGION") if format == "gadf" else "REGION"))
     return fits.HDUList(out)
 
 
-def _region_hdu(geom, name):
+def region_table_hdu(geom, name):
+    """Region table of a geometry that has a region."""
     from regions import Regions
 
     table = Regions([region.to_pixel(geom.wcs) for region in as_regions(geom.region)]).serialize(format="fits")
@@ -98,11 +107,11 @@ def region_geom_from_hdulist(hdulist, format="ogip", hdu=None, hdu_bands=None):
     if format == "ogip" and hdu_bands not in hdulist:
         raise DataFileError(f"there is no HDU '{hdu_bands}' with the energies of the channels; some files keep them in the response (RMF)")
     axes = MapAxes.from_table_hdu(find_named_hdu(hdulist, hdu_bands), format=format)
-    region, wcs = _read_region(hdulist, name)
+    region, wcs = read_region_table(hdulist, name)
     return RegionGeom(region, axes=axes, wcs=wcs)
 
 
-def _read_region(hdulist, name):
+def read_region_table(hdulist, name):
     """Region and projection from a FITS region table; None, None if there is none."""
     if name not in hdulist:
         return None, None
@@ -166,7 +175,7 @@ def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, 
         raise DataFileError(f"HDU '{data_hdu.name}' holds {data.size} values, but its bands describe the shape {geom.data_shape}")
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
         data = data.astype(bool)
-    meta = parse_meta(data_hdu.header) if kind == "gadf" else _keywords(data_hdu.header)
+    meta = parse_meta(data_hdu.header) if kind == "gadf" else table_keywords(data_hdu.header)
     return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=parse_unit({"BUNIT": unit}), meta=meta)
 
 
@@ -180,7 +189,7 @@ def _column(hdu, name, geom):
     raise DataFileError(f"HDU '{hdu.name}' has no column '{name}'; it has: {', '.join(hdu.columns.names)}")
 
 
-def _keywords(header):
+def table_keywords(header):
     """Keywords of a table that do not describe its columns; one that occurs several times (OBS_ID of stacked spectra) gives a list."""
     structure = fits.Header(header, copy=True)
     structure.strip()  # takes away the keywords of the table's layout
