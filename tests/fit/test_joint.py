@@ -67,3 +67,21 @@ def test_fit_and_files(datasets, tmp_path):
     assert [type(one) for one in again] == [type(one) for one in datasets]
     assert again.stat_sum() == pytest.approx(datasets.stat_sum(), rel=1e-6)
     assert again.models["source"].spectral_model.index.error == pytest.approx(source.index.error, rel=1e-5)
+
+
+@pytest.mark.peer
+def test_fit_is_gammapys(datasets):
+    """gammapy from our minimum, on the same datasets: it does not move."""
+    pytest.importorskip("gammapy")
+    from gammapy.modeling import Fit
+
+    result = gpudl4.Fit().run(datasets)
+    theirs = gpudl4.to_gammapy(datasets)
+    assert theirs.stat_sum() == pytest.approx(result.total_stat, abs=1e-3)
+    refit = Fit(optimize_opts={"tol": 1e-3}).run(theirs)
+    assert result.total_stat <= refit.total_stat + 0.01
+    ours = {p.name: p for p in datasets.models["source"].parameters if not p.frozen}
+    for other in theirs.models["source"].parameters:
+        if other.name in ours:
+            assert abs(ours[other.name].value - other.value) < 0.03 * ours[other.name].error, other.name
+            assert ours[other.name].error == pytest.approx(other.error, rel=0.05), other.name

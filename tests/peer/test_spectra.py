@@ -8,29 +8,23 @@ pytest.importorskip("gammapy")
 import astropy.units as u
 
 from benchmarks.cases import library
+from benchmarks.spectra import joint_crab, source
 from tests.paths import shared_data
+
+from .cases import fresh
 
 pytestmark = pytest.mark.peer
 
-RANGES = {"fermi": (0.03, 2), "magic": (0.08, 30), "veritas": (0.15, 30), "fact": (0.45, 30), "hess": (0.66, 30)}  # TeV, of the paper
 START = {"amplitude": 3.8e-11, "alpha": 2.5, "beta": 0.1}
 STAT_TOLERANCE = 5e-9  # of the sum of the absolute terms
 
 
 def crab(package):
     """All ten spectra with the fit ranges of the paper and a log parabola at 1 TeV."""
+    shared_data("joint-crab")
     lib = library(package)
-    datasets = []
-    for instrument, (low, high) in RANGES.items():
-        for path in sorted(shared_data("joint-crab", instrument).glob("pha_*.fits")):
-            dataset = lib.SpectrumDatasetOnOff.read(str(path)).copy(name=f"{instrument}-{path.stem}")
-            dataset.mask_fit = dataset.counts.geom.energy_mask(low * u.TeV, high * u.TeV)
-            datasets.append(dataset)
-    spectrum = lib.LogParabolaSpectralModel(
-        amplitude=START["amplitude"] * u.Unit("cm-2 s-1 TeV-1"), reference=1 * u.TeV, alpha=START["alpha"], beta=START["beta"]
-    )
-    datasets = lib.Datasets(datasets)
-    datasets.models = [lib.SkyModel(spectral_model=spectrum, name="crab")]
+    datasets = joint_crab(lib, shared_data())
+    datasets.models = source(lib, START)
     return datasets
 
 
@@ -117,6 +111,19 @@ def test_joint_crab_is_that_of_the_paper():
     assert found["alpha"].error == pytest.approx(0.0255, rel=0.02)
     assert found["beta"].value * np.log(10) == pytest.approx(0.238, abs=0.001)
     assert found["beta"].error * np.log(10) == pytest.approx(0.0245, rel=0.02)
+
+
+def test_hawc_crab():
+    """gammapy 2.1 on the five datasets of HAWC: 2.314(208)e-13 at 7 TeV, alpha 2.69(12), beta 0.085(104)."""
+    import gpudl4
+
+    datasets, models = fresh("gpudl4", "hawc")
+    assert gpudl4.Fit().run(datasets).success
+    wanted = {"amplitude": (2.314e-13, 0.208e-13), "alpha": (2.69, 0.12), "beta": (0.085, 0.104)}
+    for name, (value, error) in wanted.items():
+        found = models["crab"].parameters[name]
+        assert abs(found.value - value) < 0.03 * error, name
+        assert found.error == pytest.approx(error, rel=0.05), name
 
 
 def test_stacked_crab_runs_fit_as_the_runs_do():
