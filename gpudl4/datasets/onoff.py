@@ -148,10 +148,13 @@ class OnOff:
         dataset : MapDataset
             It shares all other arrays with this one.
         """
-        return MapDataset(**self._shared("counts_off", "acceptance", "acceptance_off"), background=self.background, name=make_name(name))
+        return self._with_background(MapDataset, name)
 
-    def _shared(self, *without):
-        return {key: value for key, value in self._values.items() if key not in without}
+    def _with_background(self, kind, name, without=()):
+        """Dataset of another kind, which has a background where this one has off counts; it shares all other fields but some."""
+        left_out = {"counts_off", "acceptance", "acceptance_off", *without}
+        shared = {key: value for key, value in self._values.items() if key not in left_out}
+        return kind(**shared, background=self.background, name=make_name(name))
 
     @classmethod
     def from_map_dataset(cls, dataset, acceptance, acceptance_off, counts_off=None, name=None):

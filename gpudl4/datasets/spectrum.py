@@ -89,20 +89,8 @@ class SpectrumDatasetOnOff(Spectrum, MapDatasetOnOff):
         return cls.from_map_dataset(dataset, acceptance, acceptance_off, counts_off=counts_off, name=name)
 
     def to_spectrum_dataset(self, name=None):
-        """Dataset with a background, alpha times the off counts, and the Cash statistic; without models and PSF.
-
-        Parameters
-        ----------
-        name : str, optional
-            A random one if None.
-
-        Returns
-        -------
-        dataset : SpectrumDataset
-            It shares all other arrays with this one.
-        """
-        values = self._shared("counts_off", "acceptance", "acceptance_off", "psf")
-        return SpectrumDataset(**values, background=self.background, name=name)
+        """`SpectrumDataset` with a background, alpha times the off counts; without models and PSF, see `MapDatasetOnOff.to_map_dataset`."""
+        return self._with_background(SpectrumDataset, name, without=("psf",))
 
     def to_dict(self):
         """Entry of a ``*_datasets.yaml`` file: name, type, filename."""
