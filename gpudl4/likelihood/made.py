@@ -6,6 +6,8 @@ weights. What is taken from an earlier compile therefore has the bits that a new
 
 import weakref
 
+from .statistic import WSTAT, statistic_of
+
 __all__ = ["Made"]
 
 FIELDS = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "mask_fit")
@@ -23,7 +25,9 @@ class Made:
     """
 
     def __init__(self, dataset, earlier=None):
-        fields = (getattr(dataset, name, None) for name in FIELDS)
+        # The background of an ON-OFF dataset is made anew whenever it is asked for; what is made here does not depend on it.
+        names = [name for name in FIELDS if name != "background" or statistic_of(dataset) != WSTAT]
+        fields = (getattr(dataset, name, None) for name in names)
         self._fields = tuple(None if field is None else weakref.ref(field) for field in fields)  # keeps no field in memory
         self._parts, self._earlier = {}, {}
         if earlier is not None and self._same_fields(earlier):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gpudl4.core.backend import to_host
+from gpudl4.datasets import MapDatasetOnOff
 from gpudl4.irf import PSFMap
 from gpudl4.likelihood import compile
 from tests.factory import make_dataset
@@ -152,3 +153,20 @@ def test_positions_in_other_frames_and_units():
         likelihood = compile(dataset, backend="numpy")
         assert np.isclose(likelihood.value(likelihood.theta0), expected.value(expected.theta0), rtol=1e-10)
         assert points(likelihood, "point")[0].box == points(expected, "point")[0].box
+
+
+def test_parts_of_on_off_datasets_serve_again():
+    """Their background is another object each time it is asked for, which must not look like a change."""
+    dataset = prepare(make_dataset(), "moving")
+    models = [model for model in dataset.models if model.name in ("point", "other")]
+    ones = dataset.counts.copy(data=np.ones(dataset.counts.data.shape, dtype=np.float32))
+    on_off = MapDatasetOnOff.from_map_dataset(dataset, acceptance=ones, acceptance_off=ones * 5)
+    on_off.models = models
+    likelihood = compile(on_off, backend="numpy")
+    theta = likelihood.theta0.copy()
+    theta[likelihood.names.index("point.lon_0")] += 0.01
+    again = likelihood.recompile(theta)
+    (before,), (after,) = points(likelihood, "other"), points(again, "other")
+    assert after.response.psf is before.response.psf
+    (before,), (after,) = points(likelihood, "point"), points(again, "point")
+    assert after.response.psf is not before.response.psf
