@@ -70,3 +70,17 @@ def divide_rows(target, at, divisor, divisor_at, shape):
         for x in range(width):
             d = kind(own[x])
             out[x] = out[x] / d if d != 0 else kind(0)
+
+
+@sized(_elements)
+def mean_rows(target, at, own, own_at, source, first, weights, weight_at, total, total_at, shape):
+    """``target = (target * own + source * weights) / total`` row by row, 0 where the total is 0; arguments as for `add_rows`."""
+    kind, width = target.dtype.type, shape[3]
+    for j in nb.prange(shape[0] * shape[1] * shape[2]):
+        a, b, c, d, e = _at(at, shape, j), _at(own_at, shape, j), _at(first, shape, j), _at(weight_at, shape, j), _at(total_at, shape, j)
+        out, before, values = target[a : a + width], own[b : b + width], source[c : c + width]
+        factors, divisors = weights[d : d + width], total[e : e + width]
+        for x in range(width):
+            value, divisor = kind(values[x]), kind(divisors[x])
+            product = kind(value * factors[x]) if factors[x] != 0 and math.isfinite(value) else kind(0)
+            out[x] = kind(kind(out[x] * before[x]) + product) / divisor if divisor != 0 else kind(0)

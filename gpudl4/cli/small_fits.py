@@ -129,6 +129,7 @@ def _stack(dtype):
         rows.add_rows(np.ones(4, dtype=dtype), at, values, at, weights, at, shape)
     rows.multiply_rows(np.ones(4, dtype=dtype), at, values, at, shape)
     rows.divide_rows(np.ones(4, dtype=dtype), at, values, at, shape)
+    rows.mean_rows(np.ones(4, dtype=dtype), at, values, at, values, at, values, at, values, at, shape)
 
 
 def run_all(cube, real):

@@ -26,7 +26,7 @@ __all__ = ["Stacking", "hstack_columns", "stack_datasets", "stack_in_place"]
 
 def stack_in_place(dataset, other, nan_to_num=True):
     """Add `other` to `dataset` in place; see `Stacking.add`."""
-    stacking = Stacking(dataset)
+    stacking = Stacking(dataset, once=True)
     stacking.add(other, nan_to_num)
     stacking.close()
 
@@ -77,10 +77,12 @@ class Stacking:
     ----------
     dataset : MapDataset, MapDatasetOnOff, SpectrumDataset or SpectrumDatasetOnOff
         Changed in place.
+    once : bool
+        Whether a single dataset will be added, so that responses need not be kept as sums in between.
     """
 
-    def __init__(self, dataset):
-        self.dataset = dataset
+    def __init__(self, dataset, once=False):
+        self.dataset, self._once = dataset, once
         self._responses = {}
         self._gtis, self._tables = [], []
         self._ratio = None
@@ -153,6 +155,9 @@ class Stacking:
         mine.data[here] |= theirs.data[there]
 
     def _add_response(self, field, mine, theirs, other, nan_to_num):
+        if self._once:
+            mine.stack(theirs, getattr(other, field.weights), nan_to_num)
+            return
         if field.name not in self._responses:
             self._responses[field.name] = ResponseSum(mine)
         self._responses[field.name].add(theirs, getattr(other, field.weights), nan_to_num)
@@ -189,7 +194,7 @@ class Stacking:
         if self._tables:
             tables = self._tables if dataset.meta_table is None else [dataset.meta_table, *self._tables]
             dataset.meta_table = tables[0].copy() if len(tables) == 1 else hstack_columns(*tables)
-        self.__init__(dataset)
+        self.__init__(dataset, self._once)
         return dataset
 
 

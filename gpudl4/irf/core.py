@@ -266,9 +266,7 @@ class IRFMap:
         """
         from .stacking import ResponseSum
 
-        total = ResponseSum(self)
-        total.add(other, weights=weights, nan_to_num=nan_to_num)
-        total.close()
+        ResponseSum(self).mean_with(other, weights=weights, nan_to_num=nan_to_num)
 
     # -- files --------------------------------------------------------------------------------------------------------------------
 

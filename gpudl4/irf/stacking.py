@@ -4,12 +4,14 @@
 the result is multiplied and divided by its exposure once and not at every step.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
-from gpudl4.maps.accumulate import add_into, blocks, divide_into, multiply_into
+from gpudl4.maps.accumulate import add_into, blocks, divide_into, mean_into, multiply_into
 
 __all__ = ["ResponseSum", "overlap"]
 
@@ -72,27 +74,59 @@ class ResponseSum:
         nan_to_num : bool
             Whether values that are not finite count as 0.
         """
+        p = self._parts(other, weights, nan_to_num)
+        self._open(p.mine)
+        target = self.irf._irf_map.data[p.mine]
+        if p.weight is None or p.weight.ndim < 3 or p.weight.shape[-3] == 1:  # the same for all bins of the response: one factor
+            add_into(target, p.source, p.factors(slice(None)), nan_to_num=nan_to_num)
+        else:
+            for part in blocks(target):
+                add_into(target[part], p.source[part] * p.scaled[part], p.weight, nan_to_num=nan_to_num)
+        self._add_exposure(p, nan_to_num)
+
+    def mean_with(self, other, weights=None, nan_to_num=True):
+        """Average with one response and nothing else, as `add` and `close` do, on the host in one pass; parameters as for `add`."""
+        if self.irf.backend.name != "numpy" or not nan_to_num:
+            self.add(other, weights, nan_to_num)
+            self.close()
+            return
+        p = self._parts(other, weights, nan_to_num)
+        exposure = self.irf.exposure_map.data
+        before = exposure[p.mine].copy()
+        self._add_exposure(p, nan_to_num)
+        after = exposure[p.mine]
+        mean_into(self.irf._irf_map.data[p.mine], before, p.source, p.factors(Ellipsis), np.where(after > 0, after, after.dtype.type(0)))
+        elsewhere = ~(exposure > 0)
+        elsewhere[p.mine] = False
+        if elsewhere.any():  # without exposure a response is 0
+            multiply_into(self.irf._irf_map.data, (~elsewhere).astype(exposure.dtype))
+
+    def _parts(self, other, weights, nan_to_num):
+        """What adding a response needs: indices of both, values, exposure, and weights."""
         _with_exposure(other, "the other")
         irf_map, exposure_map = self.irf._irf_map, self.irf.exposure_map
         factor = conversion_factor(other.exposure_map.unit, exposure_map.unit, "the exposure to stack")
         scale = conversion_factor(other._irf_map.unit, irf_map.unit, "the response to stack")
         mine, theirs = overlap(irf_map, other._irf_map.geom)
-        self._open(mine)
         exposure = other.exposure_map.data[theirs]
         weight = None if weights is None else weights.data[theirs]
-        target, source = irf_map.data[mine], other._irf_map.data[theirs]
         scaled, xp = exposure * (factor * scale), array_namespace(exposure)
         if nan_to_num:
             scaled = xp.where(xp.isfinite(scaled), scaled, xp.zeros((), dtype=scaled.dtype))
-        if weight is None or weight.ndim < 3 or weight.shape[-3] == 1:  # the same for all bins of the response: one factor
-            scaled = scaled if weight is None else (scaled * weight).astype(scaled.dtype, copy=False)
-            add_into(target, source, scaled, nan_to_num=nan_to_num)
-        else:
-            for part in blocks(target):
-                add_into(target[part], source[part] * scaled[part], weight, nan_to_num=nan_to_num)
+        seen = weight
         if weight is not None and "energy" in weights.geom.axes.names:
-            weight = weight.any(axis=weights.geom.axes.index_data("energy"), keepdims=True)
-        add_into(exposure_map.data[mine], exposure, weight, factor, nan_to_num)
+            seen = weight.any(axis=weights.geom.axes.index_data("energy"), keepdims=True)
+
+        def factors(part):
+            return scaled[part] if weight is None else (scaled[part] * weight).astype(scaled.dtype, copy=False)
+
+        return SimpleNamespace(
+            mine=mine, source=other._irf_map.data[theirs], exposure=exposure, factor=factor, weight=weight, scaled=scaled, seen=seen,
+            factors=factors,
+        )  # fmt: skip
+
+    def _add_exposure(self, p, nan_to_num):
+        add_into(self.irf.exposure_map.data[p.mine], p.exposure, p.seen, p.factor, nan_to_num)
 
     def _open(self, mine):
         """Turn means into sums in the pixels that are met for the first time."""

@@ -11,7 +11,7 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.backend import array_namespace
 
-__all__ = ["BLOCK", "LARGE", "add_into", "blocks", "divide_into", "multiply_into"]
+__all__ = ["BLOCK", "LARGE", "add_into", "blocks", "divide_into", "mean_into", "multiply_into"]
 
 BLOCK = {"numpy": 1 << 17, "cupy": 1 << 24}
 """Number of elements that are worked on at once: what fits into a processor's cache, or fills a GPU."""
@@ -95,14 +95,25 @@ def divide_into(target, divisor):
         target[part] = xp.where(known, target[part] / xp.where(known, some, xp.ones((), some.dtype)), xp.zeros((), target.dtype))
 
 
-def _by_rows(name, target, other):
+def mean_into(target, own, source, weights, total):
+    """``target = (target * own + source * weights) / total`` in place, 0 where the total is 0; all else broadcasts to the target.
+
+    Values of the source that are not finite count as 0. This is `multiply_into`, `add_into` and `divide_into` in one pass.
+    """
+    if not _by_rows("mean_rows", target, own, source, weights, total):
+        multiply_into(target, own)
+        add_into(target, source, weights)
+        divide_into(target, total)
+
+
+def _by_rows(name, target, *others):
     """Whether a kernel could do it, and has."""
-    if not _are_large_floats(target, other):
+    if not _are_large_floats(target, *others):
         return False
-    rows = [_rows(array, target.shape) for array in (target, other)]
+    rows = [_rows(array, target.shape) for array in (target, *others)]
     if any(row is None for row in rows):
         return False
-    getattr(kernels.cpu("rows"), name)(*rows[0], *rows[1], _four(target.shape))
+    getattr(kernels.cpu("rows"), name)(*(part for row in rows for part in row), _four(target.shape))
     return True
 
 

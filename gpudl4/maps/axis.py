@@ -375,7 +375,7 @@ class MapAxis(AxisConstruction):
             if not self._unit.is_equivalent(other._unit):
                 return False
             edges = other.edges.to_value(self._unit)
-        return bool(np.allclose(self._edges, edges, rtol=rtol, atol=atol))
+        return np.array_equal(self._edges, edges) or bool(np.allclose(self._edges, edges, rtol=rtol, atol=atol))
 
     def __eq__(self, other):
         if not isinstance(other, MapAxis):

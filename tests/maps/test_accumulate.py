@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpudl4.core.backend import to_device
-from gpudl4.maps.accumulate import LARGE, add_into, blocks, divide_into, multiply_into
+from gpudl4.maps.accumulate import LARGE, add_into, blocks, divide_into, mean_into, multiply_into
 from tests.arrays import assert_close, assert_same
 
 
@@ -99,6 +99,22 @@ def test_products_and_quotients(backend, shape):
     target = to_device(values.copy(), backend)
     divide_into(target, to_device(factor.copy(), backend))
     assert_same(target, np.where(factor != 0, values / np.where(factor != 0, factor, 1), 0.0))
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 40, 50), (6, 300, 400)])
+def test_means_are_products_sums_and_quotients(backend, shape):
+    rng = np.random.default_rng(6)
+    image = (shape[0], *(1,) * (len(shape) - 3), *shape[-2:])
+    target, source = rng.uniform(1, 2, size=(2, *shape))
+    own, weights = rng.uniform(0, 3, size=(2, *image))
+    own[0, ..., 3, 4] = weights[0, ..., 3, 4] = 0
+    source[1, ..., 2, 2] = np.nan
+    total = own + weights
+    expected = target * own + np.where(np.isfinite(source), source, 0) * weights
+    expected = np.where(total > 0, expected / np.where(total > 0, total, 1), 0.0)
+    there = to_device(target.copy(), backend)
+    mean_into(there, *(to_device(array.copy(), backend) for array in (own, source, weights, total)))
+    assert_close(there, expected, rtol=1e-14)
 
 
 def test_arrays_whose_rows_are_not_in_one_piece():
