@@ -118,7 +118,8 @@ class ResponseSum:
             seen = weight.any(axis=weights.geom.axes.index_data("energy"), keepdims=True)
 
         def factors(part):
-            return scaled[part] if weight is None else (scaled[part] * weight).astype(scaled.dtype, copy=False)
+            product = scaled[part] if weight is None else (scaled[part] * weight).astype(scaled.dtype, copy=False)
+            return xp.ascontiguousarray(product)  # a product takes the order of its factors, which may be any
 
         return SimpleNamespace(
             mine=mine, source=other._irf_map.data[theirs], exposure=exposure, factor=factor, weight=weight, scaled=scaled, seen=seen,
