@@ -46,11 +46,10 @@ class Buffers:
     def __init__(self, engine, batch, earlier=None):
         xp, layout, real = engine.backend.xp, engine.layout, engine.real
 
-        def make(name, size, dtype, empty=xp.empty):
+        def make(name, size, dtype):
             old = getattr(earlier, name, None)
-            if old is not None and old.shape == (batch, size) and old.dtype == dtype and isinstance(old, xp.ndarray):
-                return old
-            return empty((batch, size), dtype=dtype)
+            serves = isinstance(old, xp.ndarray) and old.shape == (batch, size) and old.dtype == dtype
+            return old if serves else xp.empty((batch, size), dtype=dtype)
 
         self.batch, self.on_host = batch, engine.backend.name == "numpy"
         self.host = np.zeros((batch, layout.params.size))
