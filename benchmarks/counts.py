@@ -103,7 +103,7 @@ def _fold(sources, rows, reach, params, templates, template, static, mu, **_):
     bins = int(rows[:, t.R_LENGTH].sum())
     moved = bins * (mu.itemsize + (template.itemsize if template.size else 0) + (static.itemsize if static.size else 0))
     operations = bins
-    for source in sources:
+    for source in sources[sources[:, t.S_MIXED] < 0]:
         height, width = _clipped(source, params[0])
         moved += height * width * source[t.S_PLANES] * templates.itemsize
         operations += height * width * _folds_per_pixel(source, reach) * (1 if source[t.S_LAST] else 2)
@@ -127,6 +127,34 @@ def _fold_pull(sources, datasets, images, groups, items, exposure, reach, templa
             operations += size * (2 if _exposed(source) else 1)
     moved += sum(size * datasets[d, t.D_RECO] for d, size in pixels.items()) * slope.itemsize  # each bin once
     return Work(batch * moved, batch * operations, {})
+
+
+# ---- planes that are mixed ---------------------------------------------------------------------------------------------------------------
+def _mixed(sources, images, exposure, reach, planes):
+    """Of each mixed source: pixels, rank, bytes of planes and exposure, operations that make templates and that fold them."""
+    for source in sources[sources[:, t.S_MIXED] >= 0]:
+        rank, n_true = int(images[source[t.S_MIXED], t.I_RANK]), int(source[t.S_TRUE])
+        pixels, has_exposure = int(source[t.S_NY] * source[t.S_NX]), int(_exposed(source))
+        moved = pixels * (rank * planes.itemsize + has_exposure * n_true * exposure.itemsize)
+        yield source, pixels, rank, moved, pixels * n_true * (2 * rank + has_exposure), pixels * 2 * int(_bands(source, reach).sum())
+
+
+def _mix(sources, images, exposure, reach, planes, mu, **_):
+    moved = operations = 0
+    for source, pixels, _, read, make, fold in _mixed(sources, images, exposure, reach, planes):
+        moved += read + 2 * pixels * int(source[t.S_RECO]) * mu.itemsize
+        operations += make + fold
+    return Work(mu.shape[0] * moved, mu.shape[0] * operations, {})
+
+
+def _mix_pull(sources, images, groups, exposure, reach, slope, planes, field, **_):
+    moved = operations = 0
+    for source, pixels, rank, read, make, fold in _mixed(sources, images, exposure, reach, planes):
+        n_true = int(source[t.S_TRUE])
+        group = groups[images[source[t.S_MIXED], t.I_GROUP]]
+        moved += read + pixels * int(source[t.S_RECO]) * slope.itemsize + rank * int(group[t.F_NY] * group[t.F_NX]) * field.itemsize
+        operations += make + fold + pixels * n_true * (3 + 2 * rank)
+    return Work(slope.shape[0] * moved, slope.shape[0] * operations, {})
 
 
 # ---- points ------------------------------------------------------------------------------------------------------------------------------
@@ -189,7 +217,7 @@ def _spread(images, groups, items, batch, transfer, spectrum_in, spectrum_out, *
 def _gather(sources, images, groups, items, batch, transfer, spectrum_out, spectrum_in, **_):
     sizes = _spectrum_sizes(images, groups, items)
     owners = sources[images[items[:, t.W_WHAT], t.I_SOURCE]]
-    read = int((sizes * np.where(owners[:, t.S_LAST] == 1, 1, owners[:, t.S_PLANES])).sum())
+    read = int((sizes * np.where(owners[:, t.S_LAST] == 1, 1, images[items[:, t.W_WHAT], t.I_RANK])).sum())
     moved = read * (transfer.itemsize + spectrum_out.itemsize) + int(sizes.sum()) * spectrum_in.itemsize
     return Work(batch * moved, batch * 8 * read, {})
 
@@ -282,10 +310,12 @@ COUNTED = {
     "fourier.unload": _unload,
     "place.place": _place,
     "fold.fold": _fold,
+    "mix.mix": _mix,
     "cash.cash": _cash,
     "cash.cash_value": _cash_value,
     "place.place_pull": _place_pull,
     "fold.fold_pull": _fold_pull,
+    "mix.mix_pull": _mix_pull,
     "fft.to_spectrum out": _transform,
     "fourier.gather": _gather,
     "fft.to_planes in": _transform,

@@ -147,31 +147,21 @@ unload(const long long* __restrict__ sources, const long long* __restrict__ imag
     const int y0 = (stride - source[S_ROW] % stride) % stride, x0 = (stride - source[S_COLUMN] % stride) % stride;
     const double* flux = params + b * n_params + row[I_FLUX];
     const real* values = image + b * n_image + row[I_IMAGE];
-    long long pitch = source[S_NX], size = 0;
+    long long pitch = source[S_NX];
     double scale = 1.0;
-    int begin = 0, end = 1;  // of the planes that make this one, where they are mixed
     if (row[I_GROUP] >= 0) {
         const long long* group = groups + F_SIZE * row[I_GROUP];
-        size = group[F_NY] * group[F_NX];
+        const long long size = group[F_NY] * group[F_NX];
         pitch = group[F_NX];
         scale = 1.0 / size;
-        if (row[I_MIXING] >= 0)
-            end = row[I_RANK];
-        else
-            begin = plane, end = plane + 1;
-        values = planes_out + plane_begin(group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], size) + row[I_OFFSET_Y] * pitch +
+        values = planes_out + plane_begin(group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size) + row[I_OFFSET_Y] * pitch +
                  row[I_OFFSET_X];
     }
     real* out = templates + b * n_templates + row[I_TEMPLATES] + (plane * row[I_HEIGHT] + first) * width;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         const int y = y0 + (first + i / width) * stride, x = x0 + i % width * stride;
         const int column = starts[source[S_STARTS] + y] + x;
-        double value = 0.0;
-        for (int n = begin; n < end; ++n) {
-            const double by = (row[I_MIXING] < 0) ? 1.0 : edisp[row[I_MIXING] + plane * end + n];
-            value += by * values[n * size + y * pitch + x];
-        }
-        value *= scale;
+        double value = scale * values[y * pitch + x];
         if (!source[S_LAST])
             value *= exposure_at(source, exposure, plane, column);
         else if (row[I_GROUP] < 0)

@@ -40,7 +40,6 @@ from .tables import (
     I_GROUP,
     I_HEIGHT,
     I_IMAGE,
-    I_MIXING,
     I_OFFSET_X,
     I_OFFSET_Y,
     I_RANK,
@@ -173,23 +172,6 @@ def spread(sources, images, groups, items, batch, transfer, spectrum_in, spectru
             out[i] = np.complex128(values[i]) * np.complex128(factors[i])
 
 
-@compiled
-def _mixed(planes, mixing, size, out):
-    """One row of a combination of planes that are not normalised and `size` elements apart; four at a time, as memory is what limits."""
-    rank, width = mixing.shape[0], out.shape[0]
-    out[:] = 0.0
-    for n in range(0, rank, 4):
-        m1, m2, m3 = min(n + 1, rank - 1), min(n + 2, rank - 1), min(n + 3, rank - 1)
-        v0 = mixing[n] / size
-        v1 = mixing[m1] / size if n + 1 < rank else 0.0
-        v2 = mixing[m2] / size if n + 2 < rank else 0.0
-        v3 = mixing[m3] / size if n + 3 < rank else 0.0
-        p0, p1 = planes[n * size : n * size + width], planes[m1 * size : m1 * size + width]
-        p2, p3 = planes[m2 * size : m2 * size + width], planes[m3 * size : m3 * size + width]
-        for x in range(width):
-            out[x] += v0 * p0[x] + v1 * p1[x] + v2 * p2[x] + v3 * p3[x]
-
-
 @sized(lambda *args: args[-1].size)
 def unload(sources, images, groups, items, starts, exposure, edisp, reach, params, image, planes_out, templates):
     """Convolved planes, cropped and times exposure, into templates.
@@ -198,7 +180,7 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
     ----------
     sources, images, groups : int64 tables
     items : int64[n, 6]
-        Rows of templates.
+        Rows of templates of images whose planes are not mixed.
     starts, exposure, edisp, reach, params, image
         As for `load`.
     planes_out : real[...]
@@ -230,14 +212,10 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
                 ny, nx = group[F_NY], group[F_NX]
                 place = (y + row[I_OFFSET_Y]) * nx + row[I_OFFSET_X]
                 first = _plane(batch, b, group[F_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], ny * nx) + place
-                if row[I_MIXING] >= 0:
-                    mixing = row[I_MIXING] + plane * row[I_RANK]
-                    _mixed(planes_out[first:], edisp[mixing : mixing + row[I_RANK]], ny * nx, values)
-                else:
-                    first += plane * ny * nx
-                    convolved, scale = planes_out[first : first + width], 1.0 / (ny * nx)
-                    for x in range(width):
-                        values[x] = scale * convolved[x]
+                first += plane * ny * nx
+                convolved, scale = planes_out[first : first + width], 1.0 / (ny * nx)
+                for x in range(width):
+                    values[x] = scale * convolved[x]
             t = row[I_TEMPLATES] + (plane * height + i) * width
             out = templates[b, t : t + width]
             exposed = not source[S_LAST] and source[S_EXPOSURE] >= 0

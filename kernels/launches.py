@@ -139,10 +139,13 @@ def _gauss_pullback(shapes, items, vectors, weight, params, adjoint, parts):
     return (items.shape[0], adjoint.shape[0]), BLOCK, (params.shape[1], adjoint.shape[1], parts.shape[1]), 0
 
 
-# ---- mix: one block per item and row of the batch --------------------------------------------------------------------------------------
-def _mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, edisp, reach, params, templates, slope, field, parts):
-    sizes = params.shape[1], templates.shape[1], slope.shape[1], parts.shape[1]
-    return (items.shape[0], slope.shape[0]), BLOCK, sizes, 0
+# ---- mix: as fold; transposed by one block per item and row of the batch -----------------------------------------------------------------
+def _mix(sources, datasets, rows, images, groups, items, members, pixels, starts, exposure, edisp, reach, params, planes, mu):
+    return (items.shape[0], mu.shape[0]), COLUMNS, (params.shape[1], mu.shape[1]), 0
+
+
+def _mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, edisp, reach, params, slope, planes, field, parts):
+    return (items.shape[0], slope.shape[0]), BLOCK, (params.shape[1], slope.shape[1], parts.shape[1]), 0
 
 
 RULES = {
@@ -153,7 +156,7 @@ RULES = {
     "fold": {"fold": _fold, "fold_pull": _fold_pull},
     "fourier": {"load": _load, "spread": _spread, "unload": _unload, "gather": _gather, "back": _back, "dot": _dot},
     "gauss": {"gauss_image": _gauss_image, "gauss_gradient": _gauss_gradient, "gauss_pullback": _gauss_pullback},
-    "mix": {"mix_pull": _mix_pull},
+    "mix": {"mix": _mix, "mix_pull": _mix_pull},
     "place": {"place": _place, "place_pull": _place_pull, "place_unfold": _place_unfold},
     "wstat": {"wstat": _wstat, "wstat_value": _wstat_value, "wstat_weights": _wstat_weights},
 }

@@ -1,6 +1,11 @@
-"""The slope carried back to shapes whose planes are combinations of few: the adjoint of `fold` and of the mixing in `fourier.unload`.
+"""Shapes whose planes behind the PSF are combinations of few: from these planes to predicted counts, and the slope carried back to them.
 
-With ``T[l] = E[l] sum_n V[l, n] g[n]`` for the planes g behind the kernels of a basis, and q[l] = sum_k R[l, k] r[k] for the slope r::
+With the planes g of a basis (`gpudl4/likelihood/lowrank.py`), ``T[l] = E[l] sum_n V[l, n] g[n]`` would be the templates. They are not
+stored: 20 of them would be made of 7 planes, written once and read twice. `mix` adds them to what `fold` has made of everything else::
+
+    mu[k, p] += sum_l R[l, k] F[l] T[l, p]
+
+and with q[l] = sum_k R[l, k] r[k] for the slope r, `mix_pull` is its adjoint::
 
     d stat / d F[l] = sum_p T[l, p] q[l, p]            d stat / d g[n, p] = sum_l V[l, n] F[l] E[l, p] q[l, p]
 
@@ -18,18 +23,29 @@ from .tables import (
     F_NY,
     F_OUT,
     F_OUT_PLANES,
+    FOLD_BEGIN,
+    FOLD_DATASET,
+    FOLD_END,
+    FOLD_K,
+    FOLD_K_END,
+    FOLD_MEMBERS,
+    FOLD_MEMBERS_END,
     I_FIRST_OUT,
     I_FLUX,
     I_GROUP,
     I_MIXING,
+    I_OFFSET_X,
+    I_OFFSET_Y,
     I_RANK,
     I_SOURCE,
-    I_TEMPLATES,
+    I_STARTS,
     R_BEGIN,
     S_AREA,
     S_DATASET,
     S_EDISP,
     S_EXPOSURE,
+    S_FLUX,
+    S_MIXED,
     S_NX,
     S_NY,
     S_REACH,
@@ -38,12 +54,101 @@ from .tables import (
     S_TRUE,
     W_CHUNKS,
     W_PART,
+    W_PLANE,
+    W_SUMS_ONLY,
     W_WHAT,
     W_Y,
     W_Y_END,
 )
 
 RANKS = 8  # planes that the CUDA twin makes at once: slope and exposure are read once for all of them
+BINS = 4  # reconstructed bins of an item of `mix`, at most, for the CUDA twin
+
+
+@compiled(inline="always")
+def _first(batch, b, row, group):
+    """First element of an image's planes behind the PSF."""
+    return batch * group[F_OUT] + (b * group[F_OUT_PLANES] + row[I_FIRST_OUT]) * group[F_NY] * group[F_NX]
+
+
+@compiled
+def _mixed(planes, mixing, size, out):
+    """One row of a combination of planes that are not normalised and `size` elements apart; four at a time, as memory is what limits."""
+    rank, width = mixing.shape[0], out.shape[0]
+    out[:] = 0.0
+    for n in range(0, rank, 4):
+        m1, m2, m3 = min(n + 1, rank - 1), min(n + 2, rank - 1), min(n + 3, rank - 1)
+        v0 = mixing[n] / size
+        v1 = mixing[m1] / size if n + 1 < rank else 0.0
+        v2 = mixing[m2] / size if n + 2 < rank else 0.0
+        v3 = mixing[m3] / size if n + 3 < rank else 0.0
+        p0, p1 = planes[n * size : n * size + width], planes[m1 * size : m1 * size + width]
+        p2, p3 = planes[m2 * size : m2 * size + width], planes[m3 * size : m3 * size + width]
+        for x in range(width):
+            out[x] += v0 * p0[x] + v1 * p1[x] + v2 * p2[x] + v3 * p3[x]
+
+
+@compiled
+def _add(item, first_row, source, row, group, rows, starts, exposure, edisp, reach, params, planes, mu):
+    """What one source adds to the bins of an item; `planes` begin at the image's own."""
+    pitch, size = group[F_NX], group[F_NY] * group[F_NX]
+    rank, reach_of, n_true = row[I_RANK], source[S_REACH], source[S_TRUE]
+    whole = np.empty(source[S_NX])
+    for y in range(source[S_NY]):
+        s = starts[source[S_STARTS] + y]  # column of the item's dataset where the row of the box begins
+        x0 = max(0, item[FOLD_BEGIN] - s)
+        n = min(source[S_NX], item[FOLD_END] - s) - x0
+        if n <= 0:
+            continue
+        values = whole[:n]
+        place = (y + row[I_OFFSET_Y]) * pitch + row[I_OFFSET_X] + x0
+        for l in range(n_true):
+            low, high = max(item[FOLD_K], reach[reach_of + l]), min(item[FOLD_K_END], reach[reach_of + n_true + l])
+            if low >= high:
+                continue
+            _mixed(planes[place:], edisp[row[I_MIXING] + l * rank : row[I_MIXING] + (l + 1) * rank], size, values)
+            if source[S_EXPOSURE] >= 0:
+                e = source[S_EXPOSURE] + l * source[S_AREA] + starts[row[I_STARTS] + y] + x0
+                e_row = exposure[e : e + n]
+                for x in range(n):
+                    values[x] *= e_row[x]
+            flux = params[source[S_FLUX] + l]
+            for k in range(low, high):
+                c_lk = edisp[source[S_EDISP] + l * source[S_RECO] + k] * flux
+                begin = rows[first_row + k, R_BEGIN] + s + x0
+                out = mu[begin : begin + n]
+                for x in range(n):
+                    out[x] += c_lk * values[x]
+
+
+@sized(lambda *args: args[-1].size)
+def mix(sources, datasets, rows, images, groups, items, members, pixels, starts, exposure, edisp, reach, params, planes, mu):
+    """Add mixed shapes to predicted counts.
+
+    Parameters
+    ----------
+    sources, datasets, rows, images, groups : int64 tables
+    items, members, pixels, starts
+        As for `fold`, with the mixed sources only.
+    exposure : cube[...]
+    edisp : float64[...]
+    reach : int64[...]
+    params : float64[B, n_params]
+    planes : real[...]
+        Planes behind the PSF, not normalised.
+    mu : real[B, N]
+        Predicted counts that are added to.
+    """
+    batch, n_items = mu.shape[0], items.shape[0]
+    for j in nb.prange(batch * n_items):
+        b, item = j // n_items, items[j % n_items]
+        first_row = datasets[item[FOLD_DATASET], D_ROW]
+        for m in range(item[FOLD_MEMBERS], item[FOLD_MEMBERS_END]):
+            source = sources[members[m]]
+            row = images[source[S_MIXED]]
+            group = groups[row[I_GROUP]]
+            own = planes[_first(batch, b, row, group) :]
+            _add(item, first_row, source, row, group, rows, starts, exposure, edisp, reach, params[b], own, mu[b])
 
 
 @compiled
@@ -77,19 +182,20 @@ def _combine(fields, mixing, out):
 
 
 @sized(lambda *args: args[-4].size)
-def mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, edisp, reach, params, templates, slope, field, parts):
-    """Adjoint of `fold` in the flux, and in the planes of a basis.
+def mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, edisp, reach, params, slope, planes, field, parts):
+    """Adjoint of `mix` in the flux, and in the planes.
 
     Parameters
     ----------
     sources, datasets, rows, images, groups : int64 tables
     items : int64[n, 6]
-        Rows of the padded planes of images that are mixed; the sum of T q for true bin l goes to ``part + l chunks``.
-    starts, exposure, edisp, reach, params, templates
-        As for `fold_pull`.
+        Rows of the padded planes of images that are mixed; the sum of T q for true bin l goes to ``part + l chunks``. Where the plane is
+        `W_SUMS_ONLY`, no field is written.
+    starts, exposure, edisp, reach, params, planes
+        As for `mix`; starts are those of the sources.
     slope : real[B, N]
     field : real[...]
-        Output, planes behind the PSF of each group of transforms, zero beyond the templates.
+        Output, in the layout of `planes`: rows and columns of each begin where those of the box do; zero beyond it.
     parts : float64[B, n_parts]
         Output.
     """
@@ -99,30 +205,32 @@ def mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, e
         row = images[item[W_WHAT]]
         source, group, rank = sources[row[I_SOURCE]], groups[row[I_GROUP]], row[I_RANK]
         width, height, n_true = source[S_NX], source[S_NY], source[S_TRUE]
-        ny, nx = group[F_NY], group[F_NX]
+        ny, nx, writes = group[F_NY], group[F_NX], item[W_PLANE] != W_SUMS_ONLY
         first_row = datasets[source[S_DATASET], D_ROW]
-        first = batch * group[F_OUT] + (b * group[F_OUT_PLANES] + row[I_FIRST_OUT]) * ny * nx
+        first = _first(batch, b, row, group)
         fields, out, acc = np.empty((n_true, width)), np.zeros((rank, width)), np.zeros((n_true, width))
+        values = np.empty(width)
         mixing = edisp[row[I_MIXING] : row[I_MIXING] + n_true * rank]
         for y in range(item[W_Y], item[W_Y_END]):
             if y < height:
                 column = starts[source[S_STARTS] + y]
+                place = first + (y + row[I_OFFSET_Y]) * nx + row[I_OFFSET_X]
                 for l in range(n_true):
-                    q = fields[l]
+                    q, own = fields[l], acc[l]
                     _folded_back(source, l, first_row, rows, column, edisp, reach, slope[b], q)
-                    t = row[I_TEMPLATES] + (l * height + y) * width
-                    values, own = templates[b, t : t + width], acc[l]
-                    for x in range(width):
-                        own[x] += values[x] * q[x]
-                    flux = params[b, row[I_FLUX] + l]
-                    if source[S_EXPOSURE] < 0:
-                        for x in range(width):
-                            q[x] *= flux
-                    else:
+                    if source[S_EXPOSURE] >= 0:
                         e = source[S_EXPOSURE] + l * source[S_AREA] + column
                         e_row = exposure[e : e + width]
                         for x in range(width):
-                            q[x] *= flux * e_row[x]
+                            q[x] *= e_row[x]
+                    _mixed(planes[place:], mixing[l * rank : (l + 1) * rank], ny * nx, values)
+                    flux = params[b, row[I_FLUX] + l]
+                    for x in range(width):
+                        own[x] += values[x] * q[x]
+                        q[x] *= flux
+            if not writes:
+                continue
+            if y < height:
                 _combine(fields, mixing, out)
             else:
                 out[:] = 0.0

@@ -53,14 +53,16 @@ R_BEGIN, R_LENGTH = range(2)
     S_WIDTH,
     S_CORNER,
     S_PSF,
-) = range(21)
+    S_MIXED,
+) = range(22)
 # S_LAST: 1 if the PSF acts after the energy dispersion; S_PLANES, S_TRUE, S_RECO: number of planes, true and reconstructed bins;
 # S_ROW, S_COLUMN, S_NY, S_NX: its box in the map; S_STARTS: offset in `starts` (column of the active region where each row of the box
 # begins); S_EXPOSURE: offset of E[0, 0], -1: exposure 1; S_AREA: stride of the planes of E; S_EDISP: offset of R[L, K];
 # S_REACH: offset of first[L], last[L] (range of k per l), low[K], high[K] (range of l per k); S_FLUX: offset in params of F[L];
 # S_FIXED: 1 if its templates are in `fixed`; S_TEMPLATES: their offset; S_HEIGHT, S_WIDTH: their size; S_CORNER: offset in params of
 # (row, column), in the box, of a template's first pixel, followed by the (row, column) of the lower left of the four pixels; -1: (0, 0);
-# S_PSF: offset of the point's kernel[planes, height + 1, width + 1], padded by one zero on every side.
+# S_PSF: offset of the point's kernel[planes, height + 1, width + 1], padded by one zero on every side; S_MIXED: row in `images` of a
+# source that has no templates, as `mix` makes its counts of few planes behind the PSF; -1: it has templates.
 
 # A placed point: templates of a source for one set of weights on its four pixels.
 P_SOURCE, P_WEIGHT, P_FLUX, P_TEMPLATES, P_PARTS, P_UNFOLDED = range(6)
@@ -89,12 +91,13 @@ F_IN, F_IN_PLANES, F_OUT, F_OUT_PLANES, F_NY, F_NX, F_SPECTRUM_IN, F_SPECTRUM_OU
     I_WIDTH,
     I_RANK,
     I_MIXING,
-) = range(15)
+    I_STARTS,
+) = range(16)
 # I_IMAGE: offset in images; I_FLUX: as for points; I_GROUP: its group of transforms, -1: no PSF; I_FIRST_IN, I_FIRST_OUT: its first plane
 # in the group before and after the PSF; I_OFFSET_Y, I_OFFSET_X: half the PSF kernel; I_TRANSFER: offset of its transfer function
 # [RANK, NY, NX / 2 + 1]; I_TEMPLATES: offset of its templates; I_STRIDE: only every so many rows and columns, starting where the map
 # index is a multiple (without PSF only); I_HEIGHT, I_WIDTH: size of its templates; I_RANK: its planes behind the PSF; I_MIXING: offset in
-# edisp of V[planes, RANK], from these planes to those of its templates, -1: they are the same.
+# edisp of V[planes, RANK], from these planes to those of its templates, -1: they are the same; I_STARTS: as S_STARTS, of the source.
 
 # A Gaussian.
 G_IMAGE, G_NX, G_NY, G_ROW, G_COLUMN, G_HEIGHT, G_WIDTH, G_SUBPIXELS, G_VECTORS, G_WEIGHTS, G_PARAMETERS = range(11)
@@ -106,6 +109,7 @@ G_IMAGE, G_NX, G_NY, G_ROW, G_COLUMN, G_HEIGHT, G_WIDTH, G_SUBPIXELS, G_VECTORS,
 W_WHAT, W_PLANE, W_Y, W_Y_END, W_PART, W_CHUNKS = range(6)
 # W_WHAT: row of the table that the kernel works on (image, Gaussian, place, source); W_PLANE: plane; W_Y, W_Y_END: rows of pixels;
 # W_PART: where its first sum goes in parts, -1: no sum; W_CHUNKS: from there to the next sum of the same item.
+W_SUMS_ONLY = -1  # instead of a plane, for `mix_pull`: no field is wanted
 W_FIELD = 5  # for `fold_pull`, instead of W_CHUNKS: image whose field is written, or -1
 C_BEGIN, C_END = range(2)  # a run of bins within one row
 O_BEGIN, O_END, O_BESIDE, O_PART, O_NORM = range(5)

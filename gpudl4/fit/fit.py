@@ -187,7 +187,7 @@ class Fit:
                 if self.store_trace:
                     counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
 
-            likelihood = compile(datasets, models, backend=self.device, draft=True)
+            likelihood = compile(datasets, models, backend=self.device, draft=True, borrow=True)
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled, curvature = self._minimise(likelihood, counter, watch)

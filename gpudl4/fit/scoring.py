@@ -23,6 +23,7 @@ LONGEST_STEP = 2.0  # times the parameter's size
 SHORT_OF_BOUND = 0.9  # of the way to a bound that one step of the approach may go
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
 FAR = 100.0  # a step that promises more than this leads where the metric has to be made anew
+RIGHT, SMALL = 0.1, 1e-3  # part of a promise by which a step may have missed it, and its damping, for the model to be called right
 RIDGE = 1e-10  # relative; keeps degenerate Fisher matrices factorisable
 
 
@@ -223,7 +224,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
     return likelihood, theta, stat, metric / np.outer(slope, slope)
 
 
-def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None):
+def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None, leave=0.0):
     """Minimum of the statistic in one cell.
 
     Parameters
@@ -244,6 +245,9 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
         Called with (theta, stat) after each accepted step.
     bounds : array[P, 2], optional
         Instead of the likelihood's; equal bounds hold a parameter, as profiles need it.
+    leave : float, optional
+        Where the model was right so far and promises less than this, its step is taken and not looked at: for those who evaluate at the
+        minimum next in any case. Statistic and gradient are the model's then.
 
     Returns
     -------
@@ -252,7 +256,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     """
     points = moving_points(likelihood)
     bounds = likelihood.bounds if bounds is None else bounds
-    damping, poor = DAMPING_MIN, 0
+    damping, poor, is_right = DAMPING_MIN, 0, False
     stat, gradient = evaluate(likelihood, theta, cells, counter)
     start = stat
     if metric is None:
@@ -272,6 +276,10 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             converged = damping <= 1.0
             break
         trial = _snapped(np.clip(stretch.to_theta(stretch.to_u(theta) + step), *bounds.T), at(active), bounds)
+        if promised < leave and is_right and not active.any():
+            theta, stat, converged = trial, stat - promised, True
+            gradient, slope = (gradient * slope + metric @ step) / stretch.slope(trial), stretch.slope(trial)
+            break
         new_stat, new_gradient = evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat)
         decrease = stat - new_stat
@@ -281,6 +289,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             theta, stat, gradient, slope = trial, new_stat, new_gradient, new_slope
             damping = max(0.1 * damping, DAMPING_MIN)
             poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0
+            is_right = abs(decrease - promised) < RIGHT * promised and damping <= SMALL
             if poor >= 2 and promised > 1e-3:
                 by_theta = metric_of(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
                 metric, poor = by_theta * np.outer(slope, slope), 0

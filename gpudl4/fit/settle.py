@@ -21,6 +21,7 @@ RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs 
 MAX_ROUNDS = 8  # of compiling at the minimum and descending again
 ROUGH, FINE = 2e-4, 1e-5  # decrease of the statistic that is left undone before and after second derivatives are known
 BEHIND_DRAFT = 1e-5  # and behind a draft, whose second derivatives are not for keeps: the steps left are taken where they count
+UNSEEN = 5e-4  # decrease that is not looked at before the likelihood is compiled anew, where it is looked at
 SURELY = 1e-8  # smallest eigenvalue of a metric against a diagonal of 1
 SERVES = 1e-4  # squared distance in standard deviations over which second derivatives are taken as constant
 
@@ -106,7 +107,8 @@ def settle(likelihood, theta, metric, counter, watch=None):
         likelihood = likelihood.recompile(theta, draft=False)
         counter.compiles += 1
         metric = _with_points(likelihood, theta, metric)
-    minimum = descend(likelihood, theta, likelihood.cells(theta), counter, tolerance=tolerance, metric=metric, watch=watch)
+    options = {"tolerance": tolerance, "metric": metric, "watch": watch, "leave": UNSEEN}
+    minimum = descend(likelihood, theta, likelihood.cells(theta), counter, **options)
     minimum = leave_saddles(likelihood, minimum, counter, watch)
     if curvature is None:
         curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)

@@ -118,7 +118,7 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None, borrow=False):
     """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
@@ -135,6 +135,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
         Of the same dataset and models: if the same pixels are wanted again, its arrays serve.
     bindings : Bindings, optional
         Shared with other datasets.
+    borrow : bool
+        Whether the dataset's arrays may serve as they are.
 
     Returns
     -------
@@ -184,7 +186,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     extras = extras_of(dataset, statistic, mask)
     seen = exposure if any(source.response.has_exposure for source in free if source.kind != "fixed") else None
     made = instrument.made
-    term = DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free, made, frozen_key, statistic, extras)
+    term = DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free, made, frozen_key, statistic, extras, borrow)
     return term, contributing
 
 

@@ -5,8 +5,9 @@ or a shape folds templates made from derivatives of the four weights or of the i
 templates, so spectral pieces need templates of their own too. Folding a piece is folding a source into a dataset whose only pixels are
 the box.
 
-New templates are made in *passes*, so that a few large shapes with many parameters need the memory of one derivative image at a time and
-not of all. `DerivativeTables` extends a `Layout`: its images come behind the layout's own, and params are the same.
+New templates, or planes that stand for them, are made in *passes*, so that a few large shapes with many parameters need the memory of one
+at a time and not of all. Where no templates are large, the images themselves are made in *bands* (`bands.py`). `DerivativeTables` extends
+a `Layout`: its images come behind the layout's own, and params are the same.
 """
 
 from types import SimpleNamespace
@@ -15,13 +16,14 @@ import numpy as np
 
 from gpudl4.kernels import tables as t
 
+from .bands import bands_of, whole
 from .items import fold_items, group_transforms, unload_items
 from .layout import Counter, Table, row_items
 from .source import COARSE_STRIDE
 
 __all__ = ["DerivativeTables"]
 
-PASS = 3_000_000  # elements of new templates of a pass; one that is larger on its own is a pass of its own
+PASS = 2_000_000  # elements of new templates or planes of a pass; one that is larger on its own is a pass of its own
 
 
 class DerivativeTables:
@@ -43,10 +45,12 @@ class DerivativeTables:
         int64 tables by name.
     passes : list of SimpleNamespace
         Tables of each pass; ``own_templates``: whether it folds the layout's templates or its own, of which there are ``n_templates``.
+    bands : list of Band
+        If there are several, all passes are made before the first band.
     starts : int64[...]
         Of the layout, and behind them those of the boxes.
     n_images, n_jacobian, n_parts : int
-        Sizes.
+        Sizes; `n_jacobian` is that of the largest band.
     blocks : list of tuple
         Per source: term, the term's source number, block of derivative images.
     pairs : list of tuple
@@ -81,7 +85,18 @@ class DerivativeTables:
         self.tables.pixels = np.concatenate(self._pixels)
         self.passes = [one.finished(self.starts, layout.sources, on_host) for one in (self._own, *self._open) if one.lengths]
         self.shares_transforms = not any(len(one.mixed_back_items) for one in self.passes)
-        self.n_images, self.n_jacobian, self.n_parts = self._images.size, self._jacobian.size, self._parts.size
+        self.bands = self._bands()
+        self.n_images, self.n_parts = self._images.size, self._parts.size
+        self.n_jacobian = max(band.n_jacobian for band in self.bands)
+
+    def _bands(self):
+        """One band, or several where memory is short and what passes make can all be kept."""
+        blocks, n_jacobian = self.tables.blocks, self._jacobian.size
+        kept = sum(one.n_templates for one in self.passes)
+        if self._exact and self._on_host and kept <= PASS and n_jacobian > PASS:
+            n_reco = np.array([self._layout.terms[d].shape[0] for d, _, _ in self.blocks])
+            return bands_of(blocks, self.passes, n_jacobian, n_reco)
+        return [whole(blocks, self.passes, n_jacobian)]
 
     def _lay_source(self, index, d, j, source):
         """Block, pseudo-datasets and pieces of one source."""
@@ -102,19 +117,25 @@ class DerivativeTables:
         for i, theta_index in enumerate(source.indices):
             variations = _variations(source, slots, theta_index)
             needs_new = row[t.S_LAST] or is_coarse or any(weights is not None or image is not None for _, weights, image, _ in variations)
-            one = self._pass_for(source.n_planes * size * len(variations)) if needs_new else self._own
+            planes = source.rank if source.is_mixed and self._exact else source.n_planes
+            one = self._pass_for(planes * size * len(variations)) if needs_new else self._own
             own = len(one.tables["datasets"].rows)
             begin, first_row = len(one.tables["pieces"].rows), len(one.tables["rows"].rows)
             for k in range(n_reco):
                 one.tables["rows"].add(first + (i * n_reco + k) * size, size)
             one.lengths.append([size] * n_reco)
+            one.planes_of.append((len(self.blocks) - 1, i))
             for flux, weights, image, slot in variations:
                 changes = {**on_box, t.S_DATASET: own, t.S_FLUX: flux}
                 if image == "slope":
                     image = self._slope_image(source, slots, slot)
-                if needs_new:
+                if needs_new and source.is_mixed and self._exact:
+                    changes |= {t.S_MIXED: self._image_of(one, index, slots.image if image is None else image, flux, 0, stride, box)}
+                    if image is not None:
+                        self.mixed[d, j, slot] = self._lay_sums(one, changes[t.S_MIXED], row, source)
+                elif needs_new:
                     templates = self._templates_of(one, index, source, slots, flux, weights, image, box, stride)
-                    changes |= {t.S_FIXED: 0, t.S_TEMPLATES: templates}
+                    changes |= {t.S_FIXED: 0, t.S_TEMPLATES: templates, t.S_MIXED: -1}
                     if is_coarse:
                         changes |= {t.S_HEIGHT: box.ny, t.S_WIDTH: box.nx}
                     if image is not None and self._exact:
@@ -127,8 +148,9 @@ class DerivativeTables:
 
     def _pass_for(self, size):
         """The pass that new templates of some size go to."""
-        if not self._open or (self._open[-1].templates.size and self._open[-1].templates.size + size > PASS):
+        if not self._open or (self._open[-1].size and self._open[-1].size + size > PASS):
             self._open.append(_Pass(own_templates=False))
+        self._open[-1].size += size
         return self._open[-1]
 
     def _templates_of(self, one, index, source, slots, flux, weights, image, box, stride):
@@ -142,14 +164,15 @@ class DerivativeTables:
                 one.tables["place_items"].add(place, plane, 0, height, -1, 1)
             return templates
         templates = one.templates.take(planes * box.ny * box.nx)
-        half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
-        own = next(r for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
-        image = slots.image if image is None else image
-        new = one.tables["images"].add(
-            index, image, flux, -1, 0, 0, *half, own[t.I_TRANSFER], templates, stride, box.ny, box.nx, own[t.I_RANK], own[t.I_MIXING]
-        )
+        new = self._image_of(one, index, slots.image if image is None else image, flux, templates, stride, box)
         one.tables["unload_items"].rows.extend(unload_items(new, planes, box.ny, box.nx))
         return templates
+
+    def _image_of(self, one, index, image, flux, templates, stride, box):
+        """Row in a pass of another image or flux of a source."""
+        own = next(r for r in self._layout.table("images").rows if r[t.I_SOURCE] == index)
+        new = {t.I_IMAGE: image, t.I_FLUX: flux, t.I_GROUP: -1, t.I_TEMPLATES: templates, t.I_STRIDE: stride}
+        return one.tables["images"].add(*_changed(own, {**new, t.I_HEIGHT: box.ny, t.I_WIDTH: box.nx}))
 
     def _slope_image(self, source, slots, slot):
         """Offset in images of a derivative image."""
@@ -173,6 +196,14 @@ class DerivativeTables:
             for plane in range(n_true):
                 for c, (y, y_end) in enumerate(chunks):
                     one.tables["mixed_items"].add(new, plane, y, y_end, part + plane * len(chunks) + c, -1)
+        return part, len(chunks)
+
+    def _lay_sums(self, one, image, row, source):
+        """The same for a source without templates."""
+        n_true, chunks = row[t.S_TRUE], row_items(source.box.ny, source.box.nx)
+        part = self._parts.take(n_true * len(chunks))
+        for c, (y, y_end) in enumerate(chunks):
+            one.tables["mix_items"].add(image, t.W_SUMS_ONLY, y, y_end, part + c, len(chunks))
         return part, len(chunks)
 
     def _lay_pairs(self):
@@ -202,17 +233,22 @@ class _Pass:
 
     def __init__(self, own_templates):
         self.own_templates, self.templates, self.lengths = own_templates, Counter(), []
+        self.size, self.planes_of = 0, []  # what is made; block and number of the parameter, of each pseudo-dataset
         self.tables = {name: Table(columns) for name, columns in (
-            ("pieces", 21), ("datasets", 8), ("rows", 2), ("places", 6), ("place_items", 6), ("images", 15), ("unload_items", 6),
-            ("mixed_sources", 21), ("mixed_items", 6), ("mixed_images", 15), ("mixed_back_items", 6),
+            ("pieces", 22), ("datasets", 8), ("rows", 2), ("places", 6), ("place_items", 6), ("images", 16), ("unload_items", 6),
+            ("mixed_sources", 22), ("mixed_items", 6), ("mixed_images", 16), ("mixed_back_items", 6), ("mix_items", 6),
         )}  # fmt: skip
 
     def finished(self, starts, sources, on_host):
         """The tables as arrays."""
         transforms = group_transforms(self.tables["images"].rows, sources)
         out = SimpleNamespace(**{name: table.array() for name, table in self.tables.items()}, **transforms)
-        out.items, out.members = fold_items(out.datasets, out.pieces, starts, self.lengths, on_host)
+        vars(out).update(fold_items(out.datasets, out.pieces, starts, self.lengths, on_host))
         out.own_templates, out.n_templates = self.own_templates, self.templates.size
+        number = np.array([len(lengths) for lengths in self.lengths])
+        out.dataset_blocks, parameter = np.array(self.planes_of, dtype=np.int64).T
+        out.row_blocks = np.repeat(out.dataset_blocks, number)
+        out.row_planes = np.concatenate([p * n + np.arange(n) for p, n in zip(parameter, number, strict=True)])
         return out
 
 

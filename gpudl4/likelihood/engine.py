@@ -62,8 +62,8 @@ class Buffers:
         self.out = xp.zeros((batch, layout.n_free + 1))
         self.users = np.zeros((batch, layout.n_users), dtype=real)
         old = getattr(earlier, "transforms", None)
-        same = old is not None and old.serves(engine.backend, layout.tables.groups, batch, real, engine.complex)
-        self.transforms = old if same else make_transforms(engine.backend, layout.tables.groups, batch, real, engine.complex)
+        wanted = engine.backend, layout.tables.groups, batch, real, engine.complex, engine.has.mix_items
+        self.transforms = old if old is not None and old.serves(*wanted) else make_transforms(*wanted)
 
     def upload(self, with_users):
         """Bring the host's numbers to the backend; the images of user's models are a second upload."""
@@ -106,13 +106,13 @@ class Engine:
         on_host = backend.name == "numpy"
         lengths = [term.row_lengths for term in layout.terms]
         starts = layout.flats["starts"].host()
-        tables["fold_items"], tables["members"] = fold_items(tables["datasets"], tables["sources"], starts, lengths, on_host)
+        tables |= fold_items(tables["datasets"], tables["sources"], starts, lengths, on_host)
         pixels = [] if on_host else [term.region.pixels for term in layout.terms]
         tables["pixels"] = np.concatenate([np.zeros(0, dtype=np.int64), *pixels])
         self.tables = SimpleNamespace(**{name: to_device(table, backend) for name, table in tables.items()})
         self.has = SimpleNamespace(
             **{name: len(tables[name]) > 0 for name in ("cash_items", "cash_weighted_items", "wstat_items", "shape_items", "load_items",
-                                                        "images", "places", "pull_items", "mix_items", "back_items", "pullback_items",
+                                                        "unload_items", "places", "pull_items", "mix_items", "back_items", "pullback_items",
                                                         "dot_items")},
             last_points=bool(len(tables["places"]) and (tables["places"][:, -1] >= 0).any()),
         )  # fmt: skip
@@ -130,11 +130,16 @@ class Engine:
     def predict(self, buffers):
         """Templates and predicted counts from the numbers in ``buffers.params``."""
         self.make_templates(buffers)
-        t, d, b = self.tables, self.data, buffers
-        self.kernels.fold.fold(
+        t, d, b, k = self.tables, self.data, buffers, self.kernels
+        k.fold.fold(
             t.sources, t.datasets, t.rows, t.fold_items, t.members, t.pixels, d.starts, d.edisp, d.reach, b.params, d.fixed, b.templates,
             d.template, d.static, b.mu,
         )  # fmt: skip
+        if self.has.mix_items:
+            k.mix.mix(
+                t.sources, t.datasets, t.rows, t.images, t.groups, t.added_items, t.added_members, t.pixels, d.starts, d.exposure, d.edisp,
+                d.reach, b.params, b.transforms.planes_out, b.mu,
+            )  # fmt: skip
 
     def make_templates(self, buffers):
         """Shapes, points and their way through the PSF."""
@@ -150,7 +155,7 @@ class Engine:
             k.fourier.spread(t.sources, t.images, t.groups, t.spread_items, b.batch, d.transfer, f.spectrum_in, f.spectrum_out)
             f.to_planes(inner=False)
             planes_out = f.planes_out
-        if self.has.images:
+        if self.has.unload_items:
             k.fourier.unload(t.sources, t.images, t.groups, t.unload_items, *response, b.images, planes_out, b.templates)
         if self.has.places:
             k.place.place(t.sources, t.places, t.place_items, d.starts, d.psf, *response[1:], b.templates)
@@ -193,16 +198,13 @@ class Engine:
         if self.has.last_points:
             k.place.place_unfold(t.sources, t.places, *response, b.parts)
         f = b.transforms
-        planes_out, planes_in = (d.psf[:0], d.psf[:0]) if f is None else (f.planes_out, f.planes_in)
+        field, planes_in = (d.psf[:0], d.psf[:0]) if f is None else (f.field, f.planes_in)
         if self.has.pull_items:
             k.fold.fold_pull(
-                t.sources, t.datasets, t.rows, t.images, t.groups, t.pull_items, *response, d.fixed, b.templates, b.slope, planes_out,
-                b.parts,
+                t.sources, t.datasets, t.rows, t.images, t.groups, t.pull_items, *response, d.fixed, b.templates, b.slope, field, b.parts,
             )  # fmt: skip
         if self.has.mix_items:
-            k.mix.mix_pull(
-                t.sources, t.datasets, t.rows, t.images, t.groups, t.mix_items, *response, b.templates, b.slope, planes_out, b.parts
-            )
+            k.mix.mix_pull(t.sources, t.datasets, t.rows, t.images, t.groups, t.mix_items, *response, b.slope, f.planes_out, field, b.parts)
         if self.has.load_items:
             f.to_spectrum(inner=False)
             k.fourier.gather(t.sources, t.images, t.groups, t.gather_items, b.batch, d.transfer, f.spectrum_out, f.spectrum_in)

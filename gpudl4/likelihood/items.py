@@ -16,8 +16,8 @@ HOST_COLUMNS = 8192  # the same on a CPU, with all reconstructed bins
 
 
 def unload_items(row, planes, height, width):
-    """Items that make the templates of an image; all planes of some rows follow each other, as they may be made of the same few planes."""
-    return [(row, plane, y, y_end, -1, 1) for y, y_end in row_items(height, width) for plane in range(planes)]
+    """Items that make the templates of an image."""
+    return [(row, plane, y, y_end, -1, 1) for plane in range(planes) for y, y_end in row_items(height, width)]
 
 
 def group_transforms(images, sources):
@@ -78,7 +78,7 @@ def _planes_in(source):
 
 
 def fold_items(datasets, sources, starts, row_lengths, on_host):
-    """Blocks of bins for `fold`, and the sources that can reach each.
+    """Blocks of bins for `fold` and `mix`, and the sources that can reach each.
 
     Parameters
     ----------
@@ -91,11 +91,12 @@ def fold_items(datasets, sources, starts, row_lengths, on_host):
 
     Returns
     -------
-    items, members : int64
-        See `gpudl4.kernels.tables`.
+    dict of int64 table
+        ``fold_items``, ``members``: all bins, with the sources that have templates; ``added_items``, ``added_members``: those blocks that
+        sources without any reach. See `gpudl4.kernels.tables`.
     """
     columns = HOST_COLUMNS if on_host else COLUMNS
-    items, members = [], []
+    items, members, added, added_members = [], [], [], []
     for d, dataset in enumerate(datasets):
         area, n_reco = int(dataset[t.D_AREA]), int(dataset[t.D_RECO])
         bins = n_reco if on_host else BINS
@@ -112,11 +113,20 @@ def fold_items(datasets, sources, starts, row_lengths, on_host):
             for tile in np.flatnonzero(np.cumsum(reached)[:-1]):
                 tiles[tile].append(c)
         for tile, own in enumerate(tiles):
-            first = len(members)
-            members.extend(own)
             ends = tile * columns, min((tile + 1) * columns, area)
+            first, first_added = len(members), len(added_members)
+            members.extend(c for c in own if sources[c][t.S_MIXED] < 0)
+            added_members.extend(c for c in own if sources[c][t.S_MIXED] >= 0)
             items.extend((d, k, min(k + bins, n_reco), *ends, first, len(members)) for k in range(0, n_reco, bins))
+            if len(added_members) > first_added:
+                reached = first_added, len(added_members)
+                added.extend((d, k, min(k + bins, n_reco), *ends, *reached) for k in range(0, n_reco, bins))
         if (longest := max(row_lengths[d])) > area:
             items.extend((d, k, min(k + bins, n_reco), a, min(a + columns, longest), 0, 0)
                          for a in range(area, longest, columns) for k in range(0, n_reco, bins))  # fmt: skip
-    return np.array(items, dtype=np.int64).reshape(-1, 7), np.array(members, dtype=np.int64)
+    return {
+        "fold_items": np.array(items, dtype=np.int64).reshape(-1, 7),
+        "members": np.array(members, dtype=np.int64),
+        "added_items": np.array(added, dtype=np.int64).reshape(-1, 7),
+        "added_members": np.array(added_members, dtype=np.int64),
+    }

@@ -198,7 +198,7 @@ def _laid(arrays, dtype, moves):
 
 def _work(layout, types, on_host):
     """Working arrays for one parameter vector."""
-    planes, spectra, results = _transforms(layout.tables.groups, types, on_host)
+    planes, spectra, results = _transforms(layout.tables.groups, types, on_host, keeps=len(layout.tables.mix_items) > 0)
     return {
         "predicted counts and slopes": 2 * layout.n_bins * types.real.itemsize,
         "templates": layout.templates.size * types.real.itemsize,
@@ -225,7 +225,7 @@ def _second(layout, types, on_host):
         "planes of transforms": sum(planes),
         "spectra of transforms": sum(spectra),
         "results of transforms": max(results),
-        "weights": 16 * layout.n_bins,
+        "weights": (8 if types.real == np.float64 else 16) * layout.n_bins,  # half of them over the slope
         "tables": _size_of_tables(made.tables, *made.passes),
         "partial sums": 16 * made.n_parts,
     }
@@ -235,11 +235,11 @@ def _size_of_tables(*tables):
     return sum(table.nbytes for one in tables for table in vars(one).values() if isinstance(table, np.ndarray))
 
 
-def _transforms(groups, types, on_host):
-    """Bytes of planes, of spectra, and of what a transform makes anew while it runs (SciPy: its result)."""
+def _transforms(groups, types, on_host, keeps=False):
+    """Bytes of planes (those behind the PSF twice if they are kept), of spectra, and of what a transform makes anew (SciPy: its result)."""
     planes, spectra = [0, 0], [0, 0]
     for group in groups:
         for i, number in enumerate((group[t.F_IN_PLANES], group[t.F_OUT_PLANES])):
             planes[i] += int(number * group[t.F_NY] * group[t.F_NX]) * types.real.itemsize
             spectra[i] += int(number * group[t.F_NY] * (group[t.F_NX] // 2 + 1)) * types.complex.itemsize
-    return sum(planes), sum(spectra), max(*planes, *spectra) if on_host else 0
+    return sum(planes) + keeps * planes[1], sum(spectra), max(*planes, *spectra) if on_host else 0

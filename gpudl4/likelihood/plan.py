@@ -94,7 +94,17 @@ class Plan:
         return out
 
 
-def compile(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, priors=True, draft=False, memory_limit=None):
+def compile(
+    datasets,
+    models=None,
+    backend="auto",
+    dtype="float64",
+    irf_positions=None,
+    priors=True,
+    draft=False,
+    memory_limit=None,
+    borrow=False,
+):
     """Compile datasets with their models.
 
     Parameters
@@ -116,6 +126,9 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
         fit only.
     memory_limit : int or str, optional
         Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, second derivatives included.
+    borrow : bool
+        Use the datasets' arrays as they are where sources reach the whole map, instead of copies. For those who do not edit the datasets
+        while they use the likelihood.
 
     Returns
     -------
@@ -138,7 +151,7 @@ def compile(datasets, models=None, backend="auto", dtype="float64", irf_position
     datasets = [widened(dataset) for dataset in datasets]
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
-    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft}
+    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow}
     return _compile(datasets, models, where, None, **options)
 
 
@@ -154,14 +167,14 @@ def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_
     return estimate([widened(dataset) for dataset in datasets], models, where, dtype, irf_positions, draft)
 
 
-def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft, buffers=None):
+def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors, draft, borrow, buffers=None):
     """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again, and so may its buffers."""
     datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     before = {} if previous is None else previous.by_dataset
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
-    options = {"irf_positions": irf_positions, "priors": priors, "draft": draft}
+    options = {"irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow}
     constant = frozen_priors(unique) if priors else 0.0
     if previous is not None and previous.serves(datasets, pack, options):
         return Likelihood(previous.at(pack, options), constant, buffers)
@@ -172,7 +185,7 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
                 fluxes.append(FluxTerm(dataset, own, pack))
                 contributing.update(source.name for source in fluxes[-1].sources)
                 continue
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings, borrow)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term

@@ -93,11 +93,15 @@ class ActiveRegion:
         out.reshape(-1)[self.pixels] = True
         return out
 
-    def take(self, cube):
-        """Values of ``cube[..., ny, nx]`` in the region, contiguous array[..., A], on the backend of the cube."""
+    def take(self, cube, borrow=False):
+        """Values of ``cube[..., ny, nx]`` in the region, contiguous array[..., A], on the backend of the cube.
+
+        A new array, unless one may `borrow` the cube itself where the region is the whole map.
+        """
         backend = backend_of(cube)
         if self.size == self.shape[0] * self.shape[1]:
-            return backend.xp.array(cube).reshape(*cube.shape[:-2], -1)
+            whole = backend.xp.ascontiguousarray(cube) if borrow else backend.xp.array(cube)
+            return whole.reshape(*cube.shape[:-2], -1)
         if backend.name != "numpy":  # one gather on a device, runs of columns on the host
             return cube.reshape(*cube.shape[:-2], -1)[..., to_device(self.pixels, backend)]
         if self.size == self._around.ny * self._around.nx:

@@ -13,6 +13,7 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.backend import to_device, to_host
 
+from .bands import Band
 from .derivatives import DerivativeTables
 from .spectra import SpectraDerivatives
 from .transforms import make_transforms
@@ -37,12 +38,15 @@ class SecondOrder:
         made = self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy", leave_out=self._spectra.terms)
         self._tables = _moved(made.tables, backend)
         self._passes = [(_moved(one, backend), one) for one in made.passes]  # on the backend, and on the host for sizes
+        self._bands = [
+            Band(to_device(band.blocks, backend), [_moved(one, backend) for one in band.passes], band.n_jacobian) for band in made.bands
+        ]
         self._starts = to_device(made.starts, backend)
         self._fisher = kernels.of(backend, "fisher", cube=self._engine.cube.name, real=self._engine.real.name)
 
     # ---- derivative images -----------------------------------------------------------------------------------------------------------
-    def _derive(self, buffers, with_mixed):
-        """Derivative images at the theta that the buffers hold, pass by pass.
+    def _prepare(self, buffers, with_mixed):
+        """What derivative images are folded from, pass by pass, at the theta that the buffers hold.
 
         Parameters
         ----------
@@ -53,6 +57,9 @@ class SecondOrder:
         Returns
         -------
         jacobian : real[1, n]
+            For the derivative images of a band; made already where there is only one.
+        made : list of tuple
+            Per pass its templates and planes.
         mixed : float64[n_parts]
             On the host; zeros without `with_mixed`.
         """
@@ -61,29 +68,62 @@ class SecondOrder:
         images = _grown(buffers.images, made.n_images, xp)
         if len(made.tables.slope_items):
             engine.kernels.gauss.gauss_gradient(tables.shapes, t.slopes, t.slope_items, d.vectors, d.weights, buffers.params, images)
-        jacobian = xp.empty((1, made.n_jacobian), dtype=engine.real)
         parts = xp.zeros((1, max(made.n_parts, 1)))
+        banded = len(made.bands) > 1
+        jacobian = xp.empty((1, 0 if banded else made.n_jacobian), dtype=engine.real)
         new = xp.empty((1, max((one.n_templates for one in made.passes), default=0)), dtype=engine.real)
-        transforms = {}
+        transforms, kept = {}, []
         if made.shares_transforms:  # nothing of the prediction is left in them that anyone reads
             transforms[engine.layout.tables.groups.tobytes()] = buffers.transforms
-        for one, host in self._passes:
+        for number, (one, host) in enumerate(self._passes):
+            if banded and not host.own_templates:
+                new = xp.empty((1, host.n_templates), dtype=engine.real)
             templates = buffers.templates if host.own_templates else new
-            self._make_templates(one, host, buffers, images, templates, transforms)
-            engine.kernels.fold.fold(
-                one.pieces, one.datasets, one.rows, one.items, one.members, t.pixels, self._starts, d.edisp, d.reach, buffers.params,
-                d.fixed, templates, d.template[:0], d.static[:0], jacobian,
-            )  # fmt: skip
+            planes = self._make_templates(one, host, buffers, images, templates, transforms)
+            if banded:
+                planes = planes.copy() if len(host.groups) > 1 else planes  # a single group gets a new array from each transform
+                kept.append((templates, planes))
+            else:
+                self._fold(self._bands[0], number, buffers, templates, planes, jacobian)
             if with_mixed:
-                self._mix(one, host, buffers, images, templates, parts)
-        return jacobian, to_host(parts)[0]
+                self._mix(one, host, buffers, images, templates, planes, parts)
+        if engine.has.mix_items and any(len(host.load_items) for _, host in self._passes):
+            buffers.at = None  # `mix` and `mix_pull` want the planes of the prediction
+        return jacobian, kept, to_host(parts)[0]
+
+    def _jacobians(self, buffers, jacobian, kept):
+        """Yield bands and their derivative images, which the next one overwrites; arguments from `_prepare`."""
+        if len(self._bands) == 1:
+            yield self._bands[0], jacobian
+            return
+        jacobian = np.empty((1, self._made.n_jacobian), dtype=self._engine.real)
+        for band in self._bands:
+            for number, (templates, planes) in enumerate(kept):
+                self._fold(band, number, buffers, templates, planes, jacobian)
+            yield band, jacobian
+
+    def _fold(self, band, number, buffers, templates, planes, jacobian):
+        """Derivative images of one pass in a band."""
+        e, d, pixels = self._engine, self._engine.data, self._tables.pixels
+        (one, host), own = self._passes[number], band.passes[number]
+        e.kernels.fold.fold(
+            one.pieces, one.datasets, own.rows, own.fold_items, one.members, pixels, self._starts, d.edisp, d.reach, buffers.params,
+            d.fixed, templates, d.template[:0], d.static[:0], jacobian,
+        )  # fmt: skip
+        if len(host.added_items):
+            tables = e.tables if host.own_templates else one
+            e.kernels.mix.mix(
+                one.pieces, one.datasets, own.rows, tables.images, tables.groups, own.added_items, one.added_members, pixels, self._starts,
+                d.exposure, d.edisp, d.reach, buffers.params, planes, jacobian,
+            )  # fmt: skip
 
     def _make_templates(self, one, host, buffers, images, templates, transforms):
-        """Templates of one pass."""
+        """Templates of one pass; returns the planes behind the PSF."""
         engine, d = self._engine, self._engine.data
         k, tables = engine.kernels, engine.tables
         response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
-        planes_out = d.psf[:0]
+        f = buffers.transforms
+        planes_out = f.planes_out if host.own_templates and f is not None else d.psf[:0]
         if len(host.load_items):
             key = host.groups.tobytes()
             if key not in transforms:
@@ -94,13 +134,14 @@ class SecondOrder:
             k.fourier.spread(tables.sources, one.images, one.groups, one.spread_items, 1, d.transfer, f.spectrum_in, f.spectrum_out)
             f.to_planes(inner=False)
             planes_out = f.planes_out
-        if len(host.images):
+        if len(host.unload_items):
             k.fourier.unload(tables.sources, one.images, one.groups, one.unload_items, *response, images, planes_out, templates)
         if len(host.places):
             k.place.place(tables.sources, one.places, one.place_items, d.starts, d.psf, *response[1:], templates)
+        return planes_out
 
-    def _mix(self, one, host, buffers, images, templates, parts):
-        """Sums of the derivative images of one pass folded with the slope."""
+    def _mix(self, one, host, buffers, images, templates, planes, parts):
+        """Sums of the derivative images of one pass folded with the slope; `planes` are those behind the PSF."""
         e, d, tables = self._engine, self._engine.data, self._engine.tables
         response = d.starts, d.exposure, d.edisp, d.reach, buffers.params
         nothing = d.psf[:0]
@@ -108,6 +149,11 @@ class SecondOrder:
             e.kernels.fold.fold_pull(
                 one.mixed_sources, tables.datasets, tables.rows, tables.images, tables.groups, one.mixed_items, *response, d.fixed,
                 templates, buffers.slope, nothing, parts,
+            )  # fmt: skip
+        if len(host.mix_items):
+            e.kernels.mix.mix_pull(
+                tables.sources, tables.datasets, tables.rows, one.images, one.groups, one.mix_items, *response, buffers.slope, planes,
+                nothing, parts,
             )  # fmt: skip
         if len(host.mixed_back_items):
             planes_in = nothing if buffers.transforms is None else buffers.transforms.planes_in
@@ -117,26 +163,48 @@ class SecondOrder:
             )  # fmt: skip
 
     # ---- sums of products ------------------------------------------------------------------------------------------------------------
-    def _products(self, jacobian, weights, outside, states, dense):
-        """``sum weights (d mu / d i)(d mu / d j)``, array[P, P].
+    def _products(self, buffers, prepared, weights, outside, states, dense):
+        """``sum weights (d mu / d i)(d mu / d j)`` for several weights, list of array[P, P].
 
-        ``outside`` holds that sum for norms beyond the active region, ``dense`` the derivatives of spectrum terms, array[N, P].
+        Parameters
+        ----------
+        buffers : Buffers
+        prepared : tuple
+            From `_prepare`.
+        weights : list of float64[N]
+        outside : list of list
+            For each weight, that sum for norms beyond the active region.
+        states : list
+        dense : array[N, P]
+            Derivatives of spectrum terms.
         """
-        out = self._spectra.products(dense, weights)
+        out = [self._spectra.products(dense, own) for own in weights]
         if len(self._spectra.terms) == len(self._evaluation.terms):
             return out
         e, t, made = self._engine, self._tables, self._made
         xp, tables, starts = e.backend.xp, e.tables, e.data.starts
-        parts, squares = xp.zeros(max(made.n_parts, 1)), xp.zeros(len(e.layout.tables.rows))
-        self._fisher.products(tables.sources, tables.datasets, tables.rows, t.blocks, t.pairs, starts, weights, jacobian[0], parts)
         backgrounds = any(term.background.indices for term in self._evaluation.terms)
-        if backgrounds:
-            template = e.data.template
-            self._fisher.crosses(
-                tables.sources, tables.datasets, tables.rows, t.blocks, t.cross_ranges, starts, weights, template, jacobian[0], parts
-            )
-            self._fisher.squares(tables.rows, weights, template, squares)
-        parts, squares = to_host(parts), to_host(squares)
+        parts, squares = np.zeros((len(weights), max(made.n_parts, 1))), [None] * len(weights)
+        for band, jacobian in self._jacobians(buffers, *prepared):
+            for i, own in enumerate(weights):
+                new = xp.zeros(max(made.n_parts, 1))
+                self._fisher.products(tables.sources, tables.datasets, tables.rows, band.blocks, t.pairs, starts, own, jacobian[0], new)
+                if backgrounds:
+                    self._fisher.crosses(
+                        tables.sources, tables.datasets, tables.rows, band.blocks, t.cross_ranges, starts, own, e.data.template,
+                        jacobian[0], new,
+                    )  # fmt: skip
+                parts[i] += to_host(new)
+        for i, own in enumerate(weights):
+            squares = xp.zeros(len(e.layout.tables.rows))
+            if backgrounds:
+                self._fisher.squares(tables.rows, own, e.data.template, squares)
+            self._add_products(out[i], parts[i], to_host(squares), outside[i], states)
+        return out
+
+    def _add_products(self, out, parts, squares, outside, states):
+        """Put sums of products where they belong in a matrix of all parameters."""
+        e, made = self._engine, self._made
         terms = self._evaluation.terms
         sources = [terms[d].sources[j] for d, j, _ in made.blocks]
         for first, second, part in made.pairs:
@@ -155,21 +223,23 @@ class SecondOrder:
                 if at == d:
                     cross = parts[part : part + len(source.indices) * term.shape[0]].reshape(len(source.indices), -1)
                     _add_block(out, source.indices, indices, cross @ by_index.T, symmetric=True)
-        return out
 
-    def _weights(self, buffers):
-        """Expected and observed second derivative of the statistic per bin."""
+    def _weights(self, buffers, over_slope=False):
+        """Expected and observed second derivative of the statistic per bin, the first over the slope if nobody needs that any more."""
         engine = self._engine
-        expected, observed = (engine.backend.xp.empty(engine.layout.n_bins) for _ in range(2))
+        fits = over_slope and buffers.slope.dtype == np.float64
+        expected = buffers.slope[0] if fits else engine.backend.xp.empty(engine.layout.n_bins)
+        observed = engine.backend.xp.empty(engine.layout.n_bins)
         engine.weights(buffers, expected, observed)
         return expected, observed
 
     def fisher(self, theta, buffers, cells=None):
         """Expected second derivatives, array[P, P]."""
         states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
-        jacobian, _ = self._derive(buffers, with_mixed=False)
+        *prepared, _ = self._prepare(buffers, with_mixed=False)
         outside = [weights[0] for weights in self._outside(states)]
-        return self._products(jacobian, self._weights(buffers)[0], outside, states, self._spectra.jacobian(theta, states))
+        weights = self._weights(buffers)[:1]
+        return self._products(buffers, prepared, weights, [outside], states, self._spectra.jacobian(theta, states))[0]
 
     def _outside(self, states):
         """Per term the second derivatives of its closed sums by the norm, two arrays[K]; a spectrum term has none."""
@@ -191,12 +261,11 @@ class SecondOrder:
         thetas, terms = theta[np.newaxis], self._evaluation.terms
         states = self._evaluation.predict(thetas, buffers, cells)
         self._evaluation.pull(buffers)
-        jacobian, mixed = self._derive(buffers, with_mixed=True)
-        buffers.pulled = None  # the transforms now hold derivative images
-        expected, observed = self._weights(buffers)
-        outside, dense = self._outside(states), self._spectra.jacobian(theta, states)
-        fisher = self._products(jacobian, expected, [o[0] for o in outside], states, dense)
-        hessian = self._products(jacobian, observed, [o[1] for o in outside], states, dense)
+        *prepared, mixed = self._prepare(buffers, with_mixed=True)
+        buffers.pulled = None  # the transforms now hold derivative images, and the slope will be written over
+        outside = list(zip(*self._outside(states), strict=True))
+        dense = self._spectra.jacobian(theta, states)
+        fisher, hessian = self._products(buffers, prepared, self._weights(buffers, over_slope=True), outside, states, dense)
         steps = steps_of(fisher)
         parts = to_host(buffers.parts)[0]
         hessian += self._spectra.curvature(theta, parts, steps)

@@ -65,6 +65,8 @@ class Source:
         Rows and columns of the map.
     """
 
+    is_mixed = False
+
     def __init__(self, name, response, spectral, spectral_pack, spatial, spatial_pack, map_shape):
         self.name, self.response, self.map_shape = name, response, map_shape
         self.spectral, self.spectral_pack = spectral, spectral_pack
@@ -324,9 +326,14 @@ class ImageSource(Source):
         return choose_basis(self.response.psf, self.spatial.image(values)[0], slopes, self.padded)
 
     @property
+    def is_mixed(self):
+        """Whether fewer planes than energies go through the PSF; it has no templates then."""
+        return self.basis is not None
+
+    @property
     def rank(self):
         """Planes behind the PSF."""
-        return self.n_planes if self.basis is None else self.basis.mixing.shape[1]
+        return self.basis.mixing.shape[1] if self.is_mixed else self.n_planes
 
     @property
     def is_gaussian(self):

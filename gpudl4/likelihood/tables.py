@@ -54,11 +54,11 @@ class Layout:
         self.templates, self.images, self.pixels = Counter(), Counter(), Counter()
         self.flats = {name: Flat() for name in ("exposure", "fixed", "psf", "edisp", "reach", "starts", "vectors", "weights", "transfer")}
         self._tables = {
-            "sources": Table(21),
+            "sources": Table(22),
             "datasets": Table(8),
             "rows": Table(2),
             "places": Table(6),
-            "images": Table(15),
+            "images": Table(16),
             "shapes": Table(11),
             "cash_items": Table(2),
             "cash_weighted_items": Table(5),
@@ -164,10 +164,12 @@ class Layout:
         starts = term.region.starts(box)
         planes = source.n_planes
         height, width = box.shape
-        corner = psf = -1
-        fixed = 0
+        corner = psf = mixed = -1
+        fixed = templates = 0
         if source.kind == "fixed":
             templates, fixed = self.flats["fixed"].add(source.templates), 1
+        elif source.is_mixed:
+            mixed = len(self.table("images").rows)  # the next one
         else:
             if source.kind == "point":
                 height, width = source.support
@@ -197,6 +199,7 @@ class Layout:
             width,
             corner,
             psf,
+            mixed,
         )
         if source.kind == "point":
             self._lay_point(index, source, slots, templates)
@@ -250,14 +253,16 @@ class Layout:
             slots.image, slots.slopes = self.users[id(source)]
         transfer = self.flats["transfer"].add(source.transfer) if source.has_psf else 0
         half = source.response.psf.shape[1] // 2, source.response.psf.shape[2] // 2
-        mixing = -1 if source.basis is None else self.flats["edisp"].add(source.basis.mixing)
+        mixing = self.flats["edisp"].add(source.basis.mixing) if source.is_mixed else -1
+        starts = self.table("sources").rows[index][t.S_STARTS]
         row = self.table("images").add(
-            index, slots.image, slots.flux, -1, 0, 0, *half, transfer, templates, 1, box.ny, box.nx, source.rank, mixing
+            index, slots.image, slots.flux, -1, 0, 0, *half, transfer, templates, 1, box.ny, box.nx, source.rank, mixing, starts
         )
-        self.table("unload_items").rows.extend(unload_items(row, source.n_planes, box.ny, box.nx))
+        if not source.is_mixed:
+            self.table("unload_items").rows.extend(unload_items(row, source.n_planes, box.ny, box.nx))
         chunks = row_items(box.ny, box.nx)
         moves = source.spatial_pack.is_free
-        if source.basis is not None:
+        if source.is_mixed:
             self._pull_mixed(row, source, slots, chunks)
         elif not last:
             self._pull_templates(index, slots, n_true, box.ny, box.nx)

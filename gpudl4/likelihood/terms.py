@@ -107,6 +107,8 @@ class DatasetTerm:
         One of `statistic.EXTRAS`.
     extras : dict, optional
         What it needs beside counts and prediction: name -> array[K, ny, nx].
+    borrow : bool
+        Whether arrays may serve as they are, instead of copies, where sources reach the whole map.
 
     Attributes
     ----------
@@ -125,17 +127,30 @@ class DatasetTerm:
     has_template, statistic, constant = True, CASH, 0.0
 
     def __init__(
-        self, name, counts, template, mask, static, exposure, background, sources, made=None, frozen_key=None, statistic=CASH, extras=None
+        self,
+        name,
+        counts,
+        template,
+        mask,
+        static,
+        exposure,
+        background,
+        sources,
+        made=None,
+        frozen_key=None,
+        statistic=CASH,
+        extras=None,
+        borrow=False,
     ):
         self.made, self._frozen_key = made, frozen_key
         self.statistic, extras = statistic, extras or {}
         self.name, self.background, self.sources = name, background, tuple(sources)
         self.shape = counts.shape
         self.region = ActiveRegion([source.box for source in sources], counts.shape[-2:])
-        self.counts, self.template, self.mask = (self.region.take(a) for a in (counts, template, mask))
-        self.static = None if static is None else self.region.take(static)
-        self.exposure = None if exposure is None else _without_bad(self.region.take(exposure))
-        self.extras = {key: self.region.take(array) for key, array in extras.items()}
+        self.counts, self.template, self.mask = (self.region.take(a, borrow) for a in (counts, template, mask))
+        self.static = None if static is None else self.region.take(static, borrow)
+        self.exposure = None if exposure is None else _without_bad(self.region.take(exposure, borrow))
+        self.extras = {key: self.region.take(array, borrow) for key, array in extras.items()}
         if statistic == WSTAT:
             outside = outside_wstat(name, counts, extras["counts_off"], extras["alpha"], static, mask, self.region.image())
             self.has_template, self.constant = False, outside.constant

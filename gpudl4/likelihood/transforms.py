@@ -15,7 +15,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 FORWARD, INVERSE = -1, 1  # cuFFT's names for the directions
 
 
-def make_transforms(backend, groups, batch, real, complex_):
+def make_transforms(backend, groups, batch, real, complex_, keeps=False):
     """Transforms of a backend, or None if there is nothing to transform.
 
     Parameters
@@ -25,14 +25,16 @@ def make_transforms(backend, groups, batch, real, complex_):
         Table of groups on the host.
     batch : int
     real, complex_ : dtype
+    keeps : bool
+        Whether planes behind the PSF are still wanted when the field that goes back through it is made.
     """
     if not groups[:, t.F_OUT_PLANES].any():
         return None
-    return (HostTransforms if backend.name == "numpy" else DeviceTransforms)(backend, groups, batch, real, complex_)
+    return (HostTransforms if backend.name == "numpy" else DeviceTransforms)(backend, groups, batch, real, complex_, keeps)
 
 
-def _key(backend, groups, batch, real, complex_):
-    return backend.device, groups.tobytes(), batch, np.dtype(real), np.dtype(complex_)
+def _key(backend, groups, batch, real, complex_, keeps):
+    return backend.device, groups.tobytes(), batch, np.dtype(real), np.dtype(complex_), keeps
 
 
 class _Transforms:
@@ -42,12 +44,14 @@ class _Transforms:
     ----------
     planes_in, planes_out : real[...]
         Planes before and behind the PSF.
+    field : real[...]
+        What goes back through the PSF; the same array as `planes_out` unless that is to be kept.
     spectrum_in, spectrum_out : complex[...]
     """
 
-    def __init__(self, backend, groups, batch, real, complex_):
+    def __init__(self, backend, groups, batch, real, complex_, keeps=False):
         self._backend, self._batch = backend, batch
-        self._key = _key(backend, groups, batch, real, complex_)
+        self._key = _key(backend, groups, batch, real, complex_, keeps)
         self._groups = [tuple(int(n) for n in group) for group in groups]
         sizes = {True: 0, False: 0}
         half = {True: 0, False: 0}
@@ -57,7 +61,12 @@ class _Transforms:
                 half[inner] += planes * group[t.F_NY] * (group[t.F_NX] // 2 + 1)
         xp = backend.xp
         self.planes_in, self.planes_out = xp.empty(batch * sizes[True], dtype=real), xp.empty(batch * sizes[False], dtype=real)
+        self._own_field = xp.empty(batch * sizes[False], dtype=real) if keeps else None
         self.spectrum_in, self.spectrum_out = xp.empty(batch * half[True], dtype=complex_), xp.empty(batch * half[False], dtype=complex_)
+
+    @property
+    def field(self):
+        return self.planes_out if self._own_field is None else self._own_field
 
     def serves(self, *arguments):
         """Whether `make_transforms` would make the same for other arguments."""
@@ -78,7 +87,8 @@ class _Transforms:
     @property
     def nbytes(self):
         """Bytes of planes and spectra."""
-        return sum(a.nbytes for a in (self.planes_in, self.planes_out, self.spectrum_in, self.spectrum_out))
+        own = 0 if self._own_field is None else self._own_field.nbytes
+        return own + sum(a.nbytes for a in (self.planes_in, self.planes_out, self.spectrum_in, self.spectrum_out))
 
 
 class HostTransforms(_Transforms):
@@ -90,7 +100,7 @@ class HostTransforms(_Transforms):
 
     def to_spectrum(self, inner):
         """Planes to spectrum, before (`inner`) or behind the PSF."""
-        planes, fft = self.planes_in if inner else self.planes_out, self._backend.fft
+        planes, fft = self.planes_in if inner else self.field, self._backend.fft
         new = [fft.rfft(self._plane_view(planes, group, inner), axis=2, workers=WORKERS) for group in self._groups]
         new = [fft.fft(half, axis=1, workers=WORKERS, overwrite_x=True) for half in new]
         self._store("spectrum_in" if inner else "spectrum_out", new)
@@ -118,15 +128,21 @@ class HostTransforms(_Transforms):
 class DeviceTransforms(_Transforms):
     """Plan objects, made once: an execution is one library call and allocates nothing."""
 
-    def __init__(self, backend, groups, batch, real, complex_):
-        super().__init__(backend, groups, batch, real, complex_)
+    def __init__(self, backend, groups, batch, real, complex_, keeps=False):
+        super().__init__(backend, groups, batch, real, complex_, keeps)
         get_fft_plan = backend.fft.get_fft_plan
         self._calls = {}
         for inner in (True, False):
-            planes, spectrum = (self.planes_in, self.spectrum_in) if inner else (self.planes_out, self.spectrum_out)
-            views = [(self._plane_view(planes, g, inner), self._spectrum_view(spectrum, g, inner)) for g in self._groups]
-            self._calls[inner, FORWARD] = [(get_fft_plan(p, axes=(1, 2), value_type="R2C"), p, s) for p, s in views]
-            self._calls[inner, INVERSE] = [(get_fft_plan(s, shape=p.shape[1:], axes=(1, 2), value_type="C2R"), s, p) for p, s in views]
+            spectrum = self.spectrum_in if inner else self.spectrum_out
+            spectra = [self._spectrum_view(spectrum, group, inner) for group in self._groups]
+            there, here = (self.planes_in, self.planes_in) if inner else (self.field, self.planes_out)
+            read, written = ([self._plane_view(planes, group, inner) for group in self._groups] for planes in (there, here))
+            self._calls[inner, FORWARD] = [
+                (get_fft_plan(p, axes=(1, 2), value_type="R2C"), p, s) for p, s in zip(read, spectra, strict=True)
+            ]
+            self._calls[inner, INVERSE] = [
+                (get_fft_plan(s, shape=p.shape[1:], axes=(1, 2), value_type="C2R"), s, p) for p, s in zip(written, spectra, strict=True)
+            ]
 
     def to_spectrum(self, inner):
         """Planes to spectrum, before (`inner`) or behind the PSF."""

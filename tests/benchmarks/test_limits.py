@@ -55,11 +55,26 @@ def test_unseen_never_repeats(seen):
 
 def test_every_kernel_of_an_evaluation_is_counted(seen):
     _, spy = seen
-    assert set(spy.seconds) == set(COUNTED) - {"cash.cash_value"}
+    assert set(spy.seconds) == set(COUNTED) - {"cash.cash_value", "mix.mix", "mix.mix_pull"}
     for name in spy.seconds:
         own = work(name, spy.arguments[name])
         assert own.bytes > 0
         assert own.operations >= 0
+
+
+def test_mixed_planes_by_hand():
+    likelihood = gpudl4.compile(make_dataset(160, 6, 20, models=[gaussian("shape", 0.0, 0.0, sigma=0.5)], seed=1), backend="numpy")
+    (source,) = likelihood.plan.terms[0].sources
+    assert source.is_mixed
+    with Spy(likelihood) as spy:
+        Unseen(likelihood)()
+    n_true, pixels = source.response.edisp.shape[0], source.box.ny * source.box.nx
+    bands = int((source.response.reach[n_true : 2 * n_true] - source.response.reach[:n_true]).sum())
+    forward, back = (work(name, spy.arguments[name]) for name in ("mix.mix", "mix.mix_pull"))
+    assert forward.bytes == pixels * (8 * source.rank + 4 * n_true + 2 * 8 * source.response.edisp.shape[1])
+    assert forward.operations == pixels * (n_true * (2 * source.rank + 1) + 2 * bands)
+    assert back.operations == forward.operations + pixels * n_true * (3 + 2 * source.rank)
+    assert work("fold.fold", spy.arguments["fold.fold"]).operations == likelihood.plan.evaluation.layout.n_bins
 
 
 def test_statistic_by_hand(seen):

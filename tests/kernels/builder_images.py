@@ -1,8 +1,8 @@
 """A small world of images for the tests of `fourier`: work tables and flat arrays, and the same data image by image.
 
-Two datasets, ten images in two groups of transforms and without PSF; the PSF first or last, with and without exposure, thinned out,
-two images of one source, and two whose planes are mixed from others. Between the pieces of the flat arrays stands NaN, as it does in the
-energy dispersion where `reach` says that nothing is: whoever reads a wrong place gets it.
+Two datasets, eleven images in two groups of transforms and without PSF; the PSF first or last, with and without exposure, thinned out,
+two images of one source, and three whose planes are mixed from others, two of which overlap. Between the pieces of the flat arrays stands
+NaN, as it does in the energy dispersion where `reach` says that nothing is: whoever reads a wrong place gets it.
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,7 @@ KINDS = (
     Kind(0, 0, (3, 5, 11, 9), True, psf=(5, 3), padded=(15, 13), source_of=0),
     Kind(0, 0, (5, 6, 12, 11), True, psf=(3, 5), padded=(19, 16), rows=7, rank=2),
     Kind(1, 0, (2, 6, 8, 9), False, psf=(5, 3), padded=(15, 13), rows=6, rank=10),  # more than a thread or a loop takes at once
+    Kind(0, 0, (9, 3, 7, 8), True, psf=(3, 3), padded=(15, 13), rows=3, rank=3),
 )
 MAPS = ((24, 25), (23, 26))
 N_TRUE, N_RECO = (4, 3), (3, 4)
@@ -111,7 +112,7 @@ class World:
             self.each.append(self._image(kind))
         self.sources = np.array([one.source for one in self.each if one.kind.source_of is None])
         self.images = np.array([one.row for one in self.each])
-        for name, dtype in (("exposure", cube), ("edisp", float), ("reach", int), ("starts", int)):
+        for name, dtype in (("exposure", cube), ("edisp", float), ("reach", int), ("starts", int), ("pixels", int)):
             setattr(self, name, self._flats[name].array(dtype))
         for name, dtype in (("transfer", self.complex), ("params", float), ("image", real), ("templates", real)):
             setattr(self, name, self._flats[name].array(dtype))
@@ -119,6 +120,7 @@ class World:
     def _lay_datasets(self):
         """Active regions, rows of bins, slope, and the exposure of every dataset."""
         self._starts, self._exposure, self.datasets, rows, begin = [], [], [], [], 0
+        self._flats["pixels"] = Flat(-1)
         for d, (ny, nx) in enumerate(MAPS):
             left = self._rng.integers(0, 3, ny)
             length = nx - left - self._rng.integers(0, 2, ny)
@@ -126,7 +128,8 @@ class World:
             area = length.sum()
             exposure = self._rng.uniform(1, 2, (N_TRUE[d], area)).astype(self.cube)
             self._exposure.append((exposure, self._flats["exposure"].add(exposure)))
-            self.datasets.append([len(rows), N_RECO[d], -1, nx, area, -1, -1, -1])
+            pixels = np.concatenate([y * nx + left[y] + np.arange(length[y]) for y in range(ny)])
+            self.datasets.append([len(rows), N_RECO[d], self._flats["pixels"].add(pixels), nx, area, -1, -1, -1])
             for k in range(N_RECO[d]):
                 rows.append([begin, area + k + 2])  # the active region, then bins that are evaluated singly
                 begin += area + k + 2
@@ -171,6 +174,7 @@ class World:
             one.source[t.S_EDISP], one.source[t.S_REACH] = self._flats["edisp"].add(edisp), self._flats["reach"].add(reach)
         else:
             other = self.each[kind.source_of]
+            one.source = other.source
             one.columns, one.edisp, one.exposure, one.source_index = other.columns, other.edisp, other.exposure, other.source_index
         one.image = self._rng.uniform(0.5, 1.5, (BATCH, ny, nx)).astype(self.real)
         one.flux = self._rng.uniform(1, 2, (BATCH, n_true))
@@ -193,11 +197,15 @@ class World:
         self._flats["templates"].skip(GAP)
         image, flux = self._flats["image"].add(one.image), self._flats["params"].add(one.flux)
         one.row = [one.source_index, image, flux, group, *first, *one.offset, transfer, templates, kind.stride, height, width]
-        one.row += [one.rank, mixing]
+        one.row += [one.rank, mixing, one.source[t.S_STARTS]]
+        if kind.source_of is None:
+            one.source[t.S_FLUX] = flux
+        if kind.rank:
+            one.source[t.S_MIXED] = i
         return one
 
     def _source(self, kind, planes, starts, exposure):
-        row = np.full(21, -1)
+        row = np.full(22, -1)
         row[t.S_DATASET], row[t.S_LAST], row[t.S_PLANES] = kind.dataset, kind.last, planes
         row[t.S_TRUE], row[t.S_RECO] = N_TRUE[kind.dataset], N_RECO[kind.dataset]
         row[t.S_ROW], row[t.S_COLUMN], row[t.S_NY], row[t.S_NX] = kind.box
@@ -221,6 +229,22 @@ class World:
                 items += [[i, plane, y, min(y + one.kind.rows, rows(one)), -1, 1] for y in range(0, rows(one), one.kind.rows)]
         items = self._rng.permutation(items)[1:]
         return np.concatenate([[[images[0], 0, 2, 2, -1, 1]], items])
+
+    @property
+    def mixed(self):
+        """Indices of images whose planes are mixed."""
+        return [i for i, one in enumerate(self.each) if one.kind.rank]
+
+    @property
+    def unmixed(self):
+        """Indices of the others, which have templates."""
+        return [i for i, one in enumerate(self.each) if not one.kind.rank]
+
+    def mixture(self, planes, i, b, plane):
+        """What would be a template of a mixed image: ``E[l] sum_n V[l, n] g[n]``."""
+        one, (y, x) = self.each[i], self.each[i].offset
+        full = sum(v * self.plane(planes, "out", i, b, n).astype(float) for n, v in enumerate(one.mixing[plane]))
+        return full[y : y + one.ny, x : x + one.nx] / full.size * one.exposure[plane]
 
     @property
     def convolved(self):

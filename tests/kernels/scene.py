@@ -330,6 +330,7 @@ class Scene:
                     *source.size,
                     corner,
                     psf,
+                    -1,
                 )
             )
         self.sources_table = np.array(table, dtype=np.int64)

@@ -147,7 +147,7 @@ IMAGES = {"image": (0, 0), "bare image": (0, 5), "last image": (1, 1)}  # group,
 
 
 def image_table(scene):
-    rows = np.full((len(IMAGES), 15), -1)
+    rows = np.full((len(IMAGES), 16), -1)
     for row, (name, (group, first)) in zip(rows, IMAGES.items(), strict=True):
         row[[t.I_SOURCE, t.I_GROUP, t.I_FIRST_OUT]] = scene.index(name), group, first
     return rows

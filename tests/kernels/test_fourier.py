@@ -90,15 +90,14 @@ def test_spread(twins, world):
 
 
 def test_unload(twins, world):
-    items = world.items(range(len(world.each)), lambda one: len(one.rows), lambda one: one.planes)
+    items = world.items(world.unmixed, lambda one: len(one.rows), lambda one: one.planes)
     planes, templates, want = world.noise("out"), np.full_like(world.templates, np.nan), np.full_like(world.templates, np.nan)
     kernels_of(twins, world).unload(*arrays(world, *SOURCES), items, *arrays(world, *FOLDED), planes, templates)
     for i, plane, rows, b in rows_of(items):
         one = world.each[i]
 
         def crop(_, i=i, b=b, plane=plane, one=one):
-            full = sum(v * world.plane(planes, "out", i, b, n).astype(float) for n, v in enumerate(one.mixing[plane]))
-            y, x = one.offset
+            full, (y, x) = world.plane(planes, "out", i, b, plane).astype(float), one.offset
             return full[y : y + one.ny, x : x + one.nx] / full.size
 
         world.template(want, i, b, plane)[rows] = template(one, b, plane, crop)[rows]
@@ -207,8 +206,12 @@ def forward(twins, world):
     items = all_items(world, world.convolved, padded, lambda one: one.rank)
     kernel.spread(*tables, items, BATCH, world.transfer, spectrum_in, spectrum_out)
     planes_out = transformed(world, spectrum_out, "spectrum_out", "out")
-    items = all_items(world, range(len(world.each)), lambda one: len(one.rows), lambda one: one.planes)
+    items = all_items(world, world.unmixed, lambda one: len(one.rows), lambda one: one.planes)
     kernel.unload(*tables, items, *folded, planes_out, templates)
+    for i in world.mixed:
+        for b in range(BATCH):
+            for plane in range(world.each[i].planes):  # these are never stored
+                world.template(templates, i, b, plane)[:] = world.mixture(planes_out, i, b, plane)
     return templates
 
 
