@@ -1,15 +1,17 @@
 """Good time intervals (GTI): when the instrument really observed. Use it through `gpudl4.data.GTI`.
 
 All operations are vectorised (HAWC products hold tens of thousands of intervals), and an empty set of intervals is legal everywhere.
-Comparisons are exact: two instants are compared by their integer day and the fraction of a day, never after rounding to seconds.
+Comparisons are exact: two instants are compared by their integer day and the fraction of a day, never after rounding to seconds. The
+operations on sets of intervals are in `intervals`, the FITS tables in `gti_tables`.
 """
 
 import html
 
 import numpy as np
 
+from . import intervals
 from .errors import DataFileError, UnitMismatchError
-from .instants import concatenate, ranks, replace_where
+from .gti_tables import gti_hdu_columns, gti_table_hdu
 
 __all__ = ["GTI"]
 
@@ -178,27 +180,7 @@ class GTI:
         DataFileError
             If a column or the reference time is missing.
         """
-        import astropy.units as u
-        from astropy.time import Time
-
-        _check_format(format)
-        header, columns, name = table_hdu.header, getattr(table_hdu, "columns", None), table_hdu.name or "GTI"
-        missing = {"START", "STOP"}.difference(columns.names if columns is not None else ())
-        if missing:
-            raise DataFileError(f"HDU {name} is no GTI table: missing column {' and '.join(sorted(missing))}")
-        if "MJDREFI" not in header or "MJDREFF" not in header:
-            raise DataFileError(f"HDU {name} has no reference time: the keywords MJDREFI and MJDREFF are needed")
-        time_unit = u.Unit(header.get("TIMEUNIT", "s"))
-        values = {}
-        for column in ("START", "STOP"):
-            unit = columns[column].unit
-            data = np.asarray(table_hdu.data[column], dtype=np.float64)
-            values[column] = u.Quantity(data, u.Unit(unit) if unit else time_unit)
-        # some files hold MJDREFF as a string
-        reference = Time(
-            float(header["MJDREFI"]), float(header["MJDREFF"]), format="mjd", scale=str(header.get("TIMESYS", "tt")).strip().lower()
-        )
-        return cls.create(values["START"], values["STOP"], reference)
+        return cls.create(*gti_hdu_columns(table_hdu, format))
 
     def to_table_hdu(self, format="gadf"):
         """FITS table HDU "GTI" with durations in seconds since the reference time; the time scale is that of the reference time.
@@ -208,21 +190,7 @@ class GTI:
         format : {"gadf"}
             File format.
         """
-        from astropy.io import fits
-
-        _check_format(format)
-        columns = [
-            fits.Column(name="START", format="D", unit="s", array=self.met_start.value),
-            fits.Column(name="STOP", format="D", unit="s", array=self.met_stop.value),
-        ]
-        hdu = fits.BinTableHDU.from_columns(columns, name="GTI")
-        mjd = self._reference.mjd
-        whole = int(np.floor(mjd))
-        hdu.header["MJDREFI"] = whole
-        hdu.header["MJDREFF"] = float(mjd - whole)
-        hdu.header["TIMEUNIT"] = "s"
-        hdu.header["TIMESYS"] = self._reference.scale
-        return hdu
+        return gti_table_hdu(self.met_start, self.met_stop, self._reference, format)
 
     def write(self, filename, overwrite=False):
         """Write to a FITS file with the one table "GTI"; the file appears complete or not at all.
@@ -298,12 +266,8 @@ class GTI:
 
     def stack(self, other):
         """Append the intervals of another GTI in place, converted to this one's time scale. No interval is merged."""
-        if len(other) == 0:
-            return
-        if len(self) == 0:
-            self._set(other.time_start.copy(), other.time_stop.copy(), self._reference)
-            return
-        self._set(concatenate(self._start, other.time_start), concatenate(self._stop, other.time_stop), self._reference)
+        pairs = (self._start, other.time_start), (self._stop, other.time_stop)
+        self._set(*(intervals.append(*pair) for pair in pairs), self._reference)
 
     def union(self, overlap_ok=True, merge_equal=True):
         """Merge overlapping intervals; sorted by start time.
@@ -325,22 +289,7 @@ class GTI:
         ValueError
             If intervals overlap and `overlap_ok` is False.
         """
-        if len(self) == 0:
-            return self.copy()
-        start, stop = ranks(self._start, self._stop)
-        order = np.argsort(start, kind="stable")
-        start, stop = start[order], stop[order]
-        reached = np.maximum.accumulate(stop)
-        apart = reached[:-1] < start[1:] if merge_equal else reached[:-1] <= start[1:]
-        if not overlap_ok and not apart.all():
-            first = int(np.argmin(apart))
-            when = self._start[order[first + 1]].isot
-            raise ValueError(f"{int((~apart).sum())} time intervals overlap, the first at {when}; give overlap_ok=True to merge them")
-        first = np.flatnonzero(np.concatenate(([True], apart)))
-        last = np.concatenate((first[1:], [len(self)])) - 1
-        # index of the interval that holds the running maximum of the stop times
-        holder = np.maximum.accumulate(np.where(stop == reached, np.arange(len(self)), 0))
-        return self._from_times(self._start[order[first]], self._stop[order[holder[last]]], self._reference.copy())
+        return self._from_times(*intervals.merge(self._start, self._stop, overlap_ok, merge_equal), self._reference.copy())
 
     def select_time(self, time_interval, inverted=False):
         """Crop to a time interval.
@@ -359,13 +308,7 @@ class GTI:
         """
         if inverted:
             return self.delete_interval(time_interval)
-        begin, end = _interval(time_interval, self._start)
-        start, stop, lower, upper = ranks(self._start, self._stop, begin, end)
-        keep = (start <= upper) & (stop > lower)
-        new_start, new_stop = self._start[keep], self._stop[keep]
-        new_start = replace_where(start[keep] < lower, begin, new_start)
-        new_stop = replace_where(stop[keep] > upper, end, new_stop)
-        return self._from_times(new_start, new_stop, self._reference.copy())
+        return self._from_times(*intervals.crop(self._start, self._stop, time_interval), self._reference.copy())
 
     def delete_interval(self, time_interval):
         """Cut a time interval out; intervals that straddle it are split in two.
@@ -380,14 +323,7 @@ class GTI:
         gti : GTI
             New object, sorted as before (second halves of split intervals follow their first halves).
         """
-        begin, end = _interval(time_interval, self._start)
-        start, stop, lower, upper = ranks(self._start, self._stop, begin, end)
-        before, after = start < lower, stop > upper
-        left = self._from_times(self._start[before], replace_where(stop[before] > lower, begin, self._stop[before]), self._reference.copy())
-        right = self._from_times(replace_where(start[after] < upper, end, self._start[after]), self._stop[after], self._reference.copy())
-        order = np.argsort(np.concatenate([np.flatnonzero(before), np.flatnonzero(after)]), kind="stable")
-        left.stack(right)
-        return self._from_times(left.time_start[order], left.time_stop[order], self._reference.copy())
+        return self._from_times(*intervals.cut_out(self._start, self._stop, time_interval), self._reference.copy())
 
     def __str__(self):
         lines = ["GTI info:", f"- Number of GTIs: {len(self)}", f"- Duration: {self.time_sum}"]
@@ -409,14 +345,3 @@ def _second():
     import astropy.units as u
 
     return u.s
-
-
-def _check_format(format):
-    if format != "gadf":
-        raise ValueError(f"GTI format {format!r} is unknown: only 'gadf' is supported")
-
-
-def _interval(time_interval, like):
-    """Start and stop of an interval as Time arrays of length 1 on the time scale of `like`."""
-    begin, end = time_interval
-    return getattr(begin, like.scale).reshape(1), getattr(end, like.scale).reshape(1)

@@ -8,9 +8,9 @@ import numpy as np
 
 from gpudl4.core.errors import DataFileError, DatasetError
 from gpudl4.irf import EDispKernel, EDispKernelMap, PSFMap
+from gpudl4.maps.ogip_read import column, energy_axis, find_table
 
 from .files import expand_path, open_fits
-from .ogip_tables import column, energy_axis, find_table
 
 __all__ = ["psf_hdulist", "read_drm", "read_fermi", "read_psf"]
 

@@ -9,23 +9,19 @@ import warnings
 import numpy as np
 
 from gpudl4.core.errors import DataFileError, DatasetError
+from gpudl4.maps.ogip_read import read_area, same_bounds
+from gpudl4.maps.ogip_tables import area_columns, bounds_columns, ogip_cards, ogip_hdu
+from gpudl4.maps.region_files import region_table_hdu, table_keywords
 
 from .files import check_output, expand_path, open_fits, write_fits
 from .ogip_response import read_rmf, rmf_hdulist
 from .ogip_spectrum import read_spectrum, spectrum_hdu
-from .ogip_tables import (
-    area_hdu,
-    bounds_hdu,
-    kept_cards,
-    read_area,
-    region_hdu,
-    same_bounds,
-)
 
 __all__ = ["FORMATS", "guess_format", "ogip_filenames", "read_ogip", "write_ogip"]
 
 FORMATS = ("ogip", "ogip-sherpa")
 LINKS = {"ANCRFILE": "effective area (ARF)", "RESPFILE": "energy dispersion (RMF)", "BACKFILE": "background"}
+KEPT = ("TELESCOP", "INSTRUME", "FILTER", "OBJECT", "DATE-OBS", "DATE-END", "LO_THRES", "HI_THRES")  # cards of a map that stay
 EXPOSURE_TOLERANCE = 1e-6  # relative difference of exposure times that counts as a difference
 
 
@@ -185,7 +181,6 @@ def _scaling(pha, background):
 def _maps(spectrum, axis, factor, names):
     """Region maps of a spectrum: counts, acceptance and the mask of good channels."""
     from gpudl4.maps import RegionNDMap
-    from gpudl4.maps.region_files import table_keywords
 
     geom, meta = spectrum.image.to_cube([axis]), table_keywords(spectrum.header)
     acceptance = spectrum.backscal
@@ -195,7 +190,7 @@ def _maps(spectrum, axis, factor, names):
     return {field: RegionNDMap(geom, data=data[kind].reshape(geom.data_shape), meta=dict(meta)) for kind, field in names.items()}
 
 
-def _exposure(area, unit, axis, meta, pha):
+def _exposure(area, unit, axis, header, pha):
     """Effective area times live time."""
     import astropy.units as u
 
@@ -203,7 +198,7 @@ def _exposure(area, unit, axis, meta, pha):
 
     geom = RegionGeom(None, axes=[axis])
     data = (area.astype(np.float64) * pha.exposure).reshape(geom.data_shape)
-    return RegionNDMap(geom, data=data, unit=unit * u.s, meta=meta | {"livetime": pha.exposure * u.s})
+    return RegionNDMap(geom, data=data, unit=unit * u.s, meta=table_keywords(header) | {"livetime": pha.exposure * u.s})
 
 
 def _fitting(kernel, where, axis, axis_true, area_where):
@@ -283,8 +278,7 @@ def write_ogip(fields, filename, format="ogip", overwrite=False, checksum=False)
     present = {"ANCRFILE": "exposure", "BACKFILE": "counts_off", "RESPFILE": "edisp"}
     links = {key: name for key, name in ogip_filenames(path).items() if present[key] in fields}
     cards = {"EXPOSURE": livetime, "OBS_ID": fields["name"], "HDUCLAS3": "COUNT", "HDUCLAS4": "TYPE:1", **links}
-    axis_true = fields["exposure"].geom.axes["energy_true"]
-    out = {links["ANCRFILE"]: [area_hdu(_area(fields["exposure"], livetime), axis_true, kept_cards(fields["exposure"].meta), format)]}
+    out = {links["ANCRFILE"]: [_area_hdu(fields["exposure"], livetime, format)]}
     if "RESPFILE" in links:
         out[links["RESPFILE"]] = rmf_hdulist(_kernel(fields), format)[1:]
     if "BACKFILE" in links:
@@ -339,15 +333,21 @@ def _check_fields(fields):
     return seconds
 
 
-def _area(exposure, livetime):
-    """Effective area; the neighbouring float is taken where it gives the exposure back to the last bit when it is read."""
+def _area_hdu(exposure, livetime, format):
+    """SPECRESP table; the neighbouring float is taken where it gives the exposure back to the last bit when it is read."""
     import astropy.units as u
 
     data = np.asarray(exposure.data, dtype=np.float64).ravel()
     area = data / livetime
     for other in (np.nextafter(area, np.inf), np.nextafter(area, -np.inf)):
         area = np.where((area * livetime != data) & (other * livetime == data), other, area)
-    return u.Quantity(area, exposure.unit / u.s)
+    columns = area_columns(exposure.geom.axes["energy_true"], area, exposure.unit / u.s, format)
+    return ogip_hdu("SPECRESP", columns, ogip_cards("SPECRESP") | _kept_cards(exposure.meta))
+
+
+def _kept_cards(meta):
+    """Cards that tell where data come from, of the metadata of a map."""
+    return {key: meta[key] for key in KEPT if key in meta and isinstance(meta[key], str | int | float | bool)}
 
 
 def _kernel(fields):
@@ -359,7 +359,7 @@ def _kernel(fields):
 def _counts(fields, counts, acceptance, cards, format):
     data, geom = fields[counts].data.ravel(), fields[counts].geom
     good = fields["mask_safe"].data.ravel() if "mask_safe" in fields else np.ones(data.size, dtype=bool)
-    hdus = [spectrum_hdu(data, fields[acceptance].data.ravel(), good, kept_cards(fields[counts].meta) | cards)]
-    hdus.append(bounds_hdu(geom.axes["energy"], format))
-    region = region_hdu(geom)
-    return hdus if region is None else [*hdus, region]
+    hdus = [spectrum_hdu(data, fields[acceptance].data.ravel(), good, _kept_cards(fields[counts].meta) | cards)]
+    axis = geom.axes["energy"]
+    hdus.append(ogip_hdu("EBOUNDS", bounds_columns(axis, format), ogip_cards("EBOUNDS", axis.nbin)))
+    return hdus if geom.region is None else [*hdus, region_table_hdu(geom, "REGION")]

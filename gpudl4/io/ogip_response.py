@@ -8,8 +8,8 @@ import numpy as np
 
 from gpudl4.core.errors import DataFileError
 from gpudl4.irf import EDispKernel
-
-from .ogip_tables import bounds_hdu, column, energy_axis, find_table
+from gpudl4.maps.ogip_read import column, energy_axis, find_table
+from gpudl4.maps.ogip_tables import bounds_columns, energy_columns, ogip_cards, ogip_hdu
 
 __all__ = ["read_rmf", "rmf_hdulist"]
 
@@ -102,26 +102,17 @@ def rmf_hdulist(kernel, format="ogip", cards=None):
     from astropy.io import fits
 
     axis_true, axis = kernel.axes["energy_true"], kernel.axes["energy"]
-    edges = axis_true.edges.to("keV") if format == "ogip-sherpa" else axis_true.edges
     data = np.nan_to_num(kernel.pdf_matrix)
     single = np.array_equal(data.astype(np.float32).astype(data.dtype), data)
     groups = [_groups(row) for row in data]
     starts, sizes = ([group[i] for group in groups] for i in (0, 1))
     packed = [row[row != 0].astype(np.float32 if single else np.float64) for row in data]
-    unit = edges.unit.to_string("fits")
-    columns = [
-        fits.Column("ENERG_LO", "D", unit=unit, array=edges.value[:-1]),
-        fits.Column("ENERG_HI", "D", unit=unit, array=edges.value[1:]),
-        fits.Column("N_GRP", "I", array=[len(start) for start in starts]),
-        fits.Column("F_CHAN", "PI()", array=_ragged(starts)),
-        fits.Column("N_CHAN", "PI()", array=_ragged(sizes)),
-        fits.Column("MATRIX", "PE()" if single else "PD()", array=_ragged(packed)),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="MATRIX")
-    hdu.header.update({"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None", "CHANTYPE": "PHA", "DETCHANS": axis.nbin})
-    hdu.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "RSP_MATRIX", "HDUCLAS3": "REDIST", "HDUVERS": "1.3.0"})
-    hdu.header.update({"NUMGRP": sum(map(len, starts)), "NUMELT": sum(map(len, packed)), "TLMIN4": 0, "LO_THRES": 0.0})
-    hdulist = fits.HDUList([fits.PrimaryHDU(), hdu, bounds_hdu(axis, format)])
+    columns = energy_columns(axis_true, format) | {"N_GRP": np.array([len(start) for start in starts], dtype=np.int16)}
+    columns |= {"F_CHAN": _ragged(starts), "N_CHAN": _ragged(sizes), "MATRIX": _ragged(packed)}
+    counts = {"NUMGRP": sum(map(len, starts)), "NUMELT": sum(map(len, packed)), "TLMIN4": 0, "LO_THRES": 0.0}
+    matrix = ogip_hdu("MATRIX", columns, ogip_cards("MATRIX", axis.nbin) | counts)
+    bounds = ogip_hdu("EBOUNDS", bounds_columns(axis, format), ogip_cards("EBOUNDS", axis.nbin))
+    hdulist = fits.HDUList([fits.PrimaryHDU(), matrix, bounds])
     for each in hdulist:
         each.header.update(cards or {})
     return hdulist

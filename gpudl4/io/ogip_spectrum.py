@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpudl4.core.errors import DataFileError
-
-from .ogip_tables import column, energy_axis, find_table, read_region
+from gpudl4.maps import RegionGeom
+from gpudl4.maps.ogip_read import column, energy_axis, find_table
+from gpudl4.maps.ogip_tables import channels, ogip_cards, ogip_hdu
+from gpudl4.maps.region_files import read_region_table
 
 __all__ = ["Spectrum", "read_spectrum", "spectrum_hdu"]
 
@@ -76,11 +78,9 @@ def read_spectrum(hdulist, where, stacklevel=4):
     header, names = hdu.header, hdu.columns.names
     _check_counts(hdu, where)
     counts = column(hdu, "COUNTS", where)[0]
-    size, channels = len(counts), header.get("DETCHANS", len(counts))
-    if channels != size:
-        raise DataFileError(
-            f"{where}: DETCHANS says {channels} channels, but the table SPECTRUM has {size} rows; each channel needs one row"
-        )
+    size, given = len(counts), header.get("DETCHANS", len(counts))
+    if given != size:
+        raise DataFileError(f"{where}: DETCHANS says {given} channels, but the table SPECTRUM has {size} rows; each channel needs one row")
     if "CHANNEL" in names and (np.diff(column(hdu, "CHANNEL", where)[0].astype(int)) != 1).any():
         raise DataFileError(f"{where}: the column CHANNEL must count up by one from row to row")
     axis = None
@@ -98,7 +98,8 @@ def read_spectrum(hdulist, where, stacklevel=4):
     backscal = backscal if backscal.dtype.kind == "f" else backscal.astype(np.float64)
     areascal = _per_channel(hdu, "AREASCAL", 1.0, size, where).astype(np.float64)
     quality = _per_channel(hdu, "QUALITY", 0, size, where)
-    return Spectrum(where, counts, backscal, areascal, ~quality.astype(bool), header, axis, read_region(hdulist))
+    region, wcs = read_region_table(hdulist, "REGION")
+    return Spectrum(where, counts, backscal, areascal, ~quality.astype(bool), header, axis, RegionGeom(region, wcs=wcs))
 
 
 def _check_counts(hdu, where):
@@ -139,18 +140,12 @@ def spectrum_hdu(counts, backscal, good, cards):
     cards : dict
         Header cards beside those every such table has.
     """
-    from astropy.io import fits
-
     counts = np.nan_to_num(np.asarray(counts))
     whole = np.all(np.rint(counts) == counts) and np.all(np.abs(counts) < 2**31)
-    columns = [
-        fits.Column("CHANNEL", "I", array=np.arange(counts.size)),
-        fits.Column("COUNTS", "J", array=counts.astype(np.int32)) if whole else fits.Column("COUNTS", "D", array=counts),
-        fits.Column("QUALITY", "I", array=np.where(good, 0, 1)),
-        fits.Column("BACKSCAL", "E" if backscal.dtype == np.float32 else "D", array=backscal),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
-    hdu.header.update({"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None", "CORRFILE": "none", "CORRSCAL": 1.0})
-    hdu.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "SPECTRUM", "HDUVERS": "1.2.1", "POISSERR": True, "CHANTYPE": "PHA"})
-    hdu.header.update({"DETCHANS": counts.size, "GROUPING": 0, "AREASCAL": 1.0, **cards})
-    return hdu
+    columns = {
+        "CHANNEL": channels(counts.size),
+        "COUNTS": counts.astype(np.int32 if whole else np.float64),
+        "QUALITY": np.where(good, 0, 1).astype(np.int16),
+        "BACKSCAL": backscal if backscal.dtype == np.float32 else backscal.astype(np.float64),
+    }
+    return ogip_hdu("SPECTRUM", columns, ogip_cards("SPECTRUM", counts.size) | cards)

@@ -2,32 +2,22 @@
 
 An axis is defined by nodes, which are bin edges ("edges") or bin centres ("center"), and by the scale ("lin", "log", "sqrt") in
 which bins are equally placed between them. Bin i covers the pixel coordinates i - 0.5 to i + 0.5. An axis never changes: every method
-that looks like a change returns a new axis. Tables and FITS headers of axes are read and written in `axis_tables`.
+that looks like a change returns a new axis. How axes are made and changed is in `axis_build`, coordinates and bin numbers in
+`axis_coords`, tables and FITS headers in `axis_tables`.
 """
 
 import numpy as np
 from astropy import units as u
 
-from ..core.errors import GeometryError, UnitMismatchError
+from ..core.errors import GeometryError
 from .axis_build import AxisConstruction
-from .interpolation import interpolate_1d
+from .axis_coords import AxisCoordinates
+from .axis_scales import PLOT_SCALES, SCALES, scaled
 
 __all__ = ["MapAxis"]
 
-_TINY = np.finfo(np.float64).tiny
-# Edges that agree to this relative precision count as the same edge.
-EDGE_RTOL = 1e-9
 
-_SCALE = {
-    "lin": lambda x: x,
-    "log": lambda x: np.log(np.clip(x, _TINY, None)),
-    "sqrt": lambda x: np.sign(x) * np.sqrt(np.abs(x)),
-}
-_UNSCALE = {"lin": lambda x: x, "log": lambda x: np.where(np.exp(x) <= 2 * _TINY, 0.0, np.exp(x)), "sqrt": lambda x: x * x}
-_PLOT_SCALE = {"lin": "linear", "sqrt": "linear", "log": "log"}
-
-
-class MapAxis(AxisConstruction):
+class MapAxis(AxisConstruction, AxisCoordinates):
     """Axis of a map.
 
     Parameters
@@ -61,8 +51,8 @@ class MapAxis(AxisConstruction):
             unit, nodes = nodes.unit, nodes.value
         nodes = np.array(nodes, dtype=float, ndmin=1)
         label = f"axis '{name}'"
-        if interp not in _SCALE:
-            raise GeometryError(f"{label}: unknown interp {interp!r}: choose one of {', '.join(_SCALE)}")
+        if interp not in SCALES:
+            raise GeometryError(f"{label}: unknown interp {interp!r}: choose one of {', '.join(SCALES)}")
         if node_type not in ("edges", "center"):
             raise GeometryError(f"{label}: unknown node_type {node_type!r}: choose 'edges' or 'center'")
         if boundary_type not in ("monotonic", "periodic") or (boundary_type == "periodic" and interp != "lin"):
@@ -75,17 +65,12 @@ class MapAxis(AxisConstruction):
             raise GeometryError(f"{label}: interp {interp!r} needs nodes that are not negative, got: {nodes}")
         self._nodes, self._interp, self._name, self._node_type = nodes, interp, name, node_type
         self._unit, self._boundary_type = u.Unit(unit), boundary_type
-        self._scaled = _SCALE[interp](nodes)
+        self._scaled = scaled(nodes, interp)
         pix = np.arange(self.nbin, dtype=float)
         self._center = nodes if node_type == "center" else self._pix_to_value(pix)
         self._edges = nodes if node_type == "edges" else self._pix_to_value(np.append(pix, self.nbin) - 0.5)
         for array in (self._nodes, self._scaled, self._center, self._edges):
             array.flags.writeable = False
-
-    @property
-    def name(self):
-        """Name."""
-        return self._name
 
     @property
     def unit(self):
@@ -189,137 +174,7 @@ class MapAxis(AxisConstruction):
     @property
     def as_plot_scale(self):
         """Scale of a plotted axis: "linear" or "log"."""
-        return _PLOT_SCALE[self._interp]
-
-    def _pix_to_value(self, pix):
-        index = np.asarray(pix, dtype=float) + (0.5 if self._node_type == "edges" else 0.0)
-        return _UNSCALE[self._interp](interpolate_1d(np.arange(len(self._nodes), dtype=float), self._scaled, index))
-
-    def _value(self, coord):
-        """Plain numbers in the unit of the axis; strings and quantities are converted, numbers are taken as they are."""
-        if isinstance(coord, np.ndarray) and not isinstance(coord, u.Quantity):
-            value = coord
-        else:
-            try:
-                value = u.Quantity(coord, self._unit, copy=None).value
-            except u.UnitConversionError as error:
-                raise UnitMismatchError(f"coordinate of axis '{self.name}' does not convert to '{self.unit}': {error}") from error
-        if self._boundary_type == "periodic":
-            low, high = self._edges[0], self._edges[-1]
-            value = np.where((value >= high) | (value < low), (value - low) % (high - low) + low, value)
-        return np.asarray(value, dtype=float)
-
-    def wrap_coord(self, coord):
-        """Coordinate wrapped into the range of a periodic axis.
-
-        Parameters
-        ----------
-        coord : array-like or `~astropy.units.Quantity`
-            Coordinates.
-
-        Returns
-        -------
-        coord : `~astropy.units.Quantity`
-            Coordinates between the first and the last edge.
-        """
-        low, high = self.edges[0], self.edges[-1]
-        coord = u.Quantity(coord, self.unit)
-        return np.where((coord >= high) | (coord < low), (coord - low) % (high - low) + low, coord)
-
-    def coord_to_pix(self, coord):
-        """Pixel coordinates; bin i has its centre at i. Positions outside the axis are extrapolated.
-
-        Parameters
-        ----------
-        coord : array-like or `~astropy.units.Quantity`
-            Coordinates; numbers are in the unit of the axis.
-
-        Returns
-        -------
-        pix : `~numpy.ndarray`
-            Pixel coordinates, at least one-dimensional.
-        """
-        scaled = _SCALE[self._interp](self._value(coord))
-        pix = interpolate_1d(self._scaled, np.arange(len(self._nodes), dtype=float), scaled)
-        return np.atleast_1d(pix - (0.5 if self._node_type == "edges" else 0.0))
-
-    def pix_to_coord(self, pix):
-        """Coordinates of pixel positions.
-
-        Parameters
-        ----------
-        pix : array-like
-            Pixel coordinates.
-
-        Returns
-        -------
-        coord : `~astropy.units.Quantity`
-            Coordinates.
-        """
-        return u.Quantity(self._pix_to_value(pix), self._unit, copy=None)
-
-    def coord_to_idx(self, coord, clip=False):
-        """Bin number; bins include their lower edge.
-
-        Parameters
-        ----------
-        coord : array-like or `~astropy.units.Quantity`
-            Coordinates.
-        clip : bool
-            True takes the nearest bin outside the axis, False gives -1.
-
-        Returns
-        -------
-        idx : `~numpy.ndarray` of int
-            Bin numbers, at least one-dimensional; -1 where the coordinate is not finite.
-        """
-        value = np.atleast_1d(self._value(coord))
-        idx = np.digitize(value, self._edges) - 1
-        if clip:
-            idx = np.clip(idx, 0, self.nbin - 1)
-        else:
-            idx[idx >= self.nbin] = -1
-        idx[~np.isfinite(value)] = -1
-        return idx
-
-    def pix_to_idx(self, pix, clip=False):
-        """Bin number of integer pixel coordinates.
-
-        Parameters
-        ----------
-        pix : `~numpy.ndarray`
-            Pixel numbers.
-        clip : bool
-            True takes the nearest bin outside the axis, False gives -1.
-
-        Returns
-        -------
-        idx : `~numpy.ndarray`
-            Bin numbers.
-        """
-        if clip:
-            return np.clip(pix, 0, self.nbin - 1)
-        return np.where((pix < 0) | (pix >= self.nbin), -1, pix)
-
-    def round(self, coord, clip=False):
-        """Nearest edges, by pixel distance.
-
-        Parameters
-        ----------
-        coord : array-like or `~astropy.units.Quantity`
-            Coordinates.
-        clip : bool
-            Whether coordinates outside are moved to the first or last edge.
-
-        Returns
-        -------
-        coord : `~astropy.units.Quantity`
-            Edges.
-        """
-        pix = self.coord_to_pix(coord)
-        if clip:
-            pix = np.clip(pix, -0.5, self.nbin - 0.5)
-        return self.pix_to_coord(np.round(pix + 0.5) - 0.5)
+        return PLOT_SCALES[self._interp]
 
     def copy(self, nodes=None, interp=None, name=None, node_type=None, unit=None, boundary_type=None):
         """Copy with some constructor arguments replaced.
@@ -337,11 +192,6 @@ class MapAxis(AxisConstruction):
             unit=self._unit if unit is None else unit,
             boundary_type=self._boundary_type if boundary_type is None else boundary_type,
         )
-
-    def assert_name(self, required_name):
-        """Raise GeometryError unless the axis has the given name."""
-        if self._name != required_name:
-            raise GeometryError(f"an axis named '{required_name}' is needed, got: '{self._name}'")
 
     def is_aligned(self, other, atol=2e-2):
         """Whether bin centres of each axis lie at whole pixels of the other, within `atol` pixels."""

@@ -6,11 +6,12 @@ import numpy as np
 from astropy import units as u
 
 from ..core.errors import GeometryError, UnitMismatchError
+from .axis_base import AxisBase
 
 __all__ = ["AxisConstruction"]
 
 
-class AxisConstruction:
+class AxisConstruction(AxisBase):
     """Constructors of `~gpudl4.maps.MapAxis`, and methods that return a changed axis."""
 
     __slots__ = ()
@@ -165,10 +166,6 @@ class AxisConstruction:
             axis = axis.concatenate(other)
         return axis
 
-    def rename(self, new_name):
-        """Axis with another name."""
-        return self.copy(name=new_name)
-
     def to_node_type(self, node_type):
         """Axis whose nodes are its present edges or centres.
 
@@ -204,9 +201,7 @@ class AxisConstruction:
         GeometryError
             If no bin is selected.
         """
-        bins = np.arange(self.nbin)[idx if isinstance(idx, slice) else slice(idx, idx + 1)]
-        if len(bins) == 0:
-            raise GeometryError(f"slice {idx} selects none of the {self.nbin} bins of axis '{self.name}'")
+        bins = self._selected_bins(idx)
         if self._node_type == "edges":
             bins = np.append(bins, bins[-1] + 1)
         return self.copy(nodes=self._nodes[bins])

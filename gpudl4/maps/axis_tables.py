@@ -14,6 +14,7 @@ from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .axis import MapAxis
 from .label_axis import LabelMapAxis
+from .ogip_tables import ENERGY_COLUMNS, OGIP_FORMATS, bounds_columns, energy_columns, ogip_cards
 from .time_axis import TimeMapAxis
 
 __all__ = [
@@ -28,11 +29,8 @@ __all__ = [
 
 # Files of older versions call the offset axis of a PSF "theta".
 _OLD_NAMES = {"theta": "rad"}
-# Pairs of columns that hold the edges of the one energy axis, and its name.
-_EDGE_COLUMNS = {"ogip": ("E_MIN", "E_MAX", "energy"), "fgst-ccube": ("E_MIN", "E_MAX", "energy")}
-_EDGE_COLUMNS["ogip-arf"] = ("ENERG_LO", "ENERG_HI", "energy_true")
-# The same in keV; what is read tells its own unit.
-_EDGE_COLUMNS |= {f"{name}-sherpa": _EDGE_COLUMNS[name] for name in ("ogip", "ogip-arf")}
+# Formats of one energy axis with columns of edges, and its name; what is read tells its own unit.
+_ENERGY_AXES = {"fgst-ccube": "energy"} | {format: "energy_true" if "arf" in format else "energy" for format in OGIP_FORMATS}
 # Prefixes of the columns of DL3 response tables (GADF 0.2), in their order in a file; the axis and its scale.
 _DL3_AXES = {
     "THETA": ("offset", "lin"),
@@ -99,9 +97,8 @@ def axis_to_header(axis, format="ogip", idx=0):
     """
     header = fits.Header()
     if format in ("ogip", "ogip-sherpa"):
-        cards = {"EXTNAME": "EBOUNDS", "TELESCOP": "DUMMY", "INSTRUME": "DUMMY", "FILTER": "None", "CHANTYPE": "PHA"}
-        header.update(cards | {"DETCHANS": axis.nbin})
-        header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "EBOUNDS", "HDUVERS": "1.2.0"})
+        # an axis knows no telescope; gammapy writes the same
+        header.update({"EXTNAME": "EBOUNDS"} | ogip_cards("EBOUNDS", axis.nbin) | {"TELESCOP": "DUMMY", "INSTRUME": "DUMMY"})
         return header
     if format not in _GADF_FORMATS:
         raise GeometryError(f"unknown format {format!r} for the header of an axis: choose 'ogip', 'ogip-sherpa' or {_GADF_FORMATS}")
@@ -326,9 +323,9 @@ def axis_from_table(table, format="ogip", idx=0, column_prefix=""):
         return _dl3_axis(columns, column_prefix)
     if format in _READERS:
         return _READERS[format](columns)
-    if format in _EDGE_COLUMNS:
-        low_name, high_name, name = _EDGE_COLUMNS[format]
-        (low, unit), (high, high_unit) = columns.get(low_name), columns.get(high_name)
+    if format in _ENERGY_AXES:
+        name = _ENERGY_AXES[format]
+        (low, unit), (high, high_unit) = (columns.get(column) for column in ENERGY_COLUMNS[name])
         return MapAxis.from_edges(np.append(low, high[-1] * high_unit.to(unit)), unit=unit, name=name, interp="log")
     if format in ("fgst-template", "fgst-bexpcube"):
         column = next((name for name in columns.names if name.lower() == "energy"), "Energy")
@@ -354,12 +351,9 @@ def axis_to_table(axis, format="ogip"):
     """
     from astropy.table import Table
 
-    if format in ("ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa"):
-        axis.assert_name("energy_true" if "arf" in format else "energy")
-        edges = axis.edges.to("keV") if format.endswith("sherpa") else axis.edges
-        if "arf" in format:
-            return Table({"ENERG_LO": edges[:-1], "ENERG_HI": edges[1:]})
-        return Table({"CHANNEL": np.arange(axis.nbin, dtype=np.int16), "E_MIN": edges[:-1], "E_MAX": edges[1:]})
+    if format in OGIP_FORMATS:
+        axis.assert_name(_ENERGY_AXES[format])
+        return Table((energy_columns if "arf" in format else bounds_columns)(axis, format))
     if format == "gadf-sed":
         return Table({"e_ref": axis.center, "e_min": axis.edges_min, "e_max": axis.edges_max} if axis.is_energy_axis else {})
     if format == "gadf-dl3":

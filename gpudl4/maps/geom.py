@@ -10,6 +10,9 @@ from .frames import degrees
 
 __all__ = ["Geom", "pix_tuple_to_idx", "width_in_degrees"]
 
+# Edges that agree to this relative precision count as the same edge.
+EDGE_RTOL = 1e-9
+
 
 def pix_tuple_to_idx(pix):
     """Pixel coordinates rounded to the nearest pixel (halves up).
@@ -211,7 +214,6 @@ class Geom:
         mask : `~gpudl4.maps.Map`
             Boolean map with this geometry.
         """
-        from .axis import EDGE_RTOL
         from .map import Map
 
         axis = self.axes[axis_name]

@@ -4,11 +4,12 @@ import numpy as np
 from astropy import units as u
 
 from ..core.errors import DataFileError, GeometryError
+from .axis_base import AxisBase
 
 __all__ = ["LabelMapAxis"]
 
 
-class LabelMapAxis:
+class LabelMapAxis(AxisBase):
     """Axis of labels.
 
     Parameters
@@ -36,11 +37,6 @@ class LabelMapAxis:
             raise GeometryError(f"axis '{name}': Node labels must be unique, got: {', '.join(map(str, labels))}")
         labels.flags.writeable = False
         self._labels, self._name = labels, name
-
-    @property
-    def name(self):
-        """Name."""
-        return self._name
 
     @property
     def unit(self):
@@ -121,25 +117,13 @@ class LabelMapAxis:
         """Labels of pixel coordinates, rounded."""
         return self._labels[np.round(pix).astype(int)]
 
-    def pix_to_idx(self, pix, clip=False):
-        """Bin number of integer pixel coordinates; -1 outside, or the nearest bin if `clip`."""
-        pix = np.asarray(pix)
-        return np.clip(pix, 0, self.nbin - 1) if clip else np.where((pix < 0) | (pix >= self.nbin), -1, pix)
-
     def copy(self, labels=None, name=None):
         """Copy with labels or name replaced."""
         return LabelMapAxis(self._labels if labels is None else labels, self._name if name is None else name)
 
-    def rename(self, new_name):
-        """Axis with another name."""
-        return self.copy(name=new_name)
-
     def slice(self, idx):
         """Some bins of the axis, by a slice or a number."""
-        labels = self._labels[idx if isinstance(idx, slice) else slice(idx, idx + 1)]
-        if len(labels) == 0:
-            raise GeometryError(f"slice {idx} selects none of the {self.nbin} bins of axis '{self.name}'")
-        return self.copy(labels)
+        return self.copy(self._labels[self._selected_bins(idx)])
 
     def squash(self):
         """Axis with the one label "first...last"."""
@@ -187,11 +171,6 @@ class LabelMapAxis:
     def pad(self, pad_width=None):
         """Refused: there is no label to add."""
         self._refuse("Padding")
-
-    def assert_name(self, required_name):
-        """Raise GeometryError unless the axis has the given name."""
-        if self._name != required_name:
-            raise GeometryError(f"an axis named '{required_name}' is needed, got: '{self._name}'")
 
     def is_allclose(self, other, rtol=None, atol=None):
         """Whether name and labels are the same; tolerances are for the signature of `MapAxis.is_allclose`."""

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from ..core.backend import to_host
 from ..core.errors import DataFileError, GeometryError
-from .region_tables import OGIP_FORMATS
+from .ogip_tables import OGIP_FORMATS
 
 __all__ = ["map_from_hdulist", "map_to_hdulist"]
 

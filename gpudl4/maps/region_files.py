@@ -14,9 +14,11 @@ from astropy.io import fits
 
 from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
+from .ogip_read import native
+from .ogip_tables import OGIP_FORMATS
 from .region import RegionGeom
 from .region_shapes import as_regions, union_of
-from .region_tables import OGIP_FORMATS, region_map_to_table
+from .region_tables import region_map_to_table
 from .wcs import WcsGeom
 
 __all__ = [
@@ -182,8 +184,7 @@ def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, 
 def _column(hdu, name, geom):
     """Values in native byte order, and unit, of a column, or of a keyword in its place."""
     if name in hdu.columns.names:
-        data = np.asarray(hdu.data[name])
-        return data.astype(data.dtype.newbyteorder("=")), hdu.columns[name].unit or ""
+        return np.array(native(hdu.data[name])), hdu.columns[name].unit or ""
     if name in ("QUALITY", "BACKSCAL") and name in hdu.header:
         return np.full(geom.data_shape, hdu.header[name]), ""
     raise DataFileError(f"HDU '{hdu.name}' has no column '{name}'; it has: {', '.join(hdu.columns.names)}")

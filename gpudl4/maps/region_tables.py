@@ -9,40 +9,15 @@ import numpy as np
 from astropy import units as u
 
 from ..core.backend import to_host
-from ..core.errors import DataFileError, GeometryError, UnitMismatchError
+from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
+from .ogip_tables import OGIP_FORMATS, area_columns, channels, ogip_cards
 from .region import RegionGeom
 
-__all__ = ["OGIP_FORMATS", "region_map_from_table", "region_map_to_table"]
+__all__ = ["region_map_from_table", "region_map_to_table"]
 
-OGIP_FORMATS = ("ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa")
-_COMMON_CARDS = {"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None"}
-_PHA_CARDS = {
-    "EXTNAME": "SPECTRUM",
-    **_COMMON_CARDS,
-    "EXPOSURE": 0,
-    "CORRFILE": "",
-    "CORRSCAL": "",
-    "ANCRFILE": "",
-    "HDUCLASS": "OGIP",
-    "HDUCLAS1": "SPECTRUM",
-    "HDUVERS": "1.2.1",
-    "POISSERR": True,
-    "CHANTYPE": "PHA",
-    "DETCHANS": None,
-    "QUALITY": 0,
-    "BACKSCAL": 0,
-    "GROUPING": 0,
-    "AREASCAL": 1,
-}
-_ARF_CARDS = {
-    "EXTNAME": "SPECRESP",
-    **_COMMON_CARDS,
-    "HDUCLASS": "OGIP",
-    "HDUCLAS1": "RESPONSE",
-    "HDUCLAS2": "SPECRESP",
-    "HDUVERS": "1.1.0",
-}
+# Keywords of a spectrum that stands for itself, without exposure and response; other values than `ogip_tables` has are those of gammapy.
+_ALONE = {"EXPOSURE": 0, "CORRFILE": "", "CORRSCAL": "", "ANCRFILE": "", "QUALITY": 0, "BACKSCAL": 0, "AREASCAL": 1}
 # Axes of the quantities in a table of flux points; "" stands for every other column. All have an axis "energy".
 _COUNTS = ("counts", "npred", "npred_excess")
 _SED_AXES = {"stat_scan": ["norm", "energy"], "": ["energy"]} | {name: ["dataset", "energy"] for name in _COUNTS}
@@ -77,36 +52,21 @@ def region_map_to_table(map_, format="gadf"):
     if format == "gadf":
         data = data.astype(int) if map_.is_mask else data
         rows = data.reshape((data.shape[0], *data.shape[1:]))
-        return Table({"CHANNEL": _channels(len(rows)), "DATA": u.Quantity(rows, map_.unit, dtype=rows.dtype, copy=None)})
+        return Table({"CHANNEL": channels(len(rows)), "DATA": u.Quantity(rows, map_.unit, dtype=rows.dtype, copy=None)})
     if format not in OGIP_FORMATS:
         raise GeometryError(f"unknown table format {format!r} for a region map: choose 'gadf' or one of {', '.join(OGIP_FORMATS)}")
     if len(map_.geom.axes) != 1:
         raise GeometryError(f"format {format!r} holds one energy axis, but the axes of the map are: {map_.geom.axes.names}")
     axis, values = map_.geom.axes[0], np.nan_to_num(data[:, 0, 0])
     if "arf" in format:
-        table, cards = axis.to_table(format), dict(_ARF_CARDS)
-        table["SPECRESP"] = u.Quantity(values, map_.unit, dtype=values.dtype, copy=None)
-        if format.endswith("sherpa"):
-            table["SPECRESP"] = _in_unit(values, map_.unit, "cm2")
+        axis.assert_name("energy_true")
+        name, columns, cards = "SPECRESP", area_columns(axis, values, map_.unit, format), ogip_cards("SPECRESP")
     else:
         axis.assert_name("energy")
-        table = Table({"CHANNEL": _channels(axis.nbin), "COUNTS": np.asarray(values, dtype=np.int32)})
-        cards = _PHA_CARDS | {"DETCHANS": axis.nbin}
+        name, columns = "SPECTRUM", {"CHANNEL": channels(axis.nbin), "COUNTS": np.asarray(values, dtype=np.int32)}
+        cards = ogip_cards("SPECTRUM", axis.nbin) | _ALONE
     given = {key.upper(): value for key, value in map_.meta.items()}
-    table.meta.update({key: given.get(key, value) for key, value in cards.items()})
-    return table
-
-
-def _channels(number):
-    """Numbers of the rows, in the type that gammapy writes as long as they fit."""
-    return np.arange(number, dtype=np.int16 if number <= np.iinfo(np.int16).max else np.int32)
-
-
-def _in_unit(values, unit, wanted):
-    try:
-        return (values * unit.to(wanted)).astype(values.dtype) * u.Unit(wanted)
-    except u.UnitConversionError as error:
-        raise UnitMismatchError(f"an effective area is needed, but the unit of the map is '{unit}', not an area") from error
+    return Table(columns, meta={key: given.get(key, value) for key, value in ({"EXTNAME": name} | cards).items()})
 
 
 def region_map_from_table(table, format="", colname=None):

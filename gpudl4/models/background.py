@@ -98,22 +98,18 @@ class FoVBackgroundModel(CompositeModel):
         **kwargs
             Other arguments of `FoVBackgroundModel` that shall differ.
         """
-        kwargs.pop("copy_data", None)
-        parts = {"spectral_model": self.spectral_model, "spatial_model": self.spatial_model}
-        kwargs = {key: None if part is None else part.copy() for key, part in parts.items()} | kwargs
+        kwargs = self._copy_arguments(kwargs)
         if "dataset_name" not in kwargs and "datasets_names" not in kwargs:
             kwargs["datasets_names"] = self.datasets_names
             name = self.name if name is None else name
-        return type(self)(**({"covariance_data": self.covariance.data} | kwargs), name=name)
+        return type(self)(**kwargs, name=name)
 
     def to_dict(self, full_output=False, links=None):
         """Dict as models files hold it; the name is left out where it follows from the dataset's."""
         data = {"type": self._main_tag(), "datasets_names": list(self.datasets_names)}
         if self.name != f"{self.datasets_names[0]}-bkg":
             data["name"] = self.name
-        for part in self._submodels:
-            data.update(part.to_dict(full_output=full_output, links=links))
-        return data
+        return self._add_parts(data, full_output, links)
 
     @classmethod
     def from_dict(cls, data):

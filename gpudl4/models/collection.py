@@ -1,8 +1,10 @@
-"""`Models`: the list of models of a fit, looked up by name or number, with one covariance."""
+"""`Models`: the list of models of a fit, looked up by name or number, with one covariance.
+
+What a model must be to be selected is in `selection`, dicts and YAML are in `text`, tables and HTML in `overview`.
+"""
 
 import collections.abc
 import copy
-import html
 
 import numpy as np
 
@@ -10,12 +12,12 @@ from ..core.errors import ModelError
 from .background import FoVBackgroundModel
 from .composite import CompositeModel
 from .covariance import HasCovariance
-from .parameters import Parameters, html_table, link_labels, parameters_table
-from .registries import MODEL_REGISTRY
+from .overview import html_table, models_html, parameters_table
+from .parameters import Parameters, link_labels
+from .selection import is_selected
+from .text import components_from_dict, from_yaml, to_yaml
 
 __all__ = ["DatasetModels", "Models"]
-
-_KEYS = {"components", "covariance", "metadata", "checksum"}
 
 
 class DatasetModels(collections.abc.Sequence, HasCovariance):
@@ -186,19 +188,8 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
 
     def selection_mask(self, name_substring=None, datasets_names=None, tag=None, model_type=None, frozen=None):
         """Boolean array of the models that meet all conditions, see `select`."""
-        tags = [tag] if isinstance(tag, str) else tag
-        datasets = [datasets_names] if isinstance(datasets_names, str) else datasets_names
-        keep = []
-        for model in self._models:
-            part = model if model_type is None else getattr(model, f"{model_type}_model", None)
-            part_tags = [] if part is None else [part.tag] if isinstance(part.tag, str) else part.tag
-            keep.append(
-                (name_substring is None or name_substring in model.name)
-                and (datasets is None or model.datasets_names is None or any(name in model.datasets_names for name in datasets))
-                and (tags is None or any(t in part_tags for t in tags))
-                and (frozen is None or model.frozen == frozen)
-            )
-        return np.array(keep, dtype=bool)
+        kept = (is_selected(m, name_substring, datasets_names, tag, model_type, frozen) for m in self._models)
+        return np.fromiter(kept, dtype=bool, count=len(self))
 
     def select(self, name_substring=None, datasets_names=None, tag=None, model_type=None, frozen=None):
         """Models that meet all conditions.
@@ -263,18 +254,7 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
         ModelError
             If it does not describe models.
         """
-        if not isinstance(data, dict) or not isinstance(data.get("components"), list):
-            raise ModelError("a models file needs a list 'components'; this one has none")
-        unknown = sorted(set(data) - _KEYS)
-        if unknown:
-            raise ModelError(f"unknown key '{unknown[0]}' beside 'components'; known: {', '.join(sorted(_KEYS))}")
-        models = []
-        for number, component in enumerate(data["components"]):
-            if not isinstance(component, dict) or "type" not in component:
-                raise ModelError(f"component {number} needs a 'type', got {component!r}")
-            models.append(MODEL_REGISTRY.get_cls(component["type"]).from_dict(component))
-        resolve_links(models)
-        return cls(models)
+        return cls(components_from_dict(data))
 
     @classmethod
     def read(cls, filename, checksum=False):
@@ -294,9 +274,7 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
 
     def to_yaml(self, full_output=False):
         """Text of a models YAML file, without covariance."""
-        import yaml
-
-        return yaml.safe_dump(self.to_dict(full_output=full_output), sort_keys=False, indent=4, width=80, default_flow_style=False)
+        return to_yaml(self.to_dict(full_output=full_output))
 
     @classmethod
     def from_yaml(cls, yaml_str):
@@ -307,12 +285,7 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
         ModelError
             If the text does not parse or does not describe models.
         """
-        import yaml
-
-        try:
-            return cls.from_dict(yaml.safe_load(yaml_str))
-        except yaml.YAMLError as error:
-            raise ModelError(f"the models do not parse as YAML: {' '.join(str(error).split())}") from error
+        return cls.from_dict(from_yaml(yaml_str))
 
     def __str__(self):
         lines = [type(self).__name__, ""]
@@ -324,15 +297,7 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
         return f"{type(self).__name__}({self._models!r})"
 
     def _repr_html_(self):
-        parts = "".join(
-            f"<tr><td>{html.escape(m.name)}</td><td>{html.escape(type(m).__name__)}</td>"
-            f"<td>{html.escape(type(m.spectral_model).__name__)}</td>"
-            f"<td>{'' if m.spatial_model is None else html.escape(type(m.spatial_model).__name__)}</td>"
-            f"<td>{'all' if m.datasets_names is None else html.escape(', '.join(m.datasets_names))}</td></tr>"
-            for m in self._models
-        )
-        head = "<thead><tr><th>name</th><th>type</th><th>spectral</th><th>spatial</th><th>datasets</th></tr></thead>"
-        return f"<table>{head}<tbody>{parts}</tbody></table>{html_table(self.to_parameters_table(), 'Parameters')}"
+        return models_html(self._models) + html_table(self.to_parameters_table(), "Parameters")
 
     def _ipython_key_completions_(self):
         return self.names
@@ -392,17 +357,6 @@ class Models(DatasetModels, collections.abc.MutableSequence):
         """
         for parameter, prior in zip(parameters, priors, strict=True):
             parameter.prior = prior
-
-
-def resolve_links(models):
-    """Make one parameter of those that were read with the same ``link`` label; labels are forgotten then."""
-    shared = {}
-    for model in models:
-        for part in model._submodels:
-            for name, parameter in zip(part.default_parameters.names, part.parameters, strict=True):
-                label, parameter._link = parameter._link, None
-                if label is not None:
-                    setattr(part, name, shared.setdefault(label, parameter))
 
 
 class _RestoreModels:

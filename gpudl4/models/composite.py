@@ -93,6 +93,18 @@ class CompositeModel(ModelBase):
         for model in self._parts(model_type):
             model.unfreeze()
 
+    def _copy_arguments(self, kwargs):
+        """Arguments of a copy: copies of the parts, and what is given besides; `copy_data` is gammapy's, data are always copied."""
+        parts = {"spectral_model": self.spectral_model, "spatial_model": self.spatial_model}
+        given = {key: value for key, value in kwargs.items() if key != "copy_data"}
+        return {"covariance_data": self.covariance.data} | {key: None if m is None else m.copy() for key, m in parts.items()} | given
+
+    def _add_parts(self, data, full_output, links):
+        """A dict as models files hold it, with the dicts of the parts in it."""
+        for part in self._submodels:
+            data.update(part.to_dict(full_output=full_output, links=links))
+        return data
+
     def reassign(self, datasets_names, new_datasets_names):
         """Copy that acts on other datasets.
 

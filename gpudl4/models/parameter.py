@@ -1,5 +1,7 @@
 """One parameter of a model: a value with unit, bounds, error and prior. Declare it as a class attribute of a model.
 
+The scale that an optimiser sees is in `parameter_scale`, where scans go in `parameter_scan`.
+
 Example
 -------
 >>> from gpudl4.models import Parameter
@@ -14,28 +16,15 @@ import astropy.units as u
 import numpy as np
 
 from ..core.errors import ModelError, UnitMismatchError
+from .parameter_scale import SCALE_METHODS, ParameterScale
+from .parameter_scan import ParameterScan
+from .transforms import TRANSFORMS, checked
 from .units import parse_number, parse_quantity, plain_number
 
 __all__ = ["Parameter"]
 
-SCALE_METHODS = ("scale10", "factor1", None)
 
-# name: (transform, inverse), used for the spacing of scans and for the factor the optimiser sees
-TRANSFORMS = {
-    "lin": (lambda x: x, lambda y: y),
-    "log": (np.log, np.exp),
-    "sqrt": (lambda x: np.sign(x) * np.sqrt(np.abs(x)), lambda y: np.sign(y) * np.square(y)),
-}
-
-
-def _checked(value, allowed, what):
-    if value not in allowed:
-        names = ", ".join(repr(name) for name in allowed)
-        raise ModelError(f"unknown {what} {value!r}: choose one of {names}")
-    return value
-
-
-class Parameter:
+class Parameter(ParameterScale, ParameterScan):
     """A model parameter.
 
     `value` is in the parameter's own `unit`. The optimiser may work with ``factor = value / scale``, which is of order one.
@@ -102,8 +91,8 @@ class Parameter:
         self._type = None
         self._link = None
         self._scale = float(scale)
-        self._scale_method = _checked(scale_method, SCALE_METHODS, f"scale_method of parameter '{name}'")
-        self._scale_transform = _checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
+        self._scale_method = checked(scale_method, SCALE_METHODS, f"scale_method of parameter '{name}'")
+        self._scale_transform = checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
         self.interp = interp
         if isinstance(value, str):
             value = plain_number(value)
@@ -259,146 +248,6 @@ class Parameter:
     def prior_stat_sum(self):
         """What the prior adds to the statistic, 0 without one."""
         return 0.0 if self._prior is None else self._prior(self)
-
-    # what the optimiser may see
-
-    @property
-    def scale(self):
-        """Scale, positive for "scale10"."""
-        return self._scale
-
-    @property
-    def factor(self):
-        """Transformed value divided by the scale."""
-        return float(self.transform(self._value))
-
-    @factor.setter
-    def factor(self, factor):
-        self._value = float(self.inverse_transform(float(factor)))
-
-    @property
-    def factor_min(self):
-        """Lower bound as the optimiser sees it."""
-        return float(self.transform(self.min))
-
-    @property
-    def factor_max(self):
-        """Upper bound as the optimiser sees it."""
-        return float(self.transform(self.max))
-
-    def transform(self, value):
-        """Factor of a value."""
-        return TRANSFORMS[self._scale_transform][0](value) / self._scale
-
-    def inverse_transform(self, factor):
-        """Value of a factor."""
-        return TRANSFORMS[self._scale_transform][1](factor * self._scale)
-
-    def autoscale(self):
-        """Choose the scale from the value.
-
-        "scale10": a power of ten, so that 1 <= abs(factor) < 10. "factor1": the value itself, so that factor is 1. None: as it is.
-        A value of zero changes nothing.
-        """
-        value = float(TRANSFORMS[self._scale_transform][0](self._value))
-        if value == 0 or not np.isfinite(value):
-            return
-        if self._scale_method == "scale10":
-            self._scale = 10.0 ** np.floor(np.log10(abs(value)))
-        elif self._scale_method == "factor1":
-            self._scale = value
-
-    def reset_autoscale(self):
-        """Back to scale 1."""
-        self._scale = 1.0
-
-    @property
-    def scale_method(self):
-        """How `autoscale` works. Setting it resets the scale to 1."""
-        return self._scale_method
-
-    @scale_method.setter
-    def scale_method(self, value):
-        self._scale_method = _checked(value, SCALE_METHODS, f"scale_method of parameter '{self._name}'")
-        self.reset_autoscale()
-
-    @property
-    def scale_transform(self):
-        """Transformation before the scale. Setting it resets the scale to 1."""
-        return self._scale_transform
-
-    @scale_transform.setter
-    def scale_transform(self, value):
-        self._scale_transform = _checked(value, TRANSFORMS, f"scale_transform of parameter '{self._name}'")
-        self.reset_autoscale()
-
-    # scans
-
-    @property
-    def interp(self):
-        """Spacing of scans."""
-        return self._interp
-
-    @interp.setter
-    def interp(self, value):
-        self._interp = _checked(value, TRANSFORMS, f"interp of parameter '{self._name}'")
-
-    @property
-    def _step(self):
-        return self._error if self._error > 0 else abs(self._value)
-
-    @property
-    def scan_min(self):
-        """Where a scan begins."""
-        return self._value - self._step * self.scan_n_sigma if self._scan_min is None else self._scan_min
-
-    @scan_min.setter
-    def scan_min(self, value):
-        self._scan_min = value
-
-    @property
-    def scan_max(self):
-        """Where a scan ends."""
-        return self._value + self._step * self.scan_n_sigma if self._scan_max is None else self._scan_max
-
-    @scan_max.setter
-    def scan_max(self, value):
-        self._scan_max = value
-
-    @property
-    def scan_n_sigma(self):
-        """Half width of a scan in errors."""
-        return self._scan_n_sigma
-
-    @scan_n_sigma.setter
-    def scan_n_sigma(self, value):
-        self._scan_n_sigma = int(value)
-
-    @property
-    def scan_values(self):
-        """Values of a scan, array[scan_n_values]."""
-        if self._scan_values is not None:
-            return self._scan_values
-        forward, inverse = TRANSFORMS[self._interp]
-        return inverse(np.linspace(forward(self.scan_min), forward(self.scan_max), self.scan_n_values))
-
-    @scan_values.setter
-    def scan_values(self, values):
-        self._scan_values = None if values is None else np.array(values, dtype=np.float64)
-
-    @property
-    def conf_min(self):
-        """Lower end of the bracket in which confidence limits are searched."""
-        if not np.isnan(self.min):
-            return self.min
-        return min(self._value - self._step * self.scan_n_sigma, -max(self._step, abs(self._value)) * 1e5)
-
-    @property
-    def conf_max(self):
-        """Upper end of the bracket in which confidence limits are searched."""
-        if not np.isnan(self.max):
-            return self.max
-        return max(self._value + self._step * self.scan_n_sigma, max(self._step, abs(self._value)) * 1e5)
 
     # copies and text
 

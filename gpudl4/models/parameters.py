@@ -2,27 +2,14 @@
 
 import collections.abc
 import copy
-import html
 
 import numpy as np
 
 from ..core.errors import ModelError
+from .overview import html_table, parameters_table
 from .parameter import Parameter
 
 __all__ = ["Parameters", "PriorParameters", "link_labels"]
-
-_COLUMNS = {
-    "type": "str",
-    "name": "str",
-    "value": "float",
-    "unit": "str",
-    "error": "float",
-    "min": "float",
-    "max": "float",
-    "frozen": "bool",
-    "link": "str",
-    "prior": "str",
-}
 
 
 def link_labels(parameters, owners=None):
@@ -304,7 +291,7 @@ _OLD_KEYS = {"is_norm"}  # written by gammapy 0.19 to 1.1, has no use any more
 
 
 def parameter_from_dict(entry, cls=Parameter):
-    """One parameter from its dict; the label of a link is kept for `resolve_links`."""
+    """One parameter from its dict; the label of a link is kept for `components_from_dict`."""
     unknown = set(entry) - _KEYS - _OLD_KEYS
     if unknown:
         raise ModelError(f"unknown key '{sorted(unknown)[0]}' of parameter '{entry.get('name')}'; known: {', '.join(sorted(_KEYS))}")
@@ -315,29 +302,3 @@ def parameter_from_dict(entry, cls=Parameter):
     parameter = cls(**kwargs)
     parameter._link = entry.get("link")
     return parameter
-
-
-def parameters_table(parameters, labels):
-    """Table of parameters with the labels of links."""
-    from astropy.table import Table
-
-    rows = []
-    for p in parameters:
-        prior = "" if p.prior is None else type(p.prior).__name__
-        rows.append((p.type or "", p.name, p.value, str(p.unit), p.error, p.min, p.max, p.frozen, labels.get(id(p), ""), prior))
-    table = Table(rows=rows or None, names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
-    table["value"].format = ".4e"
-    for name in ("error", "min", "max"):
-        table[name].format = ".3e"
-    return table
-
-
-def html_table(table, caption=""):
-    """A table as plain HTML, every text escaped."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.colnames)
-    columns = [table[name].pformat(max_lines=-1, show_name=False, show_unit=False) for name in table.colnames]
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell.strip())}</td>" for cell in row) + "</tr>" for row in zip(*columns, strict=True)
-    )
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

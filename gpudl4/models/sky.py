@@ -181,11 +181,8 @@ class SkyModel(CompositeModel):
         **kwargs
             Other arguments of `SkyModel` that shall differ.
         """
-        kwargs.pop("copy_data", None)
-        parts = {"spectral_model": self.spectral_model, "spatial_model": self.spatial_model}
-        kwargs = {key: None if part is None else part.copy() for key, part in parts.items()} | kwargs
-        kwargs = {"apply_irf": self.apply_irf, "datasets_names": self.datasets_names, "covariance_data": self.covariance.data} | kwargs
-        return type(self)(name=make_name(name), **kwargs)
+        kwargs = self._copy_arguments(kwargs)
+        return type(self)(name=make_name(name), **({"apply_irf": self.apply_irf, "datasets_names": self.datasets_names} | kwargs))
 
     def to_dict(self, full_output=False, links=None):
         """Dict as models files hold it."""
@@ -194,9 +191,7 @@ class SkyModel(CompositeModel):
             data["apply_irf"] = self.apply_irf
         if self.datasets_names is not None:
             data["datasets_names"] = list(self.datasets_names)
-        for part in self._submodels:
-            data.update(part.to_dict(full_output=full_output, links=links))
-        return data
+        return self._add_parts(data, full_output, links)
 
     @classmethod
     def from_dict(cls, data):

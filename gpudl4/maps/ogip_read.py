@@ -1,31 +1,18 @@
-"""Tables of the OGIP spectral formats, one at a time: energy bounds, regions, effective areas; spectra are in `gpudl4.io.ogip_spectrum`.
+"""Reading tables of the OGIP formats, one at a time, to plain values: columns, energies, effective areas. Each says what is wrong with it.
 
-`gpudl4.io.ogip` joins them to the fields of a dataset; use that. Here each function turns one HDU into plain values or back, and says
-what is wrong with it. Formats: OGIP/92-007 (spectra, https://heasarc.gsfc.nasa.gov/docs/heasarc/ofwg/docs/spectra/ogip_92_007) and
-CAL/GEN/92-002 (responses).
+`gpudl4.io.ogip` joins them to the fields of a dataset; use that. How the tables look is in `ogip_tables`.
 """
 
 import numpy as np
+from astropy import units as u
 
-from gpudl4.core.errors import DataFileError, GeometryError
+from ..core.errors import DataFileError, GeometryError
+from .axis import MapAxis
+from .ogip_tables import ENERGY_COLUMNS
 
-__all__ = [
-    "area_hdu",
-    "bounds_hdu",
-    "column",
-    "energy_axis",
-    "find_table",
-    "kept_cards",
-    "native",
-    "read_area",
-    "read_region",
-    "region_hdu",
-    "same_bounds",
-]
+__all__ = ["column", "energy_axis", "find_table", "native", "read_area", "same_bounds"]
 
 EDGE_TOLERANCE = 1e-4  # relative; responses store energies in single precision
-ENERGY_COLUMNS = {"energy": ("E_MIN", "E_MAX"), "energy_true": ("ENERG_LO", "ENERG_HI")}
-KEPT = ("TELESCOP", "INSTRUME", "FILTER", "OBJECT", "DATE-OBS", "DATE-END", "LO_THRES", "HI_THRES")
 
 
 def native(values):
@@ -53,9 +40,6 @@ def column(hdu, name, where):
     return native(hdu.data[name]), hdu.columns[name].unit
 
 
-# ------------------------------------------------------------------------------------------------------------------------------- energies
-
-
 def energy_axis(hdu, name, where, default_unit=None):
     """Energy axis of a table of bounds.
 
@@ -75,10 +59,6 @@ def energy_axis(hdu, name, where, default_unit=None):
     DataFileError
         If a unit is missing or no energy, or the bins are not ascending and adjacent.
     """
-    import astropy.units as u
-
-    from gpudl4.maps import MapAxis
-
     label = f"{where}: HDU {hdu.name}"
     values = []
     for column_name in ENERGY_COLUMNS[name]:
@@ -137,51 +117,8 @@ def same_bounds(axis, where, reference, reference_where):
     return axis if axis.unit == reference.unit else axis.copy(nodes=edges, unit=reference.unit)
 
 
-def bounds_hdu(axis, format="ogip"):
-    """EBOUNDS table of a reconstructed energy axis; ``ogip-sherpa`` is in keV."""
-    from astropy.io import fits
-
-    edges = axis.edges.to("keV") if format == "ogip-sherpa" else axis.edges
-    unit = edges.unit.to_string("fits")
-    columns = [
-        fits.Column("CHANNEL", "I", array=np.arange(axis.nbin)),
-        fits.Column("E_MIN", "D", unit=unit, array=edges.value[:-1]),
-        fits.Column("E_MAX", "D", unit=unit, array=edges.value[1:]),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="EBOUNDS")
-    cards = {"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None", "CHANTYPE": "PHA", "DETCHANS": axis.nbin}
-    hdu.header.update({**cards, "HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "EBOUNDS", "HDUVERS": "1.2.0"})
-    return hdu
-
-
-# -------------------------------------------------------------------------------------------------------------------------------- regions
-
-
-def read_region(hdulist):
-    """Region geometry without axes of the HDU "REGION"; one without region (``region=None``) if there is none."""
-    from gpudl4.maps import RegionGeom
-    from gpudl4.maps.region_files import read_region_table
-
-    region, wcs = read_region_table(hdulist, "REGION")
-    return RegionGeom(region, wcs=wcs)
-
-
-def region_hdu(geom):
-    """HDU "REGION" of a region geometry, or None if it has no region."""
-    from gpudl4.maps.region_files import region_table_hdu
-
-    return None if geom.region is None else region_table_hdu(geom, "REGION")
-
-
-# ------------------------------------------------------------------------------------------------------------------------ effective areas
-
-
 def read_area(hdulist, where):
-    """Effective area of an open ARF file: array[L], its unit, the true-energy axis and the cards of the header."""
-    import astropy.units as u
-
-    from gpudl4.maps.region_files import table_keywords
-
+    """Effective area of an open ARF file: array[L], its unit, the true-energy axis and the header."""
     hdu = find_table(hdulist, "SPECRESP", where)
     area, unit = column(hdu, "SPECRESP", where)
     try:
@@ -189,40 +126,4 @@ def read_area(hdulist, where):
         unit.to("cm2")
     except ValueError as error:
         raise DataFileError(f"{where}: the effective area has the unit '{unit}', an area such as cm2 or m2 was wanted") from error
-    return area, unit, energy_axis(hdu, "energy_true", where), table_keywords(hdu.header)
-
-
-def area_hdu(area, axis, cards, format="ogip"):
-    """SPECRESP table.
-
-    Parameters
-    ----------
-    area : `~astropy.units.Quantity` [L]
-        Effective area; NaN is written as 0. ``ogip-sherpa`` is in cm2 and keV.
-    axis : `~gpudl4.maps.MapAxis`
-        True energies.
-    cards : dict
-        Header cards beside those every such table has.
-    """
-    from astropy.io import fits
-
-    edges = axis.edges
-    if format == "ogip-sherpa":
-        edges, area = edges.to("keV"), area.to("cm2")
-    unit = edges.unit.to_string("fits")
-    columns = [
-        fits.Column("ENERG_LO", "D", unit=unit, array=edges.value[:-1]),
-        fits.Column("ENERG_HI", "D", unit=unit, array=edges.value[1:]),
-        fits.Column(
-            "SPECRESP", "E" if area.dtype == np.float32 else "D", unit=area.unit.to_string("fits"), array=np.nan_to_num(area.value)
-        ),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="SPECRESP")
-    hdu.header.update({"TELESCOP": "unknown", "INSTRUME": "unknown", "FILTER": "None"})
-    hdu.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "SPECRESP", "HDUVERS": "1.1.0", **cards})
-    return hdu
-
-
-def kept_cards(meta):
-    """Cards that tell where data come from, of the metadata of a map."""
-    return {key: meta[key] for key in KEPT if key in meta and isinstance(meta[key], str | int | float | bool)}
+    return area, unit, energy_axis(hdu, "energy_true", where), hdu.header
