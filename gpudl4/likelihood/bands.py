@@ -43,7 +43,7 @@ def whole(blocks, passes, n_jacobian):
 
 
 def bands_of(blocks, passes, n_jacobian, n_reco):
-    """Cut derivative images into bands of about `BAND` elements.
+    """Cut derivative images into bands of about `BAND` elements; what would be less than two bands stays whole.
 
     Parameters
     ----------
@@ -61,6 +61,8 @@ def bands_of(blocks, passes, n_jacobian, n_reco):
     list of Band
     """
     number = -(-n_jacobian // BAND)
+    if number <= 2:
+        return [whole(blocks, passes, n_jacobian)]
     top, bottom = blocks[:, t.J_ROW].min(), (blocks[:, t.J_ROW] + blocks[:, t.J_NY]).max()
     edges = np.unique(np.linspace(top, bottom, number + 1).astype(np.int64))
     return [_band(blocks, passes, n_reco, begin, end) for begin, end in itertools.pairwise(edges)]

@@ -93,7 +93,7 @@ class DerivativeTables:
         """One band, or several where memory is short and what passes make can all be kept."""
         blocks, n_jacobian = self.tables.blocks, self._jacobian.size
         kept = sum(one.n_templates for one in self.passes)
-        if self._exact and self._on_host and kept <= PASS and n_jacobian > PASS:
+        if self._exact and self._on_host and kept <= PASS:
             n_reco = np.array([self._layout.terms[d].shape[0] for d, _, _ in self.blocks])
             return bands_of(blocks, self.passes, n_jacobian, n_reco)
         return [whole(blocks, self.passes, n_jacobian)]

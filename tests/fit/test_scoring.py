@@ -114,6 +114,22 @@ def test_migrad_agrees(problem):
     assert verdict.n_calls < 10
 
 
+def test_last_step_may_be_left_unseen(problem):
+    start = np.array([75.0, 0.85, 4.5])
+    seen, unseen = Counter(), Counter()
+    found = descend(problem, start, [], seen)
+    left = descend(problem, start, [], unseen, leave=2e-3)
+    assert 2 <= unseen.gradients < seen.gradients
+    assert left.converged
+    assert left.stat == pytest.approx(problem.value(left.theta), abs=5e-4)  # what the model promised is what is there
+    sigma = np.sqrt(2 / np.diag(found.metric))
+    assert np.abs((left.theta - found.theta) / sigma).max() < 0.05
+    np.testing.assert_allclose(left.gradient * sigma, problem.value_and_gradient(left.theta)[1] * sigma, atol=0.05)
+    first = descend(problem, found.theta, [], counter := Counter(), leave=1e9)  # the model has not shown yet that it is right
+    assert counter.gradients == 1
+    assert first.stat == pytest.approx(found.stat, abs=1e-7)
+
+
 def test_parameter_without_data_stays(problem):
     class Extra(Decay):
         names = ("a", "b", "c", "nothing")

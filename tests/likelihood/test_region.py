@@ -42,3 +42,12 @@ def test_whole_map():
     region = ActiveRegion.whole((3, 4))
     np.testing.assert_array_equal(region.pixels, np.arange(12))
     np.testing.assert_array_equal(region.starts(Box(1, 2, 2, 2)), [6, 10])
+    cube = np.arange(24.0).reshape(2, 3, 4)
+    assert not np.shares_memory(region.take(cube), cube)
+    assert np.shares_memory(region.take(cube, borrow=True), cube)
+    np.testing.assert_array_equal(region.take(cube), region.take(cube, borrow=True))
+
+
+def test_what_is_no_whole_map_is_never_borrowed():
+    cube = np.arange(24.0).reshape(2, 3, 4)
+    assert not np.shares_memory(ActiveRegion([Box(0, 0, 2, 4)], (3, 4)).take(cube, borrow=True), cube)
