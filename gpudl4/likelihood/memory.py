@@ -14,6 +14,7 @@ from gpudl4.kernels import tables as t
 
 from .derivatives import DerivativeTables
 from .evaluate import precision
+from .lowrank import WORTH
 
 __all__ = ["Memory", "account", "check_limit", "parse_limit", "readable"]
 
@@ -198,7 +199,10 @@ def _laid(arrays, dtype, moves):
 
 def _work(layout, types, on_host):
     """Working arrays for one parameter vector."""
-    planes, spectra, results = _transforms(layout.tables.groups, types, on_host, keeps=len(layout.tables.mix_items) > 0)
+    may_be_mixed = any(getattr(source, "is_planned", False) and source.may_be_mixed for source in layout.sources)
+    # Planned are planes of all energies and no field beside them; a basis would have at most `WORTH` of them, and as large a field.
+    keeps = 1 if len(layout.tables.mix_items) else may_be_mixed * (2 * WORTH - 1)
+    planes, spectra, results = _transforms(layout.tables.groups, types, on_host, keeps)
     return {
         "predicted counts and slopes": 2 * layout.n_bins * types.real.itemsize,
         "templates": layout.templates.size * types.real.itemsize,
@@ -235,11 +239,12 @@ def _size_of_tables(*tables):
     return sum(table.nbytes for one in tables for table in vars(one).values() if isinstance(table, np.ndarray))
 
 
-def _transforms(groups, types, on_host, keeps=False):
-    """Bytes of planes (those behind the PSF twice if they are kept), of spectra, and of what a transform makes anew (SciPy: its result)."""
+def _transforms(groups, types, on_host, keeps=0):
+    """Bytes of planes, of spectra, and of what a transform makes anew (SciPy: its result); `keeps` is how often the planes behind the PSF
+    are there once more."""
     planes, spectra = [0, 0], [0, 0]
     for group in groups:
         for i, number in enumerate((group[t.F_IN_PLANES], group[t.F_OUT_PLANES])):
             planes[i] += int(number * group[t.F_NY] * group[t.F_NX]) * types.real.itemsize
             spectra[i] += int(number * group[t.F_NY] * (group[t.F_NX] // 2 + 1)) * types.complex.itemsize
-    return sum(planes) + keeps * planes[1], sum(spectra), max(*planes, *spectra) if on_host else 0
+    return sum(planes) + round(keeps * planes[1]), sum(spectra), max(*planes, *spectra) if on_host else 0

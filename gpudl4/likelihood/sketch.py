@@ -172,6 +172,7 @@ def _source(dataset, model, pack, position, real, bindings, instrument):
     ny, nx = source.padded
     transfer = Planned((len(response.psf), ny, nx // 2 + 1), np.result_type(real, np.complex64))
     source.transfer = transfer if source.has_psf else None
+    source.is_planned = True
     return source
 
 

@@ -313,14 +313,18 @@ class ImageSource(Source):
         self.is_large = ny * nx > LARGE_BOX
         # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
         self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
-        self.basis = self._choose_basis() if self.has_psf and self.is_large and self.spatial_pack.is_free and self.is_gaussian else None
+        self.basis = self._choose_basis() if self.may_be_mixed else None
         kernels = psf if self.basis is None else self.basis.kernels
         self.transfer = _transfer(kernels.astype(dtype), self.padded) if self.has_psf and with_transfer else None
 
+    @property
+    def may_be_mixed(self):
+        """Whether it is worth while to look for a basis."""
+        acts_first = self.has_psf and not self.response.psf_last
+        return acts_first and self.is_large and self.spatial_pack.is_free and self.is_gaussian
+
     def _choose_basis(self):
         """Few kernels that stand for those of all true energies, see `lowrank`; None where that does not pay."""
-        if self.response.psf_last:
-            return None
         values = self.spatial_pack.base[np.newaxis]
         slopes = self.spatial.gradient(values, self.spatial_pack.slots)[0]
         return choose_basis(self.response.psf, self.spatial.image(values)[0], slopes, self.padded)
