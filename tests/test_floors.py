@@ -53,10 +53,20 @@ UPWARD_VERBS = {
     "gpudl4.irf.edisp_kernel": {"read", "write", "from_hdulist", "to_hdulist"},
     "gpudl4.models.collection": {"read", "write"},
     "gpudl4.models.spatial.base": {"plot"},
-    "gpudl4.models.spectral.base": {"plot"},
+    "gpudl4.models.spectral.base": {"plot", "plot_error"},
     "gpudl4.fluxes.maps": {"read", "write"},
-    "gpudl4.fluxes.points": {"read", "write"},
-    "gpudl4.datasets.verbs": {"peek", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"},
+    "gpudl4.fluxes.points": {"plot", "plot_ts_profiles", "read", "write"},
+    "gpudl4.datasets.verbs": {
+        "peek",
+        "plot_counts",
+        "plot_excess",
+        "plot_fit",
+        "plot_masks",
+        "plot_residuals",
+        "plot_residuals_spatial",
+        "plot_residuals_spectral",
+        "plot_spectrum",
+    },
 }
 
 
