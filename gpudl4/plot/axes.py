@@ -41,7 +41,7 @@ def _fits(axis, unit):
 
 
 def two_axes(upper, lower, figsize):
-    """Two axes above each other that share energies: both given, or those of a new figure.
+    """Two axes above each other that share energies: both given, or those of the current figure if it is empty, else of a new one.
 
     Raises
     ------
@@ -53,7 +53,8 @@ def two_axes(upper, lower, figsize):
     if upper is not None or lower is not None:
         raise DatasetError("give both axes, ax_spectrum and ax_residuals, or none of them")
     with figure_style():
-        figure = plt.figure(figsize=figsize)
+        empty = plt.get_fignums() and not plt.gcf().axes  # made by the user for this picture
+        figure = plt.gcf() if empty else plt.figure(figsize=figsize)
         grid = figure.add_gridspec(2, 1, height_ratios=[5, 2])
         upper = figure.add_subplot(grid[0])
         lower = figure.add_subplot(grid[1], sharex=upper)

@@ -198,7 +198,10 @@ def plot_flux_points(points, ax=None, sed_type=None, energy_power=0, time_format
 
 
 def _profiles(points, axis, norms):
-    """Profiles of the fit statistic above its minimum at norms of shape (nbin, n); NaN outside the scan, and for a profile that is flat."""
+    """Profiles of the fit statistic above its minimum at norms of shape (nbin, n).
+
+    NaN outside the scan, and all along for a profile that is unknown or flat.
+    """
     scan = points.ts_scan
     scanned = scan.geom.axes["norm"].center.value
     coords = scan.geom.get_coord(sparse=True)
@@ -208,7 +211,8 @@ def _profiles(points, axis, norms):
     for row in range(axis.nbin):
         where = {**coords, "norm": norms[row] * u.one, axis.name: center[row : row + 1]}
         values[row] = scan.interp_by_coord(where, values_scale="stat-profile")
-    values[np.nanmax(values, axis=1, initial=0) <= 0] = np.nan
+    stored = np.moveaxis(scan.data, scan.geom.axes.index_data("norm"), -1).reshape(axis.nbin, -1)
+    values[~(stored.max(axis=1) > stored.min(axis=1))] = np.nan
     return np.where((norms >= scanned[0]) & (norms <= scanned[-1]), values, np.nan)
 
 

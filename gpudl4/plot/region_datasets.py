@@ -26,6 +26,11 @@ def _values(map_):
     return np.asarray(to_host(map_.data), dtype=float).reshape(-1)
 
 
+def _excess_and_error(dataset):
+    """Excess counts and their standard deviation per energy; DatasetError if there is no background."""
+    return _values(dataset.excess), np.sqrt(excess_variance(dataset).reshape(-1))
+
+
 def _finish(ax, axis, values, fresh, name):
     """Energies over all bins, and counts on a logarithmic axis from a third of the smallest positive one, but at most six decades."""
     _, low, high = x_positions(axis, ax)
@@ -139,7 +144,7 @@ def plot_region_excess(dataset, ax=None, kwargs_excess=None, kwargs_npred_signal
         If the dataset has no counts, or no background or off counts.
     """
     check_counts(dataset)
-    excess, error = _values(dataset.excess), np.sqrt(excess_variance(dataset).reshape(-1))
+    excess, error = _excess_and_error(dataset)
     axis = dataset.counts.geom.axes["energy"]
     ax = current_axes(ax)
     with figure_style():
@@ -184,6 +189,7 @@ def plot_region_fit(dataset, ax_spectrum=None, ax_residuals=None, kwargs_spectru
         If the dataset lacks counts or a background, or one of the axes is missing.
     """
     check_counts(dataset)
+    _excess_and_error(dataset)  # raises before there is a figure
     new = ax_spectrum is None
     ax_spectrum, ax_residuals = two_axes(ax_spectrum, ax_residuals, (8, 7))
     kwargs_residuals = kwargs_residuals or {}

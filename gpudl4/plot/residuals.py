@@ -32,6 +32,11 @@ def _scale(model, method):
     return {"diff": np.ones_like(model), "diff/model": model, "diff/sqrt(model)": np.sqrt(np.clip(model, 0, None))}[method]
 
 
+def _need_pixels(dataset):
+    if dataset.counts.geom.is_region:
+        raise DatasetError(f"dataset {dataset.name!r} is of a region, which has no pixels: use plot_residuals_spectral()")
+
+
 def _divided(difference, model, method):
     scale = _scale(model, method)
     return np.divide(difference, scale, out=np.full_like(model, np.nan), where=scale > 0)
@@ -63,9 +68,10 @@ def plot_residuals_spatial(dataset, ax=None, method="diff", smooth_kernel="gauss
     Raises
     ------
     DatasetError
-        If the dataset has no counts, or the method or the kernel is unknown.
+        If the dataset has no counts or no pixels, or the method or the kernel is unknown.
     """
     check_counts(dataset)
+    _need_pixels(dataset)
     if smooth_kernel not in SMOOTHING:
         raise DatasetError(f"unknown smooth_kernel {smooth_kernel!r}; known: {', '.join(SMOOTHING)}")
     geom = dataset.counts.geom.to_image()
@@ -223,6 +229,7 @@ def plot_residuals(dataset, ax_spatial=None, ax_spectral=None, kwargs_spatial=No
         The axes.
     """
     check_counts(dataset)
+    _need_pixels(dataset)
     kwargs_spectral = kwargs_spectral or {}
     wcs = dataset.counts.geom.to_image().wcs
     with figure_style():
