@@ -44,9 +44,10 @@ SIDEWAYS = {("kernels", "gpudl4.core.errors")}
 # Modules and the functions in them that may import a higher floor inside their body: reading, writing and plotting.
 UPWARD_VERBS = {
     "gpudl4.core.gti": {"read", "write"},
+    "gpudl4.maps.axis_verbs": {"format_plot_xaxis"},
     "gpudl4.maps.map": {"read", "write"},
     "gpudl4.maps.maps_container": {"read", "write"},
-    "gpudl4.maps.region_map": {"plot", "read", "write"},
+    "gpudl4.maps.region_map": {"plot", "plot_hist", "plot_mask", "read", "write"},
     "gpudl4.maps.wcs_map": {"plot", "plot_grid", "plot_mask"},
     "gpudl4.irf.core": {"read", "write", "from_hdulist", "to_hdulist"},
     "gpudl4.irf.edisp": {"read"},

@@ -10,6 +10,7 @@ from astropy import units as u
 
 from ..core.errors import GeometryError, UnitMismatchError
 from .axis_build import AxisConstruction
+from .axis_verbs import AxisPlotVerbs
 from .interpolation import interpolate_1d
 
 __all__ = ["MapAxis"]
@@ -27,7 +28,7 @@ _UNSCALE = {"lin": lambda x: x, "log": lambda x: np.where(np.exp(x) <= 2 * _TINY
 _PLOT_SCALE = {"lin": "linear", "sqrt": "linear", "log": "log"}
 
 
-class MapAxis(AxisConstruction):
+class MapAxis(AxisConstruction, AxisPlotVerbs):
     """Axis of a map.
 
     Parameters

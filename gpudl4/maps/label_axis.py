@@ -4,11 +4,12 @@ import numpy as np
 from astropy import units as u
 
 from ..core.errors import DataFileError, GeometryError
+from .axis_verbs import AxisPlotVerbs
 
 __all__ = ["LabelMapAxis"]
 
 
-class LabelMapAxis:
+class LabelMapAxis(AxisPlotVerbs):
     """Axis of labels.
 
     Parameters

@@ -10,6 +10,7 @@ from astropy.time import Time, TimeDelta
 
 from ..core.errors import GeometryError, UnitMismatchError
 from ..core.instants import ranks, replace_where
+from .axis_verbs import AxisPlotVerbs
 from .time_tables import time_edges_of_table, time_reference_cards
 
 __all__ = ["TimeMapAxis"]
@@ -22,7 +23,7 @@ def _durations(values, what):
     return values
 
 
-class TimeMapAxis:
+class TimeMapAxis(AxisPlotVerbs):
     """Axis of time intervals.
 
     Parameters

@@ -15,7 +15,7 @@ from ..maps import LabelMapAxis, TimeMapAxis
 from .images import display_energy
 from .style import figure_style, plain_numbers
 
-__all__ = ["axis_unit", "current_axes", "energy_unit", "label_axis", "range_text", "set_range", "two_axes", "x_positions"]
+__all__ = ["axis_unit", "current_axes", "energy_unit", "format_x", "label_axis", "range_text", "set_range", "two_axes", "x_positions"]
 
 NAMES = {"energy": "Energy", "energy_true": "True energy", "time": "Time"}
 TIME_FORMATS = ("iso", "mjd")
@@ -163,6 +163,16 @@ def label_axis(axis, ax, time_format="iso"):
         ax.set_xlabel(
             NAMES.get(axis.name, axis.name.replace("_", " ").replace("-", " ").capitalize()) + (f" [{unit}]" if str(unit) else "")
         )
+
+
+def format_x(axis, ax):
+    """Scale, ticks, name and, but for times, range of a map axis along x; what ``axis.format_plot_xaxis(ax)`` does."""
+    with figure_style():
+        _, low, high = x_positions(axis, ax)
+        if not isinstance(axis, TimeMapAxis):
+            set_range(ax, "x", low[0], high[-1], fresh=True)
+        label_axis(axis, ax)
+    return ax
 
 
 def set_range(ax, which, low, high, fresh):

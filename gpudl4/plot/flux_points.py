@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from ..core.errors import DatasetError
 from ..fluxes.quantities import SED_UNITS
-from .axes import axis_unit, current_axes, label_axis, range_text, set_range, x_positions
+from .axes import axis_unit, current_axes, label_axis, set_range, x_positions
+from .region_maps import axis_to_follow, lines_along
 from .style import figure_style
 
 __all__ = ["flux_arrays", "flux_label", "plot_flux_points", "plot_ts_profiles"]
@@ -105,25 +106,6 @@ def _check_region(points):
         raise DatasetError("only flux points of a region can be plotted; take those of a pixel with .get_flux_points(position)")
 
 
-def _axis_to_follow(points, axis_name):
-    axes = points.geom.axes
-    if axis_name is not None:
-        return axes[axis_name]
-    if not axes.is_unidimensional:
-        raise DatasetError(f"the flux points have several axes, name the one to follow with axis_name: {', '.join(axes.names)}")
-    return axes.primary_axis
-
-
-def _lines(points, axis):
-    """(Index into the data, label) of each series of points along an axis."""
-    axes = points.geom.axes
-    shape = points.geom.data_shape
-    dim = axes.index_data(axis.name)
-    for number in np.ndindex(*(1 if i == dim else size for i, size in enumerate(shape))):
-        index = tuple(slice(None) if i == dim else n for i, n in enumerate(number))
-        yield index, ", ".join(range_text(other, number[axes.index_data(other.name)]) for other in axes if other.name != axis.name)
-
-
 def _set_flux_range(ax, values, errn, fresh):
     """Logarithmic fluxes from below the lowest point or arrow, but at most five decades, to above the highest."""
     ax.set_yscale("log", nonpositive="clip")
@@ -171,7 +153,7 @@ def plot_flux_points(points, ax=None, sed_type=None, energy_power=0, time_format
     """
     _check_region(points)
     sed_type = checked_sed_type(sed_type, points.sed_type_plot_default)
-    axis = _axis_to_follow(points, axis_name)
+    axis = axis_to_follow(points.geom.axes, axis_name, "flux points have", DatasetError)
     values, errn, errp, is_ul = flux_arrays(points, sed_type)
     energy = points.energy_ref
     natural = power_unit(sed_type, energy_power, energy.unit)
@@ -183,7 +165,7 @@ def plot_flux_points(points, ax=None, sed_type=None, energy_power=0, time_format
         values, errn, errp = values * factor, errn * factor, errp * factor
         x, low, high = x_positions(axis, ax, time_format)
         style = {"marker": "o", "markersize": 4, "linestyle": "none", "elinewidth": 1.2, **normalize_kwargs(kwargs, Line2D)}
-        for index, label in _lines(points, axis):
+        for index, label in lines_along(points.geom.axes, axis, points.geom.data_shape):
             has_errors = np.isfinite(errn[index]).any()
             bars = {"xerr": [x - low, high - x], "label": label or None}
             if has_errors:
@@ -250,7 +232,7 @@ def plot_ts_profiles(points, ax=None, sed_type=None, add_cbar=True, axis_name=No
         raise DatasetError("the flux points have no profiles of the fit statistic (stat_scan)")
     if not points.geom.axes.is_unidimensional:
         raise DatasetError(f"profiles can be drawn along one axis only, slice the others first: {', '.join(points.geom.axes.names)}")
-    axis = _axis_to_follow(points, axis_name)
+    axis = axis_to_follow(points.geom.axes, axis_name, "flux points have", DatasetError)
     ax = current_axes(ax, y=UNITS[sed_type])
     with figure_style():
         fresh = not ax.has_data()

@@ -17,6 +17,7 @@ from ..maps import Map
 from .axes import current_axes, energy_unit, label_axis, set_range, x_positions
 from .images import check_counts, mask_image, masked_cube, summed_image
 from .maps import plot_map
+from .region_maps import shade_runs
 from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style
 
 __all__ = ["excess_variance", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral", "shade_masks"]
@@ -94,12 +95,6 @@ def _region_image(geom, region):
     return np.asarray(to_host(geom.to_image().region_mask(region).data))
 
 
-def _runs(bins):
-    """First and last number of each run of True."""
-    steps = np.diff(np.concatenate([[False], bins, [False]]).astype(int))
-    return zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1, strict=True)
-
-
 def shade_masks(ax, dataset, kwargs_fit=None, kwargs_safe=None, inside=None):
     """Shade the energies of the bins that are in ``mask_fit`` and ``mask_safe``, each run of bins once; legends name a mask once.
 
@@ -125,9 +120,7 @@ def shade_masks(ax, dataset, kwargs_fit=None, kwargs_safe=None, inside=None):
             continue
         cube = masked_cube(mask) > 0
         bins = (cube.reshape(*cube.shape[:-2], -1) if inside is None else cube[..., inside]).any(axis=-1).reshape(-1)
-        for first, last in _runs(bins):
-            ax.axvspan(edges[first], edges[last + 1], **{"alpha": 0.08, "linewidth": 0, "zorder": 0, **style})
-            style["label"] = "_nolegend_"
+        shade_runs(ax, edges, bins, {"alpha": 0.08, "linewidth": 0, "zorder": 0, **style})
 
 
 def excess_variance(dataset):

@@ -98,3 +98,16 @@ def test_ranges_only_grow():
     assert ax.get_xlim() == (1, 3)
     set_range(ax, "x", np.nan, 3, fresh=True)
     assert ax.get_xlim() == (1, 3)
+
+
+def test_axes_format_a_picture():
+    ax = plt.figure().add_subplot()
+    ax.plot([1, 2], [1, 2])
+    axis = MapAxis.from_energy_bounds("1 GeV", "100 GeV", nbin=3, name="energy_true")
+    assert axis.format_plot_xaxis(ax) is ax
+    assert (ax.get_xlabel(), ax.get_xscale()) == ("True energy [GeV]", "log")
+    assert np.allclose(ax.get_xlim(), [1, 100])
+    assert LabelMapAxis(["a", "b"], name="run").format_plot_xaxis(plt.figure().add_subplot()).get_xlim() == (-0.5, 1.5)
+    axis = TimeMapAxis(edges_min=[0] * u.d, edges_max=[1] * u.d, reference_time=Time(55000, format="mjd"))
+    assert axis.format_plot_xaxis(ax=plt.figure().add_subplot()).get_xlabel() == "Time [UTC]"
+    assert MapAxis.from_edges([0, 1, 2], name="x").format_plot_xaxis(plt.figure().add_subplot()).get_xlabel() == "X"
