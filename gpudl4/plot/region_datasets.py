@@ -13,7 +13,7 @@ from .axes import axis_unit, current_axes, energy_unit, label_axis, set_range, t
 from .images import check_counts
 from .irf import plot_edisp_kernel
 from .residuals import LABELS, excess_variance, plot_residuals_spectral, shade_masks
-from .style import TOTAL_COLOR, figure_style
+from .style import TOTAL_COLOR, figure_style, plain_numbers
 
 __all__ = ["peek_region", "plot_masks", "plot_region_counts", "plot_region_excess", "plot_region_fit"]
 
@@ -40,7 +40,13 @@ def _finish(ax, axis, values, fresh, name):
     positive = np.concatenate([part[np.isfinite(part) & (part > 0)] for part in values])
     if positive.size:
         set_range(ax, "y", max(positive.min() / 3, positive.max() * 1e-6, 0.05), positive.max() * 3, fresh)
+        plain_numbers(ax.yaxis)
     ax.set_ylabel(name)
+
+
+def _color(fresh, color):
+    """Colour of the first thing drawn on axes; what comes later takes its colour from matplotlib's cycle."""
+    return {"color": color} if fresh else {}
 
 
 def _steps(ax, axis, values, style, label):
@@ -79,11 +85,11 @@ def plot_region_counts(dataset, ax=None, kwargs_counts=None, kwargs_background=N
     with figure_style():
         fresh = not ax.has_data()
         drawn = [_values(dataset.counts)]
-        _steps(ax, axis, drawn[0], {"color": TOTAL_COLOR, **kwargs, **(kwargs_counts or {})}, "Counts")
+        _steps(ax, axis, drawn[0], {**_color(fresh, TOTAL_COLOR), **kwargs, **(kwargs_counts or {})}, "Counts")
         background = dataset.background
         if background is not None:
             drawn.append(_values(background))
-            _steps(ax, axis, drawn[1], {"color": MEASURED_COLOR, **kwargs, **(kwargs_background or {})}, "Background")
+            _steps(ax, axis, drawn[1], {**_color(fresh, MEASURED_COLOR), **kwargs, **(kwargs_background or {})}, "Background")
         _finish(ax, axis, drawn, fresh, "Counts per bin")
         ax.legend()
     return ax
@@ -152,12 +158,12 @@ def plot_region_excess(dataset, ax=None, kwargs_excess=None, kwargs_npred_signal
         center, low, high = x_positions(axis, ax)
         style = normalize_kwargs({**kwargs, **(kwargs_excess or {})}, Line2D)
         bars = {"yerr": error, "xerr": [center - low, high - center], "label": "Excess counts"}
-        look = {"marker": "o", "linestyle": "none", "markersize": 4, "elinewidth": 1, "color": TOTAL_COLOR}
-        ax.errorbar(center, excess, **{**bars, **look, **style})
+        look = {"marker": "o", "linestyle": "none", "markersize": 4, "elinewidth": 1}
+        points = ax.errorbar(center, excess, **{**bars, **look, **_color(fresh, TOTAL_COLOR), **style})
         drawn = [excess]
         if dataset.models:
             drawn.append(_values(dataset.npred_signal()))
-            style = {"color": SIGNAL_COLOR, **kwargs, **(kwargs_npred_signal or {})}
+            style = {"color": SIGNAL_COLOR if fresh else points.lines[0].get_color(), **kwargs, **(kwargs_npred_signal or {})}
             _steps(ax, axis, drawn[1], style, "Predicted signal counts")
         _finish(ax, axis, drawn, fresh, "Excess counts per bin")
         ax.legend()
@@ -222,7 +228,7 @@ def peek_region(dataset, figsize=(16, 4)):
     check_counts(dataset)
     with figure_style():
         figure, (left, middle, right) = plt.subplots(1, 3, figsize=figsize)
-        figure.get_layout_engine().set(rect=(0, 0, 0.95, 1), wspace=0.06)
+        figure.get_layout_engine().set(rect=(0, 0, 0.99, 1), wspace=0.06)
         plot_region_counts(dataset, left)
         plot_masks(dataset, left)
         left.set_title("Counts")

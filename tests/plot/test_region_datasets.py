@@ -4,6 +4,7 @@ import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from gpudl4.core.errors import DatasetError
 from gpudl4.datasets import MapDataset, SpectrumDatasetOnOff
@@ -160,6 +161,18 @@ def test_what_comes_later_converts_and_limits_grow():
     other = make_kind("SpectrumDataset").slice_by_idx({"energy": slice(1, 3)})
     other.plot_counts(ax)
     assert np.allclose(ax.get_xlim(), [1000, 10000])
+
+
+def test_several_spectra_on_one_picture_have_their_own_colours():
+    ax = plt.figure().add_subplot()
+    for seed in range(3):
+        dataset = make_kind("SpectrumDatasetOnOff", seed=seed)
+        dataset.models = [model()]
+        dataset.plot_excess(ax, kwargs_excess={"label": f"run {seed}"})
+    colors = [container.lines[0].get_color() for container in ax.containers if hasattr(container, "has_yerr")]
+    assert len(set(colors)) == 3
+    predictions = [patch for patch in ax.patches if isinstance(patch, plt.Polygon)]
+    assert [to_hex(patch.get_edgecolor()) for patch in predictions[1:]] == [to_hex(color) for color in colors[1:]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
