@@ -9,9 +9,10 @@ from matplotlib.cbook import normalize_kwargs
 from matplotlib.lines import Line2D
 
 from ..core.backend import to_host
-from .axes import axis_unit, current_axes, energy_unit, label_axis, set_range, two_axes, x_positions
+from .axes import current_axes, energy_unit, label_axis, set_range, two_axes, x_positions
 from .images import check_counts
 from .irf import plot_edisp_kernel
+from .region_maps import plot_region_map
 from .residuals import LABELS, excess_variance, plot_residuals_spectral, shade_masks
 from .style import TOTAL_COLOR, figure_style, plain_numbers
 
@@ -234,7 +235,8 @@ def peek_region(dataset, figsize=(16, 4)):
         left.set_title("Counts")
         middle.set_title("Exposure")
         if dataset.exposure is not None:
-            _exposure(dataset.exposure, middle)
+            plot_region_map(dataset.exposure, middle, axis_name="energy_true", linestyle="-", markersize=0, xerr=None, color=TOTAL_COLOR)
+            middle.set_ylabel(middle.get_ylabel().replace("Value", "Exposure"))
         right.set_title("Energy dispersion")
         if dataset.edisp is not None:
             plot_edisp_kernel(dataset.edisp.get_edisp_kernel(), right)
@@ -243,16 +245,3 @@ def peek_region(dataset, figsize=(16, 4)):
             ax.set_axis_off()
             ax.text(0.5, 0.5, "none", ha="center", va="center", color="0.5", transform=ax.transAxes)
     return figure
-
-
-def _exposure(exposure, ax):
-    """Line of the exposure against true energy."""
-    axis = exposure.geom.axes["energy_true"]
-    center, low, high = x_positions(axis, ax)
-    values = exposure.quantity.reshape(-1) if exposure.backend.name == "numpy" else exposure.to_host().quantity.reshape(-1)
-    unit = axis_unit(ax.yaxis, exposure.unit)
-    ax.plot(center, values.to_value(unit), color=TOTAL_COLOR)
-    ax.set_xlim(low[0], high[-1])
-    label_axis(axis, ax)
-    ax.set_yscale("log", nonpositive="clip")
-    ax.set_ylabel(f"Exposure [{unit.to_string('unicode')}]")
