@@ -15,6 +15,7 @@ from gpudl4.core.units import DNDE
 from .base import Dataset, FieldValue
 from .fluxfiles import FluxPointsFiles
 from .fluxsim import FluxSimulation
+from .verbs import FluxPlotVerbs
 
 __all__ = ["FluxPointsDataset"]
 
@@ -25,7 +26,7 @@ HINTS = {
 }
 
 
-class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
+class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset):
     """Flux points with models.
 
     Parameters

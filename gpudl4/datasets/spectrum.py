@@ -7,11 +7,12 @@ from gpudl4.core.errors import DatasetError, GeometryError
 
 from .map import MapDataset
 from .onoff import MapDatasetOnOff
+from .verbs import SpectrumPlotVerbs
 
 __all__ = ["SPECTRUM_KINDS", "SpectrumDataset", "SpectrumDatasetOnOff"]
 
 
-class Spectrum:
+class Spectrum(SpectrumPlotVerbs):
     """What datasets of one region do differently from those with pixels."""
 
     def _check(self, values):
@@ -59,7 +60,7 @@ class Spectrum:
         """Not possible: a spectrum has no pixels."""
         raise NotImplementedError(f"dataset '{self.name}' is a {self.tag}, which has no pixels")
 
-    cutout = pad = plot_residuals_spatial = plot_residuals = _no_pixels
+    cutout = pad = _no_pixels
 
 
 class SpectrumDataset(Spectrum, MapDataset):

@@ -1,6 +1,6 @@
-"""Verbs of a dataset that belong to a higher floor: pictures. Each calls the function of its name in `gpudl4.plot.datasets`."""
+"""Verbs of a dataset that belong to a higher floor: pictures. Each calls a function of `gpudl4.plot`, which says what its arguments are."""
 
-__all__ = ["PlotVerbs"]
+__all__ = ["FluxPlotVerbs", "PlotVerbs", "SpectrumPlotVerbs"]
 
 
 class PlotVerbs:
@@ -29,3 +29,67 @@ class PlotVerbs:
         from gpudl4.plot.datasets import plot_residuals_spectral
 
         return plot_residuals_spectral(self, ax=ax, **kwargs)
+
+
+class SpectrumPlotVerbs:
+    """Plotting methods of spectrum datasets, in place of those that need pixels; see `gpudl4.plot.region_datasets`."""
+
+    def plot_fit(self, ax_spectrum=None, ax_residuals=None, kwargs_spectrum=None, kwargs_residuals=None):
+        """Excess with the prediction of the models and residuals, in two panels."""
+        from gpudl4.plot.region_datasets import plot_region_fit
+
+        return plot_region_fit(self, ax_spectrum, ax_residuals, kwargs_spectrum, kwargs_residuals)
+
+    def plot_counts(self, ax=None, kwargs_counts=None, kwargs_background=None, **kwargs):
+        """Counts and background per energy bin."""
+        from gpudl4.plot.region_datasets import plot_region_counts
+
+        return plot_region_counts(self, ax, kwargs_counts, kwargs_background, **kwargs)
+
+    def plot_masks(self, ax=None, kwargs_fit=None, kwargs_safe=None):
+        """Shade the energies inside mask_fit and mask_safe."""
+        from gpudl4.plot.region_datasets import plot_masks
+
+        return plot_masks(self, ax, kwargs_fit, kwargs_safe)
+
+    def plot_excess(self, ax=None, kwargs_excess=None, kwargs_npred_signal=None, **kwargs):
+        """Excess counts and the prediction of the models per energy bin."""
+        from gpudl4.plot.region_datasets import plot_region_excess
+
+        return plot_region_excess(self, ax, kwargs_excess, kwargs_npred_signal, **kwargs)
+
+    def plot_residuals(self, ax=None, method="diff", **kwargs):
+        """Residuals per energy bin; the same as `plot_residuals_spectral`, as a spectrum has no others."""
+        return self.plot_residuals_spectral(ax=ax, method=method, **kwargs)
+
+    def plot_residuals_spatial(self, *args, **kwargs):
+        """Not possible: a spectrum has no pixels."""
+        raise NotImplementedError(f"dataset '{self.name}' is a {self.tag}, which has no pixels: use plot_residuals()")
+
+    def peek(self, figsize=(16, 4)):
+        """Overview of the dataset in one figure."""
+        from gpudl4.plot.region_datasets import peek_region
+
+        return peek_region(self, figsize)
+
+
+class FluxPlotVerbs:
+    """Plotting methods of `FluxPointsDataset`; see `gpudl4.plot.flux_datasets`."""
+
+    def plot_fit(self, ax_spectrum=None, ax_residuals=None, kwargs_spectrum=None, kwargs_residuals=None):
+        """Flux points with the models, and residuals, in two panels."""
+        from gpudl4.plot.flux_datasets import plot_flux_fit
+
+        return plot_flux_fit(self, ax_spectrum, ax_residuals, kwargs_spectrum, kwargs_residuals)
+
+    def plot_residuals(self, ax=None, method="diff", **kwargs):
+        """Residuals of the flux points."""
+        from gpudl4.plot.flux_datasets import plot_flux_residuals
+
+        return plot_flux_residuals(self, ax, method, **kwargs)
+
+    def plot_spectrum(self, ax=None, kwargs_fp=None, kwargs_model=None, axis_name="energy"):
+        """Flux points with the models and their error bands."""
+        from gpudl4.plot.flux_datasets import plot_flux_spectrum
+
+        return plot_flux_spectrum(self, ax, kwargs_fp, kwargs_model, axis_name)

@@ -134,6 +134,18 @@ class FluxPoints(FluxMaps):
 
         write_table(self.to_table(sed_type, format), filename, gti=self.gti, overwrite=overwrite, checksum=checksum)
 
+    def plot(self, ax=None, sed_type=None, energy_power=0, time_format="iso", **kwargs):
+        """Draw points, errors and upper limits; see `gpudl4.plot.flux_points.plot_flux_points`."""
+        from ..plot.flux_points import plot_flux_points
+
+        return plot_flux_points(self, ax, sed_type, energy_power, time_format, **kwargs)
+
+    def plot_ts_profiles(self, ax=None, sed_type=None, add_cbar=True, axis_name=None, **kwargs):
+        """Draw the profiles of the fit statistic; see `gpudl4.plot.flux_points.plot_ts_profiles`."""
+        from ..plot.flux_points import plot_ts_profiles
+
+        return plot_ts_profiles(self, ax, sed_type, add_cbar, axis_name, **kwargs)
+
     def recompute_ul(self, n_sigma_ul=N_SIGMA_UL):
         """Flux points with upper limits of another significance, from the profiles of the fit statistic.
 

@@ -3,11 +3,12 @@
 import numpy as np
 
 from ..core.errors import GeometryError
+from .axis_verbs import AxisPlotVerbs
 
 __all__ = ["AxisBase"]
 
 
-class AxisBase:
+class AxisBase(AxisPlotVerbs):
     """Base class of `~gpudl4.maps.MapAxis`, `~gpudl4.maps.TimeMapAxis` and `~gpudl4.maps.LabelMapAxis`.
 
     Subclasses give ``_name``, ``nbin`` and ``copy``.

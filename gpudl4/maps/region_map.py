@@ -219,10 +219,22 @@ class RegionNDMap(Map):
         return self
 
     def plot(self, ax=None, **kwargs):
-        """Draw along an axis; see `gpudl4.plot.maps.plot_region_map`."""
-        from ..plot.maps import plot_region_map
+        """Draw along an axis; see `gpudl4.plot.region_maps.plot_region_map`."""
+        from ..plot.region_maps import plot_region_map
 
         return plot_region_map(self, ax=ax, **kwargs)
+
+    def plot_hist(self, ax=None, **kwargs):
+        """Draw as steps along the axis; see `gpudl4.plot.region_maps.plot_region_hist`."""
+        from ..plot.region_maps import plot_region_hist
+
+        return plot_region_hist(self, ax=ax, **kwargs)
+
+    def plot_mask(self, ax=None, **kwargs):
+        """Shade the energies inside a mask; see `gpudl4.plot.region_maps.plot_region_mask`."""
+        from ..plot.region_maps import plot_region_mask
+
+        return plot_region_mask(self, ax=ax, **kwargs)
 
 
 def region_map_of(map_, region=None, func=np.nansum, weights=None, method="nearest"):

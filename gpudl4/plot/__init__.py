@@ -14,25 +14,40 @@ from .datasets import (
     plot_residuals_spectral,
     plot_spectrum,
 )
+from .flux_datasets import plot_flux_fit, plot_flux_residuals, plot_flux_spectrum
+from .flux_points import plot_flux_points, plot_ts_profiles
 from .images import residual_significance
 from .irf import plot_containment_radius, plot_edisp_kernel
-from .maps import plot_map, plot_map_grid, plot_map_mask, plot_region_map
-from .models import plot_source_positions, plot_source_spectra, plot_spatial_model, plot_spectral_model
+from .maps import plot_map, plot_map_grid, plot_map_mask
+from .models import plot_source_positions, plot_source_spectra, plot_spatial_model, plot_spectral_error, plot_spectral_model
+from .region_datasets import peek_region, plot_masks, plot_region_counts, plot_region_excess, plot_region_fit
+from .region_maps import plot_region_hist, plot_region_map, plot_region_mask
 from .style import figure_style, save
 
 __all__ = [
     "figure_style",
     "peek",
+    "peek_region",
     "plot_containment_radius",
     "plot_counts",
     "plot_counts_spectrum",
     "plot_edisp_kernel",
+    "plot_flux_fit",
+    "plot_flux_points",
+    "plot_flux_residuals",
+    "plot_flux_spectrum",
     "plot_images",
     "plot_map",
     "plot_map_grid",
     "plot_map_mask",
+    "plot_masks",
     "plot_npred",
+    "plot_region_counts",
+    "plot_region_excess",
+    "plot_region_fit",
+    "plot_region_hist",
     "plot_region_map",
+    "plot_region_mask",
     "plot_residual_histogram",
     "plot_residual_significance",
     "plot_residual_spectrum",
@@ -42,8 +57,10 @@ __all__ = [
     "plot_source_positions",
     "plot_source_spectra",
     "plot_spatial_model",
+    "plot_spectral_error",
     "plot_spectral_model",
     "plot_spectrum",
+    "plot_ts_profiles",
     "residual_significance",
     "save",
 ]

@@ -14,6 +14,7 @@ from .images import bins_in_mask, check_counts, correlation_radius, display_ener
 from .irf import plot_containment_radius
 from .maps import plot_map
 from .models import plot_source_positions
+from .region_datasets import peek_region
 from .residuals import plot_residuals, plot_residuals_spatial, plot_residuals_spectral
 from .spectra import plot_counts_spectrum, plot_residual_spectrum, plot_spectrum, spectrum_column
 from .style import COUNTS_CMAP, SIGNIFICANCE_CMAP, SIGNIFICANCE_RANGE, TOTAL_COLOR, figure_style
@@ -258,7 +259,7 @@ def peek(dataset, figsize=None):
     Parameters
     ----------
     dataset : MapDataset
-        Dataset with counts.
+        Dataset with counts; on a region the figure is that of `gpudl4.plot.peek_region`.
     figsize : pair of float, optional
         Width and height in inches; by default 17 by what the shape of the map needs.
 
@@ -268,6 +269,8 @@ def peek(dataset, figsize=None):
         The figure.
     """
     check_counts(dataset)
+    if dataset.counts.geom.is_region:
+        return peek_region(dataset, figsize or (16, 4))
     with figure_style():
         top, bottom = _image_height(dataset), 4.8
         figure = plt.figure(figsize=figsize or (17, top + bottom))

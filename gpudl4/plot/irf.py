@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from .axes import energy_unit
 from .images import display_energy
 from .style import SOURCE_COLORS, figure_style, plain_numbers
 
@@ -68,16 +69,18 @@ def plot_edisp_kernel(edisp_kernel, ax=None):
     with figure_style():
         ax = plt.figure(figsize=(6, 4.8)).add_subplot() if ax is None else ax
         matrix = np.asarray(edisp_kernel.pdf_matrix, dtype=float)
-        mesh = ax.pcolormesh(true.edges.value, reco.edges.value, matrix.T, cmap="cividis", vmin=0)
-        ax.plot([true.edges[0].value, true.edges[-1].value], [true.edges[0].to_value(reco.unit), true.edges[-1].to_value(reco.unit)], "w:")
+        units = energy_unit(ax.xaxis, true.edges), energy_unit(ax.yaxis, reco.edges)
+        x, y = true.edges.to_value(units[0]), reco.edges.to_value(units[1])
+        mesh = ax.pcolormesh(x, y, matrix.T, cmap="cividis", vmin=0)
+        ax.plot(x[[0, -1]], (x[[0, -1]] * units[0]).to_value(units[1]), "w:")
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_xlim(true.edges[0].value, true.edges[-1].value)
-        ax.set_ylim(reco.edges[0].value, reco.edges[-1].value)
+        ax.set_xlim(x[0], x[-1])
+        ax.set_ylim(y[0], y[-1])
         plain_numbers(ax.xaxis)
         plain_numbers(ax.yaxis)
-        ax.set_xlabel(f"True energy [{true.unit}]")
-        ax.set_ylabel(f"Energy [{reco.unit}]")
+        ax.set_xlabel(f"True energy [{units[0]}]")
+        ax.set_ylabel(f"Energy [{units[1]}]")
         ax.figure.colorbar(mesh, cax=ax.inset_axes([1.02, 0, 0.045, 1]), label="Probability per bin")
         ax.set_title("Energy dispersion")
     return ax

@@ -1,7 +1,7 @@
 """Maps on axes; the methods of the maps (``map.plot()``) call these functions.
 
-`plot_map` draws one image, `plot_map_grid` a cube plane by plane, `plot_map_mask` a mask over an image, `plot_region_map` the values of a
-region along an axis.
+`plot_map` draws one image, `plot_map_grid` a cube plane by plane, `plot_map_mask` a mask over an image. Maps of a region are drawn by
+`gpudl4.plot.region_maps`.
 """
 
 import matplotlib.pyplot as plt
@@ -12,9 +12,9 @@ from astropy.visualization.wcsaxes import WCSAxes
 from ..core.backend import to_host
 from ..core.errors import GeometryError
 from .images import display_energy
-from .style import TOTAL_COLOR, figure_style, plain_numbers
+from .style import figure_style
 
-__all__ = ["plot_map", "plot_map_grid", "plot_map_mask", "plot_region_map"]
+__all__ = ["plot_map", "plot_map_grid", "plot_map_mask"]
 
 STRETCHES = {"linear": LinearStretch, "sqrt": SqrtStretch, "log": LogStretch, "asinh": AsinhStretch}
 AXIS_LABELS = {"galactic": ("Galactic longitude", "Galactic latitude"), "icrs": ("Right ascension", "Declination")}
@@ -201,48 +201,3 @@ def plot_map_grid(map_, figsize=None, ncols=3, add_cbar=True, stretch="linear", 
                 ax.coords[0].set_axislabel(" ")
             grid[divmod(index, ncols)] = ax
     return grid
-
-
-def plot_region_map(map_, ax=None, axis_name=None, **kwargs):
-    """Plot the values of a region along an axis.
-
-    Parameters
-    ----------
-    map_ : RegionNDMap
-        Map of a region.
-    ax : `matplotlib.axes.Axes`, optional
-        Axes; a new figure is made without them.
-    axis_name : str, optional
-        Axis to follow; needed where more than one has several bins.
-    **kwargs
-        Arguments of `matplotlib.axes.Axes.errorbar`.
-
-    Returns
-    -------
-    `matplotlib.axes.Axes`
-        The axes.
-    """
-    axes = map_.geom.axes
-    long = [axis.name for axis in axes if axis.nbin > 1]
-    if axis_name is None:
-        if len(long) > 1:
-            raise GeometryError(f"the map has several axes, name one with axis_name: {', '.join(long)}")
-        axis_name = long[0] if long else axes.names[0]
-    axis = axes[axis_name]
-    if set(long) - {axis_name}:
-        raise GeometryError(f"the map has several bins along {', '.join(set(long) - {axis_name})}; slice or sum it first")
-    values = np.ravel(np.asarray(to_host(map_.data), dtype=float))
-    edges = display_energy(axis.edges) if axis.is_energy_axis else axis.edges
-    centers, edges, unit = axis.center.to_value(edges.unit), edges.value, edges.unit
-    with figure_style():
-        ax = plt.figure(figsize=(6.4, 4.4)).add_subplot() if ax is None else ax
-        style = {"fmt": "o", "markersize": 4, "color": TOTAL_COLOR, "elinewidth": 1, **kwargs}
-        ax.errorbar(centers, values, xerr=[centers - edges[:-1], edges[1:] - centers], **style)
-        if axis.interp == "log":
-            ax.set_xscale("log")
-            plain_numbers(ax.xaxis)
-        if (values > 0).any():
-            ax.set_yscale("log", nonpositive="clip")
-        ax.set_xlabel(f"{axis_name.replace('_', ' ').capitalize()} [{unit}]")
-        ax.set_ylabel(f"Value [{map_.unit}]" if str(map_.unit) else "Value")
-    return ax

@@ -3,14 +3,19 @@
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cbook import normalize_kwargs
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
 
 from ..core.errors import ModelError
-from ..maps import WcsGeom
+from ..maps import MapAxis, WcsGeom
 from ..models import SkyModel
+from .axes import axis_unit, current_axes, energy_unit
+from .flux_points import UNITS, flux_label, power_unit
 from .maps import plot_map
 from .style import figure_style, outlined, plain_numbers, source_colors
 
-__all__ = ["plot_source_positions", "plot_source_spectra", "plot_spatial_model", "plot_spectral_model"]
+__all__ = ["plot_source_positions", "plot_source_spectra", "plot_spatial_model", "plot_spectral_error", "plot_spectral_model"]
 
 MAX_NAMES = 15
 SIZE_PARAMETERS = ("sigma", "r_0", "radius")
@@ -72,6 +77,45 @@ def plot_source_positions(models, ax, color="white", names=True):
             )
 
 
+def _energies(energy_bounds, n_points):
+    """Energies at which a spectrum is drawn."""
+    if isinstance(energy_bounds, MapAxis):
+        return energy_bounds.center
+    low, high = (u.Quantity(bound) for bound in energy_bounds)
+    return np.geomspace(low.value, high.to_value(low.unit), n_points) * low.unit
+
+
+def _prepare(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points):
+    """What lines and bands share: axes, energies, their numbers along x, the factor from differential flux to y, the label of y."""
+    if sed_type not in ("dnde", "e2dnde"):
+        raise ModelError(f"sed_type {sed_type!r} cannot be plotted; known: 'dnde', 'e2dnde'")
+    energy = _energies(energy_bounds, n_points)
+    power = energy_power + 2 * (sed_type == "e2dnde")
+    own = spectral_model(energy[:1]).unit
+    if own.is_equivalent(UNITS["dnde"]):
+        natural = power_unit(sed_type, energy_power, energy.unit)
+    else:  # a factor without a unit
+        sed_type, natural = "norm" if power == 0 else sed_type, own * energy.unit**power
+    ax = current_axes(ax, x=energy.unit, y=natural)
+    x, unit = energy.to_value(energy_unit(ax.xaxis, energy)), axis_unit(ax.yaxis, natural)
+    return ax, energy, x, (own * energy**power).to_value(unit), flux_label(sed_type, energy_power, unit)
+
+
+def _band(spectral_model, energy):
+    """Lower and upper differential flux of one standard deviation, as numbers in the unit of the model."""
+    value, error, _ = spectral_model.evaluate_error(energy)
+    relative = np.divide(error.value, value.value, out=np.zeros(energy.size), where=value.value > 0)
+    return value.value * np.exp(-relative), value.value * np.exp(relative)
+
+
+def _finish_spectrum(ax, label):
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    plain_numbers(ax.xaxis)
+    ax.set_xlabel(f"Energy [{ax.xaxis.units}]")
+    ax.set_ylabel(label)
+
+
 def plot_spectral_model(
     spectral_model,
     energy_bounds,
@@ -88,14 +132,14 @@ def plot_spectral_model(
     ----------
     spectral_model : SpectralModel
         Spectral model; its covariance gives the band.
-    energy_bounds : pair of Quantity or of str
-        Energy range.
+    energy_bounds : pair of Quantity or of str, or MapAxis
+        Energy range; the centres of the bins of an axis.
     ax : `matplotlib.axes.Axes`, optional
-        Axes; a new figure is made without them.
+        Axes; the current ones if None. Units that they have already are used.
     sed_type : {"dnde", "e2dnde"}
         Differential flux, or the same times energy squared in erg cm-2 s-1.
     energy_power : int
-        Power of the energy that the differential flux is multiplied with.
+        Power of the energy that the flux is multiplied with.
     n_points : int
         Number of energies, evenly in the logarithm.
     error_band : bool
@@ -112,29 +156,54 @@ def plot_spectral_model(
     ------
     ModelError
         If the type of the spectrum is unknown.
+    UnitMismatchError
+        If the axes have a unit that does not convert.
     """
-    if sed_type not in ("dnde", "e2dnde"):
-        raise ModelError(f"sed_type {sed_type!r} cannot be plotted; known: 'dnde', 'e2dnde'")
-    power = 2 if sed_type == "e2dnde" else energy_power
-    low, high = (u.Quantity(bound) for bound in energy_bounds)
-    energy = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), n_points) * u.TeV
-    flux = spectral_model(energy) * energy**power
-    unit = u.Unit("erg cm-2 s-1") if power == 2 and flux.unit.is_equivalent("erg cm-2 s-1") else flux.unit
-    flux = flux.to_value(unit)
     with figure_style():
-        ax = plt.figure(figsize=(6.6, 4.8)).add_subplot() if ax is None else ax
-        (line,) = ax.plot(energy.value, flux, **{"linewidth": 1.8, **kwargs})
+        ax, energy, x, factor, label = _prepare(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points)
+        (line,) = ax.plot(x, spectral_model(energy).value * factor, **{"linewidth": 1.8, **normalize_kwargs(kwargs, Line2D)})
         if error_band:
-            value, error, _ = spectral_model.evaluate_error(energy)
-            relative = np.divide(error.value, value.value, out=np.zeros(n_points), where=value.value > 0)
-            band = (flux * np.exp(-relative), flux * np.exp(relative))
-            ax.fill_between(energy.value, *band, color=line.get_color(), alpha=0.25, linewidth=0)
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        plain_numbers(ax.xaxis)
-        ax.set_xlabel("Energy [TeV]")
-        quantity = {0: "dN/dE", 1: "E dN/dE"}.get(power, f"E$^{{{power}}}$ dN/dE")
-        ax.set_ylabel(f"{quantity} [{unit.to_string('unicode')}]")
+            band = (part * factor for part in _band(spectral_model, energy))
+            ax.fill_between(x, *band, color=line.get_color(), alpha=0.25, linewidth=0, zorder=line.get_zorder() - 1)
+        _finish_spectrum(ax, label)
+    return ax
+
+
+def plot_spectral_error(
+    spectral_model,
+    energy_bounds,
+    ax=None,
+    sed_type="dnde",
+    energy_power=0,
+    n_points=100,
+    n_samples=None,
+    random_state=None,
+    samples=None,
+    **kwargs,
+):
+    """Band of one standard deviation around the differential flux.
+
+    Parameters
+    ----------
+    spectral_model, energy_bounds, ax, sed_type, energy_power, n_points
+        See `plot_spectral_model`.
+    n_samples, random_state, samples
+        Accepted so that scripts for gammapy run: errors are propagated with exact derivatives, not from samples.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.fill_between`.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes.
+    """
+    with figure_style():
+        ax, energy, x, factor, label = _prepare(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points)
+        style = normalize_kwargs(kwargs, PolyCollection)
+        if "color" not in style:
+            style = {"facecolor": "black", **style}
+        ax.fill_between(x, *(part * factor for part in _band(spectral_model, energy)), **{"alpha": 0.2, "linewidth": 0, **style})
+        _finish_spectrum(ax, label)
     return ax
 
 

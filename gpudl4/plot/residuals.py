@@ -7,17 +7,20 @@ They show differences or ratios of smoothed counts and prediction. For an image 
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cbook import normalize_kwargs
+from matplotlib.lines import Line2D
 from scipy import ndimage
 
 from ..core.backend import to_host
 from ..core.errors import DatasetError
 from ..maps import Map
-from ..stats import CashCountsStatistic
-from .images import check_counts, display_energy, mask_image, masked_cube, summed_image
+from .axes import current_axes, energy_unit, label_axis, set_range, x_positions
+from .images import check_counts, mask_image, masked_cube, summed_image
 from .maps import plot_map
-from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style, plain_numbers
+from .region_maps import shade_runs
+from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style
 
-__all__ = ["plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"]
+__all__ = ["excess_variance", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral", "shade_masks"]
 
 LABELS = {"diff": "counts − model", "diff/model": "(counts − model) / model", "diff/sqrt(model)": "(counts − model) / √model"}
 SMOOTHING = {"gauss": ndimage.gaussian_filter, "box": ndimage.uniform_filter}
@@ -28,6 +31,11 @@ def _scale(model, method):
     if method not in LABELS:
         raise DatasetError(f"unknown method {method!r} of residuals; known: {', '.join(LABELS)}")
     return {"diff": np.ones_like(model), "diff/model": model, "diff/sqrt(model)": np.sqrt(np.clip(model, 0, None))}[method]
+
+
+def _need_pixels(dataset):
+    if dataset.counts.geom.is_region:
+        raise DatasetError(f"dataset {dataset.name!r} is of a region, which has no pixels: use plot_residuals_spectral()")
 
 
 def _divided(difference, model, method):
@@ -61,9 +69,10 @@ def plot_residuals_spatial(dataset, ax=None, method="diff", smooth_kernel="gauss
     Raises
     ------
     DatasetError
-        If the dataset has no counts, or the method or the kernel is unknown.
+        If the dataset has no counts or no pixels, or the method or the kernel is unknown.
     """
     check_counts(dataset)
+    _need_pixels(dataset)
     if smooth_kernel not in SMOOTHING:
         raise DatasetError(f"unknown smooth_kernel {smooth_kernel!r}; known: {', '.join(SMOOTHING)}")
     geom = dataset.counts.geom.to_image()
@@ -86,28 +95,63 @@ def _region_image(geom, region):
     return np.asarray(to_host(geom.to_image().region_mask(region).data))
 
 
-def _shade_bins(ax, edges, outside, style):
-    for index in np.flatnonzero(outside):
-        ax.axvspan(edges[index], edges[index + 1], **{"color": "0.9", "linewidth": 0, "zorder": 0, **style})
+def shade_masks(ax, dataset, kwargs_fit=None, kwargs_safe=None, inside=None):
+    """Shade the energies of the bins that are in ``mask_fit`` and ``mask_safe``, each run of bins once; legends name a mask once.
+
+    Parameters
+    ----------
+    ax : `matplotlib.axes.Axes`
+        Axes with energies.
+    dataset : MapDataset
+        Dataset; a mask that it does not have is left out.
+    kwargs_fit, kwargs_safe : dict, optional
+        Arguments of `matplotlib.axes.Axes.axvspan`.
+    inside : bool array, optional
+        Pixels of which one has to be in the mask, shape (lat, lon); any by default.
+    """
+    edges = dataset._geom.axes["energy"].edges
+    edges = edges.to_value(energy_unit(ax.xaxis, edges))
+    masks = (
+        (dataset.mask_fit, {"color": "tab:green", "label": "Mask fit", **(kwargs_fit or {})}),
+        (dataset.mask_safe, {"color": "black", "label": "Mask safe", **(kwargs_safe or {})}),
+    )
+    for mask, style in masks:
+        if mask is None:
+            continue
+        cube = masked_cube(mask) > 0
+        bins = (cube.reshape(*cube.shape[:-2], -1) if inside is None else cube[..., inside]).any(axis=-1).reshape(-1)
+        shade_runs(ax, edges, bins, {"alpha": 0.08, "linewidth": 0, "zorder": 0, **style})
+
+
+def excess_variance(dataset):
+    """Variance of the excess counts in each bin: ``n_on + alpha^2 n_off`` with off counts, else ``n``; on the host, as the counts.
+
+    Of several bins together it is the sum, also where alpha differs between them.
+    """
+    counts = masked_cube(dataset.counts)
+    if dataset.stat_type != "wstat":
+        return counts
+    return counts + masked_cube(dataset.alpha) ** 2 * masked_cube(dataset.counts_off)
 
 
 def plot_residuals_spectral(dataset, ax=None, method="diff", region=None, kwargs_fit=None, kwargs_safe=None, **kwargs):
     """Residuals per energy bin, summed over a region inside the mask.
 
-    The bars are the standard deviation of the excess counts. Bins that ``mask_safe`` or ``mask_fit`` leave out are shaded.
+    The bars are the standard deviation of the excess counts. Energies inside ``mask_safe`` and ``mask_fit`` are shaded; in bins without any
+    pixel inside both nothing is drawn.
 
     Parameters
     ----------
     dataset : MapDataset
         Dataset with counts.
     ax : `matplotlib.axes.Axes`, optional
-        Axes; a new figure is made without them.
+        Axes; the current ones if None.
     method : {"diff", "diff/model", "diff/sqrt(model)"}
         What is shown.
     region : `regions.SkyRegion`, optional
         Pixels whose centre lies inside are summed; the whole map by default.
     kwargs_fit, kwargs_safe : dict, optional
-        Arguments of `matplotlib.axes.Axes.axvspan` for the bins outside ``mask_fit`` and ``mask_safe``.
+        Arguments of `matplotlib.axes.Axes.axvspan` for the bins inside ``mask_fit`` and ``mask_safe``.
     **kwargs
         Arguments of `matplotlib.axes.Axes.errorbar`.
 
@@ -123,28 +167,38 @@ def plot_residuals_spectral(dataset, ax=None, method="diff", region=None, kwargs
     """
     check_counts(dataset)
     geom = dataset.counts.geom
-    edges = display_energy(geom.axes["energy"].edges)
     inside = _region_image(geom, region)
-    counts = masked_cube(dataset.counts, dataset.mask)[..., inside].sum(axis=-1).ravel()
-    model = masked_cube(dataset.npred(), dataset.mask)[..., inside].sum(axis=-1).ravel()
-    error = np.asarray(CashCountsStatistic(counts, model).error)
+
+    def spectrum(values):
+        return np.where(mask, values, 0.0)[..., inside].sum(axis=-1).ravel()
+
+    mask = np.ones(geom.data_shape, dtype=bool) if dataset.mask is None else np.asarray(to_host(dataset.mask.data))
+    used = mask[..., inside].any(axis=-1).ravel()
+    counts, model = spectrum(masked_cube(dataset.counts)), spectrum(masked_cube(dataset.npred()))
+    error = np.sqrt(spectrum(excess_variance(dataset)))
+    y, y_error = (np.where(used, _divided(part, model, method), np.nan) for part in (counts - model, error))
+    ax = current_axes(ax)
     with figure_style():
-        ax = plt.figure(figsize=(6.4, 4.4)).add_subplot() if ax is None else ax
-        for mask, style in ((dataset.mask_safe, kwargs_safe), (dataset.mask_fit, kwargs_fit)):
-            if mask is not None:
-                _shade_bins(ax, edges.value, ~masked_cube(mask)[..., inside].any(axis=-1).ravel(), style or {})
-        ax.axhline(0, color="0.4", linewidth=0.8)
-        style = {"fmt": "o", "markersize": 4, "color": TOTAL_COLOR, "elinewidth": 1, **kwargs}
-        y, y_error = _divided(counts - model, model, method), _divided(error, model, method)
-        x, low, high = geom.axes["energy"].center.to_value(edges.unit), edges.value[:-1], edges.value[1:]
-        ax.errorbar(x, y, yerr=y_error, xerr=[x - low, high - x], **style)
-        ax.set_xscale("log")
-        ax.set_xlim(low[0], high[-1])
-        plain_numbers(ax.xaxis)
-        ax.set_xlabel(f"Energy [{edges.unit}]")
+        axis, fresh = geom.axes["energy"], not ax.has_data()
+        x, low, high = x_positions(axis, ax)
+        style = {
+            "marker": "o",
+            "linestyle": "none",
+            "markersize": 4,
+            "color": TOTAL_COLOR,
+            "elinewidth": 1,
+            **normalize_kwargs(kwargs, Line2D),
+        }
+        ax.errorbar(x, y, **{"yerr": y_error, "xerr": [x - low, high - x], **style})
+        ax.axhline(0, color=style["color"], linewidth=0.5)
+        shade_masks(ax, dataset, kwargs_fit, kwargs_safe, inside)
+        set_range(ax, "x", low[0], high[-1], fresh)
+        label_axis(axis, ax)
         ax.set_ylabel(f"Residual, {LABELS[method]}")
         limit = np.nanmax(np.abs(y) + y_error, initial=0.0) * 1.15 or 1.0
-        ax.set_ylim(-limit, limit)
+        set_range(ax, "y", -limit, limit, fresh)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
     return ax
 
 
@@ -168,6 +222,7 @@ def plot_residuals(dataset, ax_spatial=None, ax_spectral=None, kwargs_spatial=No
         The axes.
     """
     check_counts(dataset)
+    _need_pixels(dataset)
     kwargs_spectral = kwargs_spectral or {}
     wcs = dataset.counts.geom.to_image().wcs
     with figure_style():

@@ -28,6 +28,8 @@ SETTINGS = {
     "legend.frameon": False,
     "xtick.direction": "in",
     "ytick.direction": "in",
+    "xtick.major.pad": 5,
+    "ytick.major.pad": 5,
     "savefig.dpi": 150,
 }
 

@@ -1,3 +1,4 @@
+import inspect
 import sys
 
 import pytest
@@ -14,6 +15,27 @@ def test_verbs_call_the_plotting_functions_of_their_names(verb, monkeypatch):
     dataset = make_dataset(models=None)
     assert getattr(dataset, verb)() == "figure"
     assert calls[0][0] is dataset
+
+
+def test_signatures_are_those_of_gammapy():
+    pytest.importorskip("matplotlib")
+    theirs = pytest.importorskip("gammapy.datasets")
+    from gammapy.estimators import FluxPoints as TheirPoints
+
+    from gpudl4 import datasets
+    from gpudl4.estimators import FluxPoints
+
+    spectra = ["plot_fit", "plot_counts", "plot_masks", "plot_excess", "peek"]
+    verbs = {
+        "SpectrumDataset": spectra,
+        "SpectrumDatasetOnOff": spectra,
+        "FluxPointsDataset": ["plot_fit", "plot_residuals", "plot_spectrum"],
+    }
+    pairs = [(getattr(datasets, kind), getattr(theirs, kind), names) for kind, names in verbs.items()]
+    for ours, peer, names in [*pairs, (FluxPoints, TheirPoints, ["plot", "plot_ts_profiles"])]:
+        for name in names:
+            found, wanted = (list(inspect.signature(getattr(one, name)).parameters) for one in (ours, peer))
+            assert found == wanted, f"{ours.__name__}.{name}"
 
 
 def test_unknown_keywords_are_refused():

@@ -25,7 +25,7 @@ def on_cpu(stem, **_):
 
 # ---- forward ---------------------------------------------------------------------------------------------------------------------------
 def fold_items(world):
-    """Items and members of `mix`: every source is a member of all items of its dataset, and there is an item without any."""
+    """Items and members of `mix`: every source is a member of all items of its dataset, and one item has no columns."""
     items, members = [], []
     for d, dataset in enumerate(world.datasets):
         first = len(members)
@@ -36,7 +36,7 @@ def fold_items(world):
             for begin in range(0, area, COLUMNS)
             for k in range(0, n_reco, bins)
         ]
-    items.append((0, 0, 1, 0, 5, 1, 1))
+    items.append((0, 0, 1, 5, 5, 0, 0))
     return np.array(items), np.array(members)
 
 

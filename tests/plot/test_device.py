@@ -23,6 +23,8 @@ def drawn(figure):
         for patch in ax.patches:
             if hasattr(patch, "get_data"):
                 yield np.asarray(patch.get_data().values, dtype=float)
+            elif hasattr(patch, "get_xy"):
+                yield np.asarray(patch.get_xy(), dtype=float)
         for collection in ax.collections:
             if collection.get_array() is not None:
                 yield np.ma.filled(np.asarray(collection.get_array(), dtype=float), np.nan)

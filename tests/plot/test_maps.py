@@ -6,7 +6,7 @@ import pytest
 
 from gpudl4.core.errors import GeometryError
 from gpudl4.maps import Map
-from gpudl4.plot import plot_map, plot_map_grid, plot_map_mask, plot_region_map
+from gpudl4.plot import plot_map, plot_map_grid, plot_map_mask
 from gpudl4.plot.maps import image_norm
 from tests.factory import make_geom
 
@@ -74,15 +74,6 @@ def test_mask_is_shaded():
     assert path.vertices[:, 0].max() == pytest.approx(11.5)
     with pytest.raises(GeometryError, match="boolean values, these are float"):
         plot_map_mask(Map.from_geom(geom))
-
-
-def test_region_map_along_its_axis():
-    values = make_geom()
-    spectrum = Map.from_geom(values, data=np.arange(3.0)[:, None, None] + np.ones(values.data_shape)).get_spectrum()
-    ax = plot_region_map(spectrum)
-    assert np.allclose(ax.containers[0].lines[0].get_ydata(), 480 * np.array([1, 2, 3]))
-    assert ax.get_xlabel() == "Energy [TeV]"
-    assert ax.get_xscale() == "log"
 
 
 def test_methods_of_the_maps():

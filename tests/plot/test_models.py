@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gpudl4.core.errors import ModelError
+from gpudl4.maps import MapAxis
 from gpudl4.models import PowerLawSpectralModel
 from gpudl4.plot import plot_counts, plot_source_spectra, plot_spatial_model, plot_spectral_model
 from gpudl4.plot.models import _outline
@@ -54,6 +55,24 @@ def test_error_band_of_a_power_law():
     assert model.plot(("0.1 TeV", "10 TeV"), sed_type="e2dnde").lines[0].get_ydata()[0] == pytest.approx((1e-12 * u.TeV).to_value("erg"))
     with pytest.raises(ModelError, match="sed_type 'flux' cannot be plotted; known: 'dnde', 'e2dnde'"):
         plot_spectral_model(model, ("0.1 TeV", "10 TeV"), sed_type="flux")
+
+
+def test_error_band_alone_is_that_of_the_model():
+    model = PowerLawSpectralModel(index=2.0, amplitude="1e-12 cm-2 s-1 TeV-1", reference="1 TeV")
+    model.amplitude.error = 1e-13
+    ax = model.plot((100, 10000) * u.GeV, energy_power=1, n_points=3)
+    assert model.plot_error((100, 10000) * u.GeV, energy_power=1, n_points=3, n_samples=10, color="red") is ax
+    assert ax.get_xlabel() == "Energy [GeV]"
+    assert ax.get_ylabel() == "E dN/dE [s⁻¹ cm⁻²]"
+    x, y = ax.lines[0].get_data()
+    assert np.allclose(x, [100, 1000, 10000])
+    assert np.allclose(y, 1e-12 / np.array([0.1, 1, 10]), rtol=1e-6, atol=0)
+    band = ax.collections[0].get_paths()[0].vertices
+    for energy, flux in zip(x, y, strict=True):
+        ends = band[np.isclose(band[:, 0], energy), 1]
+        assert np.allclose([ends.min(), ends.max()], flux * np.exp([-0.1, 0.1]), rtol=1e-3, atol=0)
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=4)
+    assert np.allclose(model.plot(axis, ax=plt.figure().add_subplot()).lines[0].get_xdata(), axis.center.value)
 
 
 def test_plotting_changes_no_parameter():

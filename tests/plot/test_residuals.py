@@ -1,10 +1,12 @@
 """Residuals under gammapy's names."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from gpudl4.core.errors import DatasetError
 from gpudl4.plot import plot_residuals, plot_residuals_spatial, plot_residuals_spectral
+from tests.datasets.makers import make_kind
 from tests.factory import make_dataset
 
 
@@ -70,3 +72,26 @@ def test_methods_of_the_dataset(dataset):
     assert dataset.plot_residuals_spatial(method="diff/model").images[0].colorbar.ax.get_ylabel() == "(counts − model) / model"
     assert np.allclose(points(dataset.plot_residuals_spectral()), points(ax_spectral))
     assert dataset.peek() is not None
+
+
+def test_off_counts_add_to_the_errors():
+    dataset = make_kind("MapDatasetOnOff", seed=1)
+    mask = dataset.mask.data
+    variance = np.where(mask, dataset.counts.data + dataset.alpha.data**2 * dataset.counts_off.data, 0).sum(axis=(1, 2))
+    ax = dataset.plot_residuals_spectral(ax=plt.figure().add_subplot())
+    ends = np.array([segment[:, 1] for segment in ax.containers[0].lines[2][1].get_segments()])
+    assert np.allclose(np.diff(ends, axis=1)[:, 0] / 2, np.sqrt(variance))
+    assert dataset.plot_residuals()[0].images
+    assert dataset.peek().axes
+
+
+def test_energies_inside_the_masks_are_shaded():
+    dataset = make_dataset()
+    dataset.mask_safe.data[0] = False
+    ax = dataset.plot_residuals_spectral(kwargs_safe={"color": "red"})
+    edges = dataset.counts.geom.axes["energy"].edges.value
+    spans = {patch.get_label(): (patch.get_x(), patch.get_x() + patch.get_width()) for patch in ax.patches}
+    assert np.allclose(spans["Mask safe"], edges[[1, 3]])
+    assert np.allclose(spans["Mask fit"], edges[[0, 3]])
+    assert np.isnan(points(ax)[0])
+    assert np.isfinite(points(ax)[1:]).all()

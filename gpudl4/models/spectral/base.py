@@ -244,3 +244,9 @@ class SpectralModel(ModelBase):
         from ...plot.models import plot_spectral_model
 
         return plot_spectral_model(self, energy_bounds, **kwargs)
+
+    def plot_error(self, energy_bounds, **kwargs):
+        """Draw the error band of the spectrum, see `gpudl4.plot.models.plot_spectral_error`."""
+        from ...plot.models import plot_spectral_error
+
+        return plot_spectral_error(self, energy_bounds, **kwargs)
