@@ -40,6 +40,10 @@ class Case:
     prepare: object = None
     dtype: str = "float64"
 
+    def datasets(self, lib, dataset, background):
+        """What is fitted of a drawn dataset, a list."""
+        return [dataset] if self.prepare is None else self.prepare(lib, dataset, background)
+
 
 # ---- datasets ------------------------------------------------------------------------------------------------------------------------
 def axes(lib, nbin=12):

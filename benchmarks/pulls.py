@@ -32,7 +32,7 @@ SURPRISE = 3.0  # standard deviations beyond which a row is marked
 
 # ---- fits ----------------------------------------------------------------------------------------------------------------------------
 def draw(case, lib, rng):
-    """Simulated datasets of a case, without end: list of those to fit, with the true models, and share of bins without off counts or None."""
+    """Simulated data of a case without end: one dataset with the true models, and the expected background of its off counts or None."""
     dataset = case.build(lib)
     background = None if case.background is None else case.background(lib).background
     truth = [(p, p.value) for model in dataset.models for p in model.parameters]
@@ -40,9 +40,7 @@ def draw(case, lib, rng):
         for parameter, value in truth:
             parameter.value = value
         dataset.fake(rng) if background is None else dataset.fake(background, rng)
-        datasets = [dataset] if case.prepare is None else case.prepare(lib, dataset, background)
-        off = getattr(datasets[0], "counts_off", None)
-        yield datasets, None if off is None else float((off.data == 0).mean())
+        yield dataset, background
 
 
 def free_parameters(datasets):
@@ -65,8 +63,9 @@ def simulate(case, number, seed=0, progress=True):
     lib, pulls, ratios, failed, empty = library("gpudl4"), {}, {}, 0, []
     drawn = draw(case, lib, np.random.default_rng(seed))
     for _ in tqdm(range(number), desc=case.name, disable=not (progress and sys.stderr.isatty())):
-        datasets, share = next(drawn)
-        empty += [] if share is None else [share]
+        datasets = case.datasets(lib, *next(drawn))
+        if (off := getattr(datasets[0], "counts_off", None)) is not None:
+            empty.append(float((off.data == 0).mean()))
         free = free_parameters(datasets)
         truth = {name: p.value for name, p in free.items()}
         result = lib.Fit(search_radius="0 deg", dtype=case.dtype).run(datasets)
