@@ -278,7 +278,7 @@ class Fit:
             reasons.append(f"the statistic still moved by more than {RECOMPILE_TOLERANCE} when the IRFs were taken at the minimum")
         if minimum.converged and not verdict.valid:
             reasons.append(f"MIGRAD: {verdict.message or 'no valid minimum'}")
-        if verdict.stat < minimum.stat - 0.01:
+        if verdict.stat < minimum.stat - 0.01 - likelihood.noise:
             reasons.append(f"MIGRAD found a statistic lower by {minimum.stat - verdict.stat:.3g}")
         at_kinks = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
         success = not reasons
