@@ -57,8 +57,8 @@ class Fit:
     device : {"auto", "numpy", "cupy"}
         Where the likelihood runs, see `gpudl4.compile`; ``result.backend`` says where it ran.
     dtype : {"float64", "float32"}
-        Precision of predicted counts, see `gpudl4.compile`. "float32" takes about half of the memory; sums, parameters and errors stay
-        double, but the statistic is rounded where counts are many.
+        Precision of predicted counts, see `gpudl4.compile`. "float32" saves memory; sums, parameters and errors stay double, but the
+        statistic is rounded (`Likelihood.noise`): compare statistics of fits of one precision only.
     search_radius : `~astropy.units.Quantity` or str
         A source with a free position that starts beside its place is put where it explains far more counts, if that is not farther away
         than this. "0 deg" leaves sources where they start and lets the minimiser alone move them. A source never crosses the bounds of its
