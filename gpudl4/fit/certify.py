@@ -1,8 +1,8 @@
 """MIGRAD as an independent judge of a minimum, with the exact gradient.
 
 MIGRAD (James & Roos 1975, via iminuit) runs in coordinates in which the second derivative is the unit matrix, so its own step sizes and
-metric are right from the first call. It starts a tenth of an error away from the minimum and has to find it again. Directions held back
-by a bound or a cell border are left out.
+metric are right from the first call. It starts a tenth of an error away from the minimum, farther where single precision would hide so
+small a rise, and has to find it again. Directions held back by a bound or a cell border are left out.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from .cells import BORDER, moving_points
 
 __all__ = ["Verdict", "certify"]
 
-OFFSET = 0.1  # start, in standard deviations from the minimum
+OFFSET = 0.1  # start, in standard deviations from the minimum; the statistic is higher by its square there
+ABOVE_NOISE = 3.0  # and its square times the rounding of the statistic is the least that this has to be
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def certify(likelihood, minimum, counter, hessian=None, tol=0.1, strategy=0, pri
     if directions.shape[1] == 0:
         return Verdict(True, 0.0, minimum.theta, minimum.stat, 0, "no free direction is left")
     size = directions.shape[1]
-    start, unit = np.full(size, OFFSET / np.sqrt(size)), 2.0 * np.eye(size)
+    start, unit = np.full(size, max(OFFSET, ABOVE_NOISE * np.sqrt(likelihood.noise)) / np.sqrt(size)), 2.0 * np.eye(size)
 
     known = {}
 

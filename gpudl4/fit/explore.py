@@ -36,7 +36,7 @@ class Beside:
 
     def __init__(self, likelihood, minimum, name):
         self.local = likelihood.local(minimum.theta, name, minimum.cells)
-        self.plan, self.names, self.bounds = self.local.plan, likelihood.names, likelihood.bounds
+        self.plan, self.names, self.bounds, self.noise = self.local.plan, likelihood.names, likelihood.bounds, self.local.noise
         self._own = np.zeros(len(minimum.theta), dtype=bool)
         for term in self.plan.terms:
             self._own[list(term.sources[0].indices)] = True

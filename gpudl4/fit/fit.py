@@ -35,6 +35,7 @@ __all__ = ["Fit"]
 MAX_MOVES = 3  # of sources to better places, once a minimum is found
 WORTH_MOVING = 0.1  # of the statistic; a better place has to lower it by more
 COVARIANCES = ("hessian", "fisher")
+DTYPES = ("float64", "float32")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
 
 
@@ -55,6 +56,9 @@ class Fit:
         Show progress: a bar on a terminal, a line now and then elsewhere.
     device : {"auto", "numpy", "cupy"}
         Where the likelihood runs, see `gpudl4.compile`; ``result.backend`` says where it ran.
+    dtype : {"float64", "float32"}
+        Precision of predicted counts, see `gpudl4.compile`. "float32" saves memory; sums, parameters and errors stay double, but the
+        statistic is rounded (`Likelihood.noise`): compare statistics of fits of one precision only.
     search_radius : `~astropy.units.Quantity` or str
         A source with a free position that starts beside its place is put where it explains far more counts, if that is not farther away
         than this. "0 deg" leaves sources where they start and lets the minimiser alone move them. A source never crosses the bounds of its
@@ -68,7 +72,7 @@ class Fit:
     """
 
     def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False, device="auto",
-                 search_radius="0.5 deg"):  # fmt: skip
+                 search_radius="0.5 deg", dtype="float64"):  # fmt: skip
         if backend != "minuit":
             raise FitError(f"fit backend {backend!r} is not known: choose 'minuit' (Fisher scoring certified by MIGRAD)")
         if covariance not in COVARIANCES:
@@ -76,7 +80,9 @@ class Fit:
         unknown = set(optimize_opts or {}) - set(MINUIT_OPTIONS)
         if unknown:
             raise FitError(f"unknown optimize_opts {sorted(unknown)}: known are {', '.join(MINUIT_OPTIONS)}")
-        self.backend, self.covariance_from = backend, covariance
+        if dtype not in DTYPES:
+            raise FitError(f"dtype {dtype!r} is not known: choose one of {', '.join(DTYPES)}")
+        self.backend, self.covariance_from, self.dtype = backend, covariance, dtype
         self.optimize_opts, self.store_trace, self.progress = dict(optimize_opts or {}), store_trace, progress
         self.device, self.search_radius = device, _angle(search_radius)
 
@@ -125,7 +131,7 @@ class Fit:
         dict
             ``errp``, ``errn`` (positive; NaN where a bound comes first), ``nfev``, ``success``, ``stat``.
         """
-        profiler = Profiler(datasets, device=self.device)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
         index = profiler.index(parameter)
         step = sigma * _profile_error(profiler, index)
         errp, errn = (profiler.crossing(index, direction, sigma**2, step, reoptimize) for direction in (1, -1))
@@ -141,7 +147,7 @@ class Fit:
         dict
             ``{name}_scan``: values; ``stat_scan``: statistic.
         """
-        profiler = Profiler(datasets, device=self.device)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
         index = profiler.index(parameter)
         own = profiler.likelihood.parameters[index]
         values = np.asarray(own.scan_values, dtype=np.float64)
@@ -156,7 +162,7 @@ class Fit:
         dict
             ``{x}_scan``, ``{y}_scan``: values; ``stat_scan``: array[x, y].
         """
-        profiler = Profiler(datasets, device=self.device)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
         pair = [profiler.index(x), profiler.index(y)]
         first, second = (profiler.likelihood.parameters[i] for i in pair)
         xs, ys = np.asarray(first.scan_values, dtype=np.float64), np.asarray(second.scan_values, dtype=np.float64)
@@ -171,7 +177,7 @@ class Fit:
         dict
             ``{x}``, ``{y}``: coordinates of the points; ``success``.
         """
-        profiler = Profiler(datasets, device=self.device)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
         pair = [profiler.index(x), profiler.index(y)]
         points, found = profiler.contour(*pair, float(sigma) ** 2, numpoints)
         first, second = (profiler.likelihood.parameters[i].name for i in pair)
@@ -187,7 +193,7 @@ class Fit:
                 if self.store_trace:
                     counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
 
-            likelihood = compile(datasets, models, backend=self.device, draft=True, borrow=True)
+            likelihood = compile(datasets, models, backend=self.device, dtype=self.dtype, draft=True, borrow=True)
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled, curvature = self._minimise(likelihood, counter, watch)
@@ -272,7 +278,7 @@ class Fit:
             reasons.append(f"the statistic still moved by more than {RECOMPILE_TOLERANCE} when the IRFs were taken at the minimum")
         if minimum.converged and not verdict.valid:
             reasons.append(f"MIGRAD: {verdict.message or 'no valid minimum'}")
-        if verdict.stat < minimum.stat - 0.01:
+        if verdict.stat < minimum.stat - 0.01 - likelihood.noise:
             reasons.append(f"MIGRAD found a statistic lower by {minimum.stat - verdict.stat:.3g}")
         at_kinks = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
         success = not reasons

@@ -26,10 +26,12 @@ class Profiler:
         Used instead of the datasets' own.
     device : str
         Where the likelihood runs.
+    dtype : str
+        Precision of predicted counts.
     """
 
-    def __init__(self, datasets, models=None, device="auto"):
-        self.likelihood = compile(datasets, models, backend=device)
+    def __init__(self, datasets, models=None, device="auto", dtype="float64"):
+        self.likelihood = compile(datasets, models, backend=device, dtype=dtype)
         self.counter = Counter(compiles=1)
         theta = np.clip(self.likelihood.theta0, *self.likelihood.bounds.T)
         self.best = self._fit(theta, self.likelihood.bounds, None)

@@ -281,7 +281,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             gradient, slope = (gradient * slope + metric @ step) / stretch.slope(trial), stretch.slope(trial)
             break
         new_stat, new_gradient = evaluate(likelihood, trial, cells, counter)
-        rounding = 1e-13 * abs(stat)
+        rounding = 1e-13 * abs(stat) + likelihood.noise
         decrease = stat - new_stat
         if _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding:
             new_slope = stretch.slope(trial)

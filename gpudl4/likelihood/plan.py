@@ -10,6 +10,7 @@ Use it directly for anything that needs many evaluations at one set of IRFs (sam
 
 import copy
 import warnings
+from functools import cached_property
 
 import numpy as np
 
@@ -233,6 +234,20 @@ class Likelihood:
     def n_bins(self):
         """Number of bins and flux points in the fit mask of all datasets."""
         return sum(t.n_bins for t in self.plan.terms) + self.plan.host.n_bins
+
+    @cached_property
+    def noise(self):
+        """How far single precision may move a difference of the statistic, float; 0 in double precision, whose rounding hides nothing.
+
+        A relative rounding e of a prediction mu moves the statistic by 2 (mu - n) e, and |mu - n| is about sqrt(mu) where the model is
+        right. Four times the sum of that over bins holds for images that went through Fourier transforms as well, as was found by
+        comparing fits of up to 1e10 counts with those in double precision.
+        """
+        if self.plan.dtype == np.float64:
+            return 0.0
+        xp = self.plan.backend.xp
+        counts = sum(float(xp.where(xp.asarray(t.mask) != 0, xp.asarray(t.counts), 0).sum(dtype=np.float64)) for t in self.plan.terms)
+        return 8.0 * float(np.finfo(self.plan.dtype).eps) * counts**0.5
 
     @property
     def memory(self):

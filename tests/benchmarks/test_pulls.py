@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.pulls import CASES, main, simulate, summary, surprises, table
+from benchmarks.cases import library
+from benchmarks.pull_cases import CASES, group_edges
+from benchmarks.pulls import draw, free_parameters, main, simulate, summary, surprises, table
 
 
 def test_normal_pulls_are_no_surprise_and_others_are():
@@ -25,6 +27,54 @@ def test_cases(name):
     assert CASES[name].text in table({name: result})
     if name in ("sparse", "cube-sparse"):
         assert result["empty"] > 0.5
+
+
+def test_single_precision_is_another_likelihood():
+    single, double = (simulate(CASES[name], 3, progress=False) for name in ("cube", "cube-double"))
+    for name, pulls in double["pulls"].items():
+        assert single["pulls"][name] != pulls
+        np.testing.assert_allclose(single["pulls"][name], pulls, atol=1e-4)
+
+
+def test_groups_have_off_counts_enough():
+    lib = library("gpudl4")
+    drawn = draw(CASES["weak"], lib, np.random.default_rng(3))
+    for _ in range(20):
+        dataset, background = next(drawn)
+        edges = group_edges(dataset)
+        (grouped,) = CASES["weak-grouped"].datasets(lib, dataset, background)
+        np.testing.assert_allclose(grouped.counts.geom.axes["energy"].edges, edges)
+        np.testing.assert_array_equal(edges[[0, -1]], dataset.counts.geom.axes["energy"].edges[[0, -1]])
+        assert grouped.counts_off.data.min() >= 5
+        assert grouped.counts_off.data.sum() == dataset.counts_off.data.sum()
+        assert grouped.counts.data.sum() == dataset.counts.data.sum()
+    dataset.counts_off.data[:] = 0
+    assert len(group_edges(dataset)) == 2  # one bin, where there is nothing to tell bins apart
+
+
+@pytest.mark.parametrize("name", ["weak", "weak-grouped", "weak-model", "weak-known"])
+def test_gammapy_fits_the_same(name):
+    """What is biased, is biased in gammapy as well; what helps, helps there."""
+    peer, lib, case = library("gammapy"), library("gpudl4"), CASES[name]
+    drawn, other = draw(case, lib, np.random.default_rng(5)), case.build(peer)
+    background = case.background(peer).background if case.background else None
+    start = [(p, p.value) for model in other.models for p in model.parameters]
+    for _ in range(3):
+        dataset, own_background = next(drawn)
+        for field in ("counts", "counts_off"):
+            if hasattr(dataset, field):
+                setattr(other, field, peer.RegionNDMap.from_geom(other.counts.geom, data=getattr(dataset, field).data))
+        for parameter, value in start:
+            parameter.value = value
+        datasets, others = case.datasets(lib, dataset, own_background), case.datasets(peer, other, background)
+        result = lib.Fit(search_radius="0 deg").run(datasets)
+        peer.Fit().run(peer.Datasets(others))
+        assert result.success
+        own, wanted = free_parameters(datasets), free_parameters(others)
+        assert own.keys() == wanted.keys()
+        for key, parameter in own.items():
+            assert abs(parameter.value - wanted[key].value) < 0.01 * parameter.error
+            assert parameter.error == pytest.approx(wanted[key].error, rel=0.02)
 
 
 def test_same_seed_same_numbers(tmp_path, capsys):

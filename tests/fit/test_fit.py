@@ -7,6 +7,7 @@ import pytest
 
 from gpudl4 import Datasets, Fit
 from gpudl4.core.errors import FitError
+from gpudl4.datasets import MapDatasetOnOff
 from gpudl4.likelihood import compile
 from tests.factory import make_dataset, make_models
 
@@ -215,7 +216,76 @@ def test_a_source_the_data_hardly_see_fails_in_good_time():
     assert result.nfev < 400
 
 
+def _with_off_counts(dataset):
+    """ON-OFF data of the same sky and models."""
+    flat = dataset.counts.copy(data=np.ones(dataset.counts.data.shape, dtype=np.float32))
+    off = dataset.counts.copy(data=np.random.default_rng(2).poisson(4 * dataset.background.data).astype(np.float32))
+    out = MapDatasetOnOff.from_map_dataset(dataset, acceptance=flat, acceptance_off=4 * flat, counts_off=off, name=dataset.name)
+    out.models = [model for model in dataset.models if "fov-bkg" not in model.tag]
+    return out
+
+
+@pytest.mark.parametrize("kind", ["cube", "wstat"])
+def test_single_precision_ends_at_the_same_minimum(kind, kernel_device):
+    """On host and device: the likelihood is another one, its minimum, errors and scans the same far within the errors."""
+
+    def fresh():
+        dataset = make_dataset()
+        dataset.models["gauss"].spatial_model.freeze()
+        return dataset if kind == "cube" else _with_off_counts(dataset)
+
+    dataset = fresh()
+    double = Fit().run(dataset)
+    assert double.success
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        for p, v in zip(double.parameters.free_unique_parameters, double.values, strict=True):
+            p.value = v
+        _start(dataset, rng)
+        single = Fit(dtype="float32").run(dataset)
+        assert single.success
+        assert np.abs((single.values - double.values) / double.errors).max() < 0.01
+        np.testing.assert_allclose(single.errors, double.errors, rtol=1e-3)
+        assert single.total_stat == pytest.approx(double.total_stat, abs=1e-3)
+    assert single.total_stat == compile(dataset, dtype="float32").value(single.values) != compile(dataset).value(single.values)
+    own, other = (Fit(dtype=dtype).confidence(dataset, "point.index") for dtype in ("float32", "float64"))
+    assert own["errp"] == pytest.approx(other["errp"], rel=1e-3)
+    assert own["stat"] == pytest.approx(single.total_stat, abs=1e-4)
+    there = Fit(dtype="float32").run(fresh().to_device("cupy"))
+    assert there.success
+    assert there.backend == "cupy"
+    assert np.abs((there.values - double.values) / double.errors).max() < 0.01
+
+
+@pytest.mark.parametrize("many", [1e2, 1e5])
+def test_single_precision_with_many_counts(many):
+    """The statistic is rounded more than a minimiser may change it, up to 1e-2 here: gradients lead to the minimum in as many steps."""
+    dataset = make_dataset()
+    dataset.exposure.data *= many
+    dataset.background.data *= many
+    for name in ("point", "gauss"):
+        dataset.models[name].spectral_model.amplitude.value *= 10 / np.sqrt(many)
+    dataset.models["gauss"].spatial_model.freeze()
+    dataset.fake(3)
+    start = compile(dataset)
+    double = Fit().run(dataset)
+    for p, v in zip(start.parameters, start.theta0, strict=True):
+        p.value = v
+    single = Fit(dtype="float32").run(dataset)
+    assert double.success
+    assert single.success
+    assert single.nfev <= 1.5 * double.nfev
+    assert np.abs((single.values - double.values) / double.errors).max() < 0.01
+    np.testing.assert_allclose(single.errors, double.errors, rtol=1e-3)
+    noise = compile(dataset, dtype="float32").noise
+    assert 0 < abs(single.total_stat - double.total_stat) < noise
+    assert noise == pytest.approx(8 * 2**-23 * np.sqrt(dataset.counts.data[dataset.mask.data].sum()), rel=1e-3)
+    assert compile(dataset).noise == 0
+
+
 def test_wrong_options():
+    with pytest.raises(FitError, match="dtype 'float16' is not known: choose one of float64, float32"):
+        Fit(dtype="float16")
     with pytest.raises(FitError, match="fit backend 'sherpa' is not known"):
         Fit(backend="sherpa")
     with pytest.raises(FitError, match=r"unknown optimize_opts \['tolerance'\]: known are tol, strategy, print_level"):

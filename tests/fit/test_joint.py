@@ -5,18 +5,18 @@ import pytest
 
 import gpudl4
 from benchmarks.cases import library
-from benchmarks.pulls import CASES, cube, cube_on_off, flux_points, on_off, spectrum
+from benchmarks.pull_cases import CASES
+from benchmarks.pulls import draw
 
-KINDS = {"cube": cube, "cube-wstat": lambda lib: cube_on_off(lib), "spectrum": spectrum, "wstat": on_off, "fluxes": flux_points}
+KINDS = ("cube", "cube-wstat", "spectrum", "wstat", "fluxes")
 
 
 @pytest.fixture
 def datasets():
     """One of each kind with counts drawn from one model, which all of them share."""
     lib, rng, out = library("gpudl4"), np.random.default_rng(11), []
-    for name, build in KINDS.items():
-        dataset = build(lib)
-        CASES[name].fake(dataset, rng)
+    for name in KINDS:
+        dataset, _ = next(draw(CASES[name], lib, rng))
         new = dataset.copy(name=name)
         new.models = None
         out.append((new, dataset.models))

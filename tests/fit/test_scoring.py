@@ -14,6 +14,7 @@ class Decay:
     """Counts of an exponential decay on a flat background: mu = a exp(-b x) + c."""
 
     names = ("a", "b", "c")
+    noise = 0.0
 
     def __init__(self, counts, x, bounds=None):
         self.counts, self.x = counts, x

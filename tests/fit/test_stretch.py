@@ -43,6 +43,7 @@ class FarFromPivot:
 
     names = ("s.amplitude", "s.index", "s.curvature")
     bounds = np.array([[-np.inf, np.inf]] * 3)
+    noise = 0.0
     plan = SimpleNamespace(terms=())
     x = np.geomspace(200, 40000, 12)
     truth = np.array([8e7, 1.65, 0.04])
