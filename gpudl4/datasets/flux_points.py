@@ -118,11 +118,11 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
 
     @property
     def backend(self):
-        """NumPy: flux points stay on the host."""
+        """NumPy: a dataset of flux points is kept on the host; a likelihood takes what it needs of it to where it runs."""
         return get_backend("numpy")
 
     def to_device(self, backend="cupy"):
-        """The dataset itself: flux points are few, and stay on the host wherever the other datasets of a fit are."""
+        """The dataset itself: flux points are few. A likelihood copies them to where the other datasets of a fit are."""
         get_backend(backend)
         return self
 
@@ -185,7 +185,13 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
     @property
     def mask(self):
         """Points that are fitted: `mask_safe` and `mask_fit`, boolean array."""
-        return self.mask_safe if self.mask_fit is None else self.mask_safe & self.mask_fit
+        return self._masked(self.mask_valid)
+
+    def _masked(self, valid):
+        """Valid points that no mask leaves out."""
+        for mask in (self._values["mask_safe"], self._values["mask_fit"]):
+            valid = valid if mask is None else mask.data & valid
+        return valid
 
     # ---- numbers for the statistic ---------------------------------------------------------------------------------------------------
     def _fluxes(self):
@@ -234,12 +240,12 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
         """
         from gpudl4.likelihood.flux_term import FluxData
 
-        statistic, mask = self._statistic(), self.mask
-        if not self.mask_valid.any():
+        statistic, valid = self._statistic(), self.mask_valid
+        if not valid.any():
             only_limits = self.data.is_ul.data.all()
             why = "all of them are upper limits (see data.is_ul)" if only_limits else "none has a finite flux and error"
             self._refuse(f"no flux point to fit, as {why}")
-        return FluxData(self.name, self.data.energy_ref.to_value("TeV"), self._where(), mask.ravel(), statistic)
+        return FluxData(self.name, self.data.energy_ref.to_value("TeV"), self._where(), self._masked(valid).ravel(), statistic)
 
     def _where(self):
         """Number of the energy of each point, flat."""

@@ -151,7 +151,10 @@ def cstat_sum(n_on, mu_on, truncation_value=None):
     stat : float
         Accumulated in float64; close to agreement it keeps the digits that a sum of `cstat` loses.
     """
-    return _cstat_of_kernel(n_on, mu_on, truncation_value)[0]
+    backend, _, counts, mask, mu, items = _for_kernel(n_on, mu_on)
+    parts = backend.xp.empty((1, len(items)))
+    kernels.of(backend, "cstat").cstat_value(counts, mask, mu, _floor(truncation_value), items, parts)
+    return float(parts.sum())
 
 
 def cstat_slope(n_on, mu_on, truncation_value=None):
@@ -162,17 +165,18 @@ def cstat_slope(n_on, mu_on, truncation_value=None):
     slope : array
         float64, of the broadcast shape. 0 where the prediction is floored, but 2 at a prediction of 0 where nothing was seen.
     """
-    return _cstat_of_kernel(n_on, mu_on, truncation_value)[1]
+    backend, shape, counts, mask, mu, items = _for_kernel(n_on, mu_on)
+    slope, parts = backend.xp.empty(mu.shape), backend.xp.empty((1, len(items)))
+    kernels.of(backend, "cstat").cstat(counts, mask, mu, _floor(truncation_value), items, slope, parts)
+    return slope.reshape(shape)
 
 
-def _cstat_of_kernel(n_on, mu_on, truncation_value):
-    """Total of `cstat` and its slope in each bin."""
-    backend, floor = backend_of(n_on, mu_on), _floor(truncation_value)
+def _for_kernel(n_on, mu_on):
+    """Backend, shape of the bins, and what the kernels want: counts[N], mask[N], mu[1, N] and items."""
+    backend = backend_of(n_on, mu_on)
     xp = backend.xp
     n_on, mu_on = xp.broadcast_arrays(xp.asarray(n_on, dtype=float), xp.asarray(mu_on, dtype=float))
     counts, mu = xp.ascontiguousarray(n_on).ravel(), xp.ascontiguousarray(mu_on).reshape(1, -1)
     begins = xp.arange(0, counts.size, RUN)
     items = xp.stack([begins, xp.minimum(begins + RUN, counts.size)], axis=1)
-    slope, parts = xp.empty(mu.shape), xp.empty((1, len(begins)))
-    kernels.of(backend, "cstat").cstat(counts, xp.ones(counts.shape, dtype=xp.uint8), mu, floor, items, slope, parts)
-    return float(parts.sum()), slope.reshape(n_on.shape)
+    return backend, n_on.shape, counts, xp.ones(counts.shape, dtype=xp.uint8), mu, items

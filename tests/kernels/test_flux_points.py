@@ -146,7 +146,7 @@ def second_of_far_limit(x):
 # ---- limits --------------------------------------------------------------------------------------------------------------------------
 def test_a_limit_far_below_and_far_above(twins):
     """On both sides of where the continued fraction takes over, and where erfc is 0 or 2."""
-    x = np.concatenate([[-1e200, -1e3, -27, -6, -1, 0, 0.5, 1], np.nextafter(3.0, [0, 4]), [2.9, 3.5, 5, 26, 28, 1e3, 1e6]])
+    x = np.concatenate([[-INF, -1e200, -1e3, -27, -6, -1, 0, 0.5, 1], np.nextafter(3.0, [0, 4]), [2.9, 3.5, 5, 26, 28, 1e3, 1e6]])
     points, limit = Points(), 0.25
     for _ in x:
         points.add(LIMIT, [limit])
