@@ -197,12 +197,13 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, Dataset):
     def _fluxes(self):
         """Flux, negative and positive error and limit of all points in cm-2 s-1 TeV-1; NaN where unknown."""
         points, nothing = self.data, np.full(self.data_shape, np.nan)
+        reference = points.dnde_ref.to_value(DNDE)
 
         def known(name):
             found = getattr(points, name, None)
-            return nothing if found is None else found.quantity.to_value(DNDE).astype(float)
+            return nothing if found is None else found.quantity.to_value("") * reference
 
-        values, error, errn, errp, limit = (known(f"dnde{suffix}") for suffix in ("", "_err", "_errn", "_errp", "_ul"))
+        values, error, errn, errp, limit = (known(f"norm{suffix}") for suffix in ("", "_err", "_errn", "_errp", "_ul"))
         if self.stat_type == "chi2":
             error = np.where(np.isfinite(error), error, (errn + errp) / 2)
             return values, error, error, limit
