@@ -56,6 +56,23 @@ def _wstat_weights(counts, counts_off, alpha, mask, mu, items, expected, observe
     return (items.shape[0],), BLOCK, (), 0
 
 
+# ---- cstat: one block per item and row of the batch; flux points: one thread per point and row of the batch ------------------------------
+def _cstat(counts, mask, mu, floor, items, slope, parts):
+    return (items.shape[0], mu.shape[0]), BLOCK, (mu.shape[1], parts.shape[1]), 0
+
+
+def _cstat_value(counts, mask, mu, floor, items, parts):
+    return (items.shape[0], mu.shape[0]), BLOCK, (mu.shape[1], parts.shape[1]), 0
+
+
+def _flux_points(points, numbers, params, parts):
+    return (_blocks(points.shape[0]), params.shape[0]), BLOCK, (points.shape[0], params.shape[1], parts.shape[1]), 0
+
+
+def _flux_points_weights(points, numbers, params, expected, observed):
+    return (_blocks(points.shape[0]), params.shape[0]), BLOCK, (points.shape[0], params.shape[1]), 0
+
+
 # ---- fold: gathered by one block of a thread per column for each item; transposed by one block per item ------------------------------
 def _fold(sources, datasets, rows, items, members, pixels, starts, edisp, reach, params, fixed, templates, template, static, mu):
     sizes = params.shape[1], templates.shape[1], static.shape[0], mu.shape[1]
@@ -152,7 +169,9 @@ RULES = {
     "cash": {"cash": _cash, "cash_value": _cash_value, "weights": _cash_weights},
     "cash_weighted": {"cash": _weighted, "cash_value": _weighted_value, "weights": _weighted_weights},
     "contract": {"contract": _contract},
+    "cstat": {"cstat": _cstat, "cstat_value": _cstat_value},
     "fisher": {"products": _products, "crosses": _crosses, "squares": _squares},
+    "flux_points": {"flux_points": _flux_points, "flux_points_value": _flux_points, "flux_points_weights": _flux_points_weights},
     "fold": {"fold": _fold, "fold_pull": _fold_pull},
     "fourier": {"load": _load, "spread": _spread, "unload": _unload, "gather": _gather, "back": _back, "dot": _dot},
     "gauss": {"gauss_image": _gauss_image, "gauss_gradient": _gauss_gradient, "gauss_pullback": _gauss_pullback},

@@ -116,6 +116,11 @@ O_BEGIN, O_END, O_BESIDE, O_PART, O_NORM = range(5)
 # A run of bins within one row of a dataset whose statistic needs more than counts and prediction. O_BESIDE: where its first bin stands in
 # the flat arrays of those datasets only (counts_off and alpha, or weight); O_PART, O_NORM: where the statistic and its derivative by the
 # norm of the background go in parts.
+Q_KIND, Q_FLUX, Q_NUMBERS, Q_BEGINS, Q_PIECES, Q_VALUE, Q_SLOPE = range(7)
+# A flux point. Q_KIND: its statistic; Q_FLUX: where its predicted flux stands in params; Q_NUMBERS: where what was
+# measured stands in `numbers`; Q_BEGINS, Q_PIECES: where the pieces of a profile begin there, and how many they are; Q_VALUE, Q_SLOPE:
+# where its statistic and its slope go in parts.
+POINT_CHI2, POINT_SIDED, POINT_LIMIT, POINT_PROFILE = range(4)  # kinds of flux points, see `flux_points`
 FOLD_DATASET, FOLD_K, FOLD_K_END, FOLD_BEGIN, FOLD_END, FOLD_MEMBERS, FOLD_MEMBERS_END = range(7)
 # bins k .. k_end of columns begin .. end of a dataset's rows; which sources can reach them stands in `members`
 SLOPE_SHAPE, SLOPE_PARAMETER, SLOPE_IMAGE = range(3)  # a Gaussian, one of its five parameters, where in images its derivative goes

@@ -16,6 +16,7 @@ from gpudl4 import kernels
 
 from ..irf import RecoPSFMap
 from ..likelihood import compile
+from ..likelihood.flux_term import FluxData
 from ..maps import MapAxis
 from ..models import (
     FoVBackgroundModel,
@@ -28,6 +29,7 @@ from ..models import (
     SpectralModel,
 )
 from ..models.parameter import Parameter
+from ..stats import Chi2, cstat_slope, cstat_sum
 from .field import DATASET_NAME, simulate_field
 
 __all__ = ["compile_threaded", "functions", "run_all"]
@@ -110,6 +112,14 @@ def _with_statistic(dataset, stat_type):
     return SimpleNamespace(**fields, mask_fit=mask_fit, models=_sources(True), stat_type=stat_type)
 
 
+def _flux_points():
+    """A dataset of one flux point, as the likelihood sees it."""
+    one = np.ones(1)
+    data = FluxData("points", one, np.zeros(1, dtype=np.int64), np.ones(1, dtype=bool), Chi2(1e-12 * one, 1e-13 * one))
+    source = SkyModel(name="point", spectral_model=PowerLawSpectralModel())
+    return SimpleNamespace(name="points", models=[source], flux_data=lambda: data)
+
+
 def _evaluate(likelihood):
     """Everything that a fit asks of a likelihood."""
     theta = likelihood.theta0
@@ -164,6 +174,9 @@ def run_all(cube, real):
                 dataset = _dataset(counts, background, cube)
                 dataset.models = [_sources(False)[-1], _background()]
                 compile(dataset, **options)
+        _evaluate(compile(_flux_points(), **options))
+        cstat_sum(np.ones(4), np.ones(4))
+        cstat_slope(np.ones(4), np.ones(4))
         _stack(np.dtype(cube))
         edges = [1.0, 10.0] * u.TeV
         _UsersSpectrum().bind_integral(edges[:1], edges[1:]).value(np.array([[1e-12]]))

@@ -119,11 +119,11 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
 
     @property
     def backend(self):
-        """NumPy: flux points stay on the host."""
+        """NumPy: a dataset of flux points is kept on the host; a likelihood takes what it needs of it to where it runs."""
         return get_backend("numpy")
 
     def to_device(self, backend="cupy"):
-        """The dataset itself: flux points are few, and stay on the host wherever the other datasets of a fit are."""
+        """The dataset itself: flux points are few. A likelihood copies them to where the other datasets of a fit are."""
         get_backend(backend)
         return self
 
@@ -186,18 +186,25 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
     @property
     def mask(self):
         """Points that are fitted: `mask_safe` and `mask_fit`, boolean array."""
-        return self.mask_safe if self.mask_fit is None else self.mask_safe & self.mask_fit
+        return self._masked(self.mask_valid)
+
+    def _masked(self, valid):
+        """Valid points that no mask leaves out."""
+        for mask in (self._values["mask_safe"], self._values["mask_fit"]):
+            valid = valid if mask is None else mask.data & valid
+        return valid
 
     # ---- numbers for the statistic ---------------------------------------------------------------------------------------------------
     def _fluxes(self):
         """Flux, negative and positive error and limit of all points in cm-2 s-1 TeV-1; NaN where unknown."""
         points, nothing = self.data, np.full(self.data_shape, np.nan)
+        reference = points.dnde_ref.to_value(DNDE)
 
         def known(name):
             found = getattr(points, name, None)
-            return nothing if found is None else found.quantity.to_value(DNDE).astype(float)
+            return nothing if found is None else found.quantity.to_value("") * reference
 
-        values, error, errn, errp, limit = (known(f"dnde{suffix}") for suffix in ("", "_err", "_errn", "_errp", "_ul"))
+        values, error, errn, errp, limit = (known(f"norm{suffix}") for suffix in ("", "_err", "_errn", "_errp", "_ul"))
         if self.stat_type == "chi2":
             error = np.where(np.isfinite(error), error, (errn + errp) / 2)
             return values, error, error, limit
@@ -235,12 +242,12 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
         """
         from gpudl4.likelihood.flux_term import FluxData
 
-        statistic, mask = self._statistic(), self.mask
-        if not self.mask_valid.any():
+        statistic, valid = self._statistic(), self.mask_valid
+        if not valid.any():
             only_limits = self.data.is_ul.data.all()
             why = "all of them are upper limits (see data.is_ul)" if only_limits else "none has a finite flux and error"
             self._refuse(f"no flux point to fit, as {why}")
-        return FluxData(self.name, self.data.energy_ref.to_value("TeV"), self._where(), mask.ravel(), statistic)
+        return FluxData(self.name, self.data.energy_ref.to_value("TeV"), self._where(), self._masked(valid).ravel(), statistic)
 
     def _where(self):
         """Number of the energy of each point, flat."""

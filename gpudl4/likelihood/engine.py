@@ -18,7 +18,7 @@ from .transforms import make_transforms
 __all__ = ["Buffers", "Engine"]
 
 STEMS = ("cash", "contract", "fold", "fourier", "gauss", "mix", "place")
-RARE = ("cash_weighted", "wstat")  # statistics that are only looked for where a dataset has them
+RARE = {"cash_weighted": "cash_weighted_items", "wstat": "wstat_items", "flux_points": "points"}  # only where that table has rows
 
 
 class Buffers:
@@ -101,7 +101,7 @@ class Engine:
         self.real, self.cube = np.dtype(real), np.dtype(cube)
         self.complex = np.result_type(real, np.complex64)
         tables = dict(vars(layout.tables))
-        stems = STEMS + tuple(kind for kind in RARE if len(tables[f"{kind}_items"]))
+        stems = [*(STEMS if layout.terms else ("contract",)), *(stem for stem, table in RARE.items() if len(tables[table]))]
         self.kernels = SimpleNamespace(**{s: kernels.of(backend, s, cube=self.cube.name, real=self.real.name) for s in stems})
         on_host = backend.name == "numpy"
         lengths = [term.row_lengths for term in layout.terms]
@@ -113,7 +113,7 @@ class Engine:
         self.has = SimpleNamespace(
             **{name: len(tables[name]) > 0 for name in ("cash_items", "cash_weighted_items", "wstat_items", "shape_items", "load_items",
                                                         "unload_items", "places", "pull_items", "mix_items", "back_items", "pullback_items",
-                                                        "dot_items")},
+                                                        "dot_items", "fold_items", "points")},
             last_points=bool(len(tables["places"]) and (tables["places"][:, -1] >= 0).any()),
         )  # fmt: skip
 
@@ -129,6 +129,8 @@ class Engine:
 
     def predict(self, buffers):
         """Templates and predicted counts from the numbers in ``buffers.params``."""
+        if not self.has.fold_items:
+            return
         self.make_templates(buffers)
         t, d, b, k = self.tables, self.data, buffers, self.kernels
         k.fold.fold(
@@ -169,6 +171,8 @@ class Engine:
             k.cash_weighted.cash_value(d.counts, d.extras.weight, b.mu, t.cash_weighted_items, b.parts)
         if self.has.wstat_items:
             k.wstat.wstat_value(d.counts, d.extras.counts_off, d.extras.alpha, d.mask, b.mu, t.wstat_items, b.parts)
+        if self.has.points:
+            k.flux_points.flux_points_value(t.points, d.numbers, b.params, b.parts)
 
     def slopes(self, buffers):
         """Partial sums of the statistic, its slope, and the derivatives by background norms."""
@@ -179,6 +183,8 @@ class Engine:
             k.cash_weighted.cash(d.counts, d.extras.weight, b.mu, d.template, t.cash_weighted_items, b.slope, b.parts)
         if self.has.wstat_items:
             k.wstat.wstat(d.counts, d.extras.counts_off, d.extras.alpha, d.mask, b.mu, t.wstat_items, b.slope, b.parts)
+        if self.has.points:
+            k.flux_points.flux_points(t.points, d.numbers, b.params, b.parts)
 
     def weights(self, buffers, expected, observed):
         """Expected and observed second derivatives of the statistic by the prediction, two float64[N] on the backend."""

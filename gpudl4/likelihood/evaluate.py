@@ -13,6 +13,7 @@ from gpudl4 import kernels
 from gpudl4.core.backend import to_device
 
 from .engine import Engine
+from .fluxes import Fluxes, fill_points
 from .spectra import FluxRows
 from .tables import Data, Layout, rows_of
 from .terms import closed_sums
@@ -40,14 +41,16 @@ class Evaluation:
         Of working arrays.
     earlier : Evaluation, optional
         On the same backend; its flat arrays serve again where they hold the same.
+    fluxes : Fluxes, optional
+        Flux points.
     """
 
-    def __init__(self, terms, n_free, backend, real, earlier=None):
-        self.terms = tuple(terms)
-        self._sums = np.concatenate([term.sums for term in self.terms])
+    def __init__(self, terms, n_free, backend, real, earlier=None, fluxes=None):
+        self.terms, self.fluxes = tuple(terms), Fluxes() if fluxes is None else fluxes
+        self._sums = np.concatenate([np.zeros((0, 8)), *(term.sums for term in self.terms)])
         self._has_closed = bool(np.delete(self._sums, kernels.cpu("background").N_BINS, axis=1).any())  # a spectrum has no such bin
         self._constant = sum(term.constant for term in self.terms)
-        self.layout = Layout(self.terms, n_free)
+        self.layout = Layout(self.terms, n_free, self.fluxes)
         self._flux_rows = FluxRows(self.terms, self.layout.slots)
         cube = precision(self.terms)
         self.data = Data(self.layout, backend, real, cube, None if earlier is None else (earlier.layout, earlier.data))
@@ -85,6 +88,7 @@ class Evaluation:
             held = [None] * len(term.sources) if cells is None else cells[i]
             sources = [source.begin(thetas, cell, known) for source, cell in zip(term.sources, held, strict=True)]
             out.append(SimpleNamespace(norm=norm, norm_gradient=norm_gradient, sources=sources))
+        out.fluxes = self.fluxes.states(thetas)
         return out
 
     def fill(self, states, buffers, with_gradient):
@@ -92,6 +96,7 @@ class Evaluation:
         layout, params = self.layout, buffers.host
         for (source, slots), own in zip(self._flux_rows.rows, states.rows, strict=True):
             source.fill(own, slots, params)
+        fill_points(layout.fluxes, states.fluxes, self.fluxes.sources, params)
         for i, (term, state) in enumerate(zip(self.terms, states, strict=True)):
             if self._flux_rows.is_plain[i]:
                 continue
@@ -172,9 +177,9 @@ class Evaluation:
 
 
 class _States(list):
-    """States of the terms; ``rows`` are those of the flux rows that spectrum terms share."""
+    """States of the terms; ``rows`` are those of the flux rows that spectrum terms share, ``fluxes`` those of flux points."""
 
-    rows = ()
+    rows, fluxes = (), None
 
 
 def _fill_users(source, state, slots, users, with_gradient):

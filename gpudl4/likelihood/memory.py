@@ -185,6 +185,7 @@ def _joint(layout, types):
     if any(array is not None for array in static):
         mixed = has_special or any(array is None for array in static)  # where there are none, they are 0
         items["frozen sources"] = n_bins * types.real.itemsize if mixed else _laid(static, types.real, types.moves)
+    items["flux points"] = 8 * layout.flats["numbers"].size
     items["tables"] = _size_of_tables(layout.tables)
     return items
 
@@ -229,7 +230,7 @@ def _second(layout, types, on_host):
         "planes of transforms": sum(planes),
         "spectra of transforms": sum(spectra),
         "results of transforms": max(results),
-        "weights": (8 if types.real == np.float64 else 16) * layout.n_bins,  # half of them over the slope
+        "weights": (8 if types.real == np.float64 else 16) * layout.n_bins + 16 * len(layout.tables.points),  # half over the slope
         "tables": _size_of_tables(made.tables, *made.passes),
         "partial sums": 16 * made.n_parts,
     }

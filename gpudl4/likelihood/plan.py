@@ -21,8 +21,9 @@ from .bindings import Bindings
 from .build import build_term, models_of
 from .coarse import drafted, original
 from .evaluate import Evaluation
-from .flux_term import FluxTerm, HostTerms, NoBins, has_fluxes
-from .memory import Memory, account, check_limit
+from .flux_term import FluxTerm, has_fluxes
+from .fluxes import Fluxes
+from .memory import account, check_limit
 from .pack import Pack, frozen_priors
 from .second import SecondOrder
 from .sketch import estimate
@@ -48,28 +49,30 @@ class Plan:
     pack : Pack
         Free parameters.
     terms : tuple of DatasetTerm
-    host : HostTerms
-        Flux points and priors, which are computed on the host.
+    fluxes : Fluxes
+        Flux points.
+    priors : PriorTerm
+        On the host.
     backend : Backend
         Where it is computed.
     dtype : dtype
         Of working arrays.
     evaluation : Evaluation
-        Terms laid out for the kernels.
+        All of it but the priors, laid out for the kernels.
     datasets, models
         What was compiled, kept only for `Likelihood.recompile`.
     """
 
-    def __init__(self, datasets, models, pack, terms, host, backend, dtype, options, by_dataset, earlier=None):
+    def __init__(self, datasets, models, pack, terms, fluxes, priors, backend, dtype, options, by_dataset, earlier=None):
         self.datasets, self.models, self.pack, self.by_dataset = tuple(datasets), models, pack, by_dataset
-        self.terms, self.host, self.options = tuple(terms), host, options
+        self.terms, self.fluxes, self.priors, self.options = tuple(terms), fluxes, priors, options
         self.backend, self.dtype = backend, np.dtype(dtype)
-        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier) if self.terms else NoBins()
+        self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier, fluxes)
 
-    def with_terms(self, terms, fluxes=()):
-        """The same parameters, without priors, for other terms."""
-        host = HostTerms(PriorTerm(()), fluxes)
-        return Plan(self.datasets, self.models, self.pack, terms, host, self.backend, self.dtype, self.options, {}, self.evaluation)
+    def with_terms(self, terms, fluxes):
+        """The same parameters, without priors, for other terms and flux points."""
+        what = self.datasets, self.models, self.pack, terms, fluxes, PriorTerm(())
+        return Plan(*what, self.backend, self.dtype, self.options, {}, self.evaluation)
 
     def serves(self, datasets, pack, options):
         """Whether compiling with another pack of the same models would give this plan: nothing moves, and what is frozen has not changed.
@@ -183,8 +186,8 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
     with device_memory("the likelihood"):
         for dataset, own in zip(datasets, per_dataset, strict=True):
             if has_fluxes(dataset):
-                fluxes.append(FluxTerm(dataset, own, pack))
-                contributing.update(source.name for source in fluxes[-1].sources)
+                fluxes.append(FluxTerm(dataset, own))
+                contributing.update(model.name for model in fluxes[-1].models)
                 continue
             term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings, borrow)
             if term is not None:
@@ -196,8 +199,9 @@ def _compile(datasets, models, where, previous, *, dtype, irf_positions, priors,
             raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
         if unique and not contributing and pack.names:
             raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
-        host, earlier = HostTerms(PriorTerm(pack.priors if priors else ()), fluxes), getattr(previous, "evaluation", None)
-        plan = Plan(datasets, models, pack, terms, host, where, dtype, options, by_dataset, earlier if terms else None)
+        fluxes, earlier = Fluxes(fluxes, pack), getattr(previous, "evaluation", None)
+        what = datasets, models, pack, terms, fluxes, PriorTerm(pack.priors if priors else ())
+        plan = Plan(*what, where, dtype, options, by_dataset, earlier)
         return Likelihood(plan, constant, buffers)
 
 
@@ -227,13 +231,13 @@ class Likelihood:
         self._buffers = self.workspace(1, buffers)
 
     def __repr__(self):
-        number = len(self.plan.terms) + len(self.plan.host.fluxes)
+        number = len(self.plan.terms) + len(self.plan.fluxes.terms)
         return f"<Likelihood: {number} datasets, {self.n_bins} bins, {len(self.names)} free parameters, {self.backend}>"
 
     @property
     def n_bins(self):
         """Number of bins and flux points in the fit mask of all datasets."""
-        return sum(t.n_bins for t in self.plan.terms) + self.plan.host.n_bins
+        return sum(t.n_bins for t in self.plan.terms) + self.plan.fluxes.n_bins
 
     @cached_property
     def noise(self):
@@ -253,8 +257,6 @@ class Likelihood:
     def memory(self):
         """Bytes by dataset and item, of the working arrays, and of second derivatives while they are made; print it to see a table."""
         evaluation = self.plan.evaluation
-        if not self.plan.terms:
-            return Memory()
         on_device = any(backend_of(term.counts).name == "cupy" for term in self.plan.terms)
         return account(evaluation.layout, self.plan.backend, self.plan.dtype, on_device)
 
@@ -307,7 +309,7 @@ class Likelihood:
         stat = np.full(len(thetas), self._prior_constant)
         gradient = np.zeros(thetas.shape) if want_gradient else None
         self.plan.evaluation.run(thetas, workspace, stat, gradient, cells)
-        self.plan.host.evaluate(thetas, stat, gradient)
+        self.plan.priors.evaluate(thetas, stat, gradient)
         return stat, gradient
 
     def _second_order(self, exact):
@@ -315,7 +317,7 @@ class Likelihood:
         exact = exact or not any(source.kind == "image" and source.is_large for term in self.plan.terms for source in term.sources)
         if exact not in self._second_orders:
             evaluation = self.plan.evaluation
-            self._second_orders[exact] = SecondOrder(evaluation, exact) if self.plan.terms else evaluation
+            self._second_orders[exact] = SecondOrder(evaluation, exact)
         return self._second_orders[exact]
 
     def fisher(self, theta, cells=None):
@@ -330,7 +332,7 @@ class Likelihood:
         theta = self._thetas(theta)[0]
         with device_memory("second derivatives"):
             matrix = self._second_order(exact).fisher(theta, self._workspace, cells)
-        self.plan.host.fisher(theta, matrix)
+        self.plan.priors.fisher(theta, matrix)
         return matrix
 
     def hessian(self, theta, cells=None):
@@ -354,7 +356,7 @@ class Likelihood:
         steps = np.zeros(len(theta))
 
         def steps_of(fisher):
-            self.plan.host.fisher(theta, fisher)
+            self.plan.priors.fisher(theta, fisher)
             diagonal = np.diag(fisher)
             steps[:] = 1e-2 * np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
             steps[:] = np.minimum(steps, np.maximum(0.1 * np.abs(theta), 1e-6))  # an error may be far larger than the range of a parameter
@@ -362,7 +364,7 @@ class Likelihood:
 
         with device_memory("second derivatives"):
             fisher, hessian = self._second_order(True).both(theta, self._workspace, steps_of, cells)
-        self.plan.host.hessian(theta, hessian, steps)
+        self.plan.priors.fisher(theta, hessian)
         return fisher, hessian
 
     def local(self, theta, source, cells=None):
@@ -385,7 +387,7 @@ class Likelihood:
         states = plan.evaluation.predict(theta, self._workspace, cells)
         for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace), strict=True):
             terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
-        alone = plan.with_terms(terms, plan.host.alone(source, theta))
+        alone = plan.with_terms(terms, plan.fluxes.alone(source, theta))
         if all(term.static is not None for term in terms):
             return Likelihood(alone)
         buffers = alone.evaluation.buffers(1)

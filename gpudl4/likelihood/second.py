@@ -15,6 +15,7 @@ from gpudl4.core.backend import to_device, to_host
 
 from .bands import Band
 from .derivatives import DerivativeTables
+from .fluxes import FluxDerivatives
 from .spectra import SpectraDerivatives
 from .transforms import make_transforms
 
@@ -33,6 +34,9 @@ class SecondOrder:
 
     def __init__(self, evaluation, exact):
         self._evaluation, self._engine = evaluation, evaluation.engine
+        self._fluxes = FluxDerivatives(evaluation.fluxes, evaluation.layout.fluxes) if evaluation.fluxes.n_bins else None
+        if not evaluation.terms:
+            return
         backend = self._engine.backend
         self._spectra = SpectraDerivatives(evaluation)
         made = self._made = DerivativeTables(evaluation.layout, exact, on_host=backend.name == "numpy", leave_out=self._spectra.terms)
@@ -236,10 +240,20 @@ class SecondOrder:
     def fisher(self, theta, buffers, cells=None):
         """Expected second derivatives, array[P, P]."""
         states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
-        *prepared, _ = self._prepare(buffers, with_mixed=False)
-        outside = [weights[0] for weights in self._outside(states)]
-        weights = self._weights(buffers)[:1]
-        return self._products(buffers, prepared, weights, [outside], states, self._spectra.jacobian(theta, states))[0]
+        out = self._of_fluxes(theta, buffers, states)[0]
+        if self._evaluation.terms:
+            *prepared, _ = self._prepare(buffers, with_mixed=False)
+            outside = [weights[0] for weights in self._outside(states)]
+            weights, dense = self._weights(buffers)[:1], self._spectra.jacobian(theta, states)
+            out += self._products(buffers, prepared, weights, [outside], states, dense)[0]
+        return out
+
+    def _of_fluxes(self, theta, buffers, states):
+        """What flux points add to the Fisher matrix and to the Hessian at fixed slope, two arrays[P, P]."""
+        if self._fluxes is None:
+            return np.zeros((2, len(theta), len(theta)))
+        weights = self._fluxes.weights(self._engine, buffers)
+        return [self._fluxes.products(states.fluxes, len(theta), own) for own in weights]
 
     def _outside(self, states):
         """Per term the second derivatives of its closed sums by the norm, two arrays[K]; a spectrum term has none."""
@@ -258,18 +272,22 @@ class SecondOrder:
             Steps of the differences of the models' own derivatives, array[P], from the Fisher matrix.
         cells : list, optional
         """
-        thetas, terms = theta[np.newaxis], self._evaluation.terms
-        states = self._evaluation.predict(thetas, buffers, cells)
+        states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
         self._evaluation.pull(buffers)
+        parts = to_host(buffers.parts)[0]
+        fisher, hessian = self._of_fluxes(theta, buffers, states)
+        if not self._evaluation.terms:
+            hessian += self._fluxes_curved(theta, parts, steps_of(fisher))
+            return fisher, hessian
         *prepared, mixed = self._prepare(buffers, with_mixed=True)
         buffers.pulled = None  # the transforms now hold derivative images, and the slope will be written over
         outside = list(zip(*self._outside(states), strict=True))
-        dense = self._spectra.jacobian(theta, states)
-        fisher, hessian = self._products(buffers, prepared, self._weights(buffers, over_slope=True), outside, states, dense)
+        dense, weights = self._spectra.jacobian(theta, states), self._weights(buffers, over_slope=True)
+        for matrix, products in zip((fisher, hessian), self._products(buffers, prepared, weights, outside, states, dense), strict=True):
+            matrix += products
         steps = steps_of(fisher)
-        parts = to_host(buffers.parts)[0]
-        hessian += self._spectra.curvature(theta, parts, steps)
-        for i, term in enumerate(terms):
+        hessian += self._fluxes_curved(theta, parts, steps) + self._spectra.curvature(theta, parts, steps)
+        for i, term in enumerate(self._evaluation.terms):
             for j, source in enumerate(() if i in self._spectra.terms else term.sources):
                 held = None if cells is None else cells[i][j]
                 pulled = self._pulled(i, j, source, parts, mixed, buffers)
@@ -278,6 +296,10 @@ class SecondOrder:
                 by_norm = term.outside(states[i].norm)[1][0] + self._by_norm(i, parts)
                 hessian += term.background.curvature(theta, by_norm, steps)
         return fisher, hessian
+
+    def _fluxes_curved(self, theta, parts, steps):
+        """What the curvature of spectra at flux points adds to the Hessian."""
+        return 0.0 if self._fluxes is None else self._fluxes.curvature(theta, parts, steps)
 
     # ---- what curvature needs ---------------------------------------------------------------------------------------------------------
     def _pulled(self, i, j, source, parts, mixed, buffers):

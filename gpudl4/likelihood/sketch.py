@@ -14,8 +14,9 @@ from gpudl4.core.backend import backend_of
 from .bindings import Bindings
 from .build import _background, _mask, check_dataset, instrument_of, is_background, make_source, models_of
 from .coarse import drafted, original
-from .flux_term import has_fluxes
-from .memory import Memory, account
+from .flux_term import FluxTerm, has_fluxes
+from .fluxes import Fluxes
+from .memory import account
 from .pack import Pack
 from .region import ActiveRegion
 from .source import FixedSource, ImageSource, PointSource
@@ -72,19 +73,18 @@ def estimate(datasets, models, backend, real, irf_positions=None, draft=False):
     datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     per_dataset = [models_of(d, models) for d in datasets]
     pack = Pack(list({id(m): m for own in per_dataset for m in own}.values()))
-    terms, compiling, bindings, real = [], {}, Bindings(), np.dtype(real)
+    terms, fluxes, compiling, bindings, real = [], [], {}, Bindings(), np.dtype(real)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say is said when it is compiled
         for dataset, own in zip(datasets, per_dataset, strict=True):
-            if has_fluxes(dataset):  # some numbers on the host
+            if has_fluxes(dataset):
+                fluxes.append(FluxTerm(dataset, own))
                 continue
             term = _term(dataset, own, pack, irf_positions or {}, real, bindings, compiling)
             if term is not None:
                 terms.append(term)
-    if not terms:
-        return Memory()
     on_device = any(not isinstance(d.counts.data, np.ndarray) for d in datasets if not has_fluxes(d))
-    return account(Layout(terms, len(pack.names)), backend, real, on_device, compiling=compiling)
+    return account(Layout(terms, len(pack.names), Fluxes(fluxes, pack)), backend, real, on_device, compiling=compiling)
 
 
 def _term(dataset, models, pack, positions, real, bindings, compiling):

@@ -11,6 +11,7 @@ import numpy as np
 
 from gpudl4.kernels import tables as t
 
+from .fluxes import Fluxes, lay_points
 from .items import group_transforms, unload_items
 from .layout import Counter, Flat, Slots, Table, row_items
 from .statistic import CASH, EXTRAS, WSTAT
@@ -28,6 +29,8 @@ class Layout:
     terms : sequence of DatasetTerm
     n_free : int
         Length of theta.
+    fluxes : Fluxes, optional
+        Flux points.
 
     Attributes
     ----------
@@ -43,16 +46,19 @@ class Layout:
         In the order of their table.
     norm_parts : list of (int, int)
         Per row of bins: offset and number in parts of its slopes by the norm of the background.
+    fluxes : SimpleNamespace
+        Where flux points have their numbers, see `lay_points`.
     flats : dict of Flat
         What `Data` is made of.
     """
 
-    def __init__(self, terms, n_free):
+    def __init__(self, terms, n_free, fluxes=None):
         self.terms, self.n_free = tuple(terms), n_free
         self.sources = [source for term in self.terms for source in term.sources]
         self.params, self.parts = Counter(1), Counter()  # params[0] is the constant 1
         self.templates, self.images, self.pixels = Counter(), Counter(), Counter()
-        self.flats = {name: Flat() for name in ("exposure", "fixed", "psf", "edisp", "reach", "starts", "vectors", "weights", "transfer")}
+        names = "exposure", "fixed", "psf", "edisp", "reach", "starts", "vectors", "weights", "transfer", "numbers"
+        self.flats = {name: Flat() for name in names}
         self._tables = {
             "sources": Table(22),
             "datasets": Table(8),
@@ -71,6 +77,7 @@ class Layout:
             "shape_items": Table(6),
             "pullback_items": Table(6),
             "dot_items": Table(5),
+            "points": Table(7),
         }
         self.entries = [[] for _ in range(n_free + 1)]
         self.slots, self.norms, self.norm_slopes, self._flux = [], [], [], {}
@@ -79,6 +86,7 @@ class Layout:
         self._lay_rows()
         for d, term in enumerate(self.terms):
             self._lay_dataset(d, term)
+        self.fluxes = lay_points(Fluxes() if fluxes is None else fluxes, self)
         transforms = group_transforms(self.table("images").rows, self.sources)
         self._write_fields(transforms["groups"])
         self.tables = SimpleNamespace(**{name: table.array() for name, table in self._tables.items()}, **transforms)
@@ -361,7 +369,8 @@ class Data:
 
     def __init__(self, layout, backend, real, cube, earlier=None):
         types = {"exposure": cube, "fixed": real, "psf": real, "edisp": np.float64, "reach": np.int64, "starts": np.int64,
-                 "vectors": np.float64, "weights": np.float64, "transfer": np.result_type(real, np.complex64)}  # fmt: skip
+                 "vectors": np.float64, "weights": np.float64, "transfer": np.result_type(real, np.complex64),
+                 "numbers": np.float64}  # fmt: skip
         before, data = earlier or (None, None)
         for name, dtype in types.items():
             again = data is not None and layout.flats[name].same_as(before.flats[name]) and getattr(data, name).dtype == dtype

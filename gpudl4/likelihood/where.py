@@ -28,7 +28,7 @@ def checked(datasets, backend, dtype):
 
 def _choose_backend(datasets, name):
     """Backend to run on. Data on a device is computed there and nowhere else: nothing crosses unless it is asked for."""
-    with_counts = [d for d in datasets if getattr(d, "counts", None) is not None]  # flux points stay on the host
+    with_counts = [d for d in datasets if getattr(d, "counts", None) is not None]  # flux points go where the others are
     homes = {backend_of(d.counts.data).name: backend_of(d.counts.data) for d in with_counts}
     if len(homes) > 1:
         raise BackendError("the datasets live on different devices: move all of them with to_device() or to_host()")

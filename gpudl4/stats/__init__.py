@@ -7,10 +7,11 @@ likelihood (`gpudl4.likelihood`), which computes the same numbers together with 
 """
 
 from .counts_statistic import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
-from .fit_statistics import TRUNCATION_VALUE, cash, cash_sum, cstat, cstat_sum, weighted_cash_sum
+from .fit_statistics import TRUNCATION_VALUE, cash, cash_sum, cstat, cstat_slope, cstat_sum, weighted_cash_sum
 from .flux_statistics import (
     Chi2,
     Distrib,
+    PointStatistic,
     Profile,
     ProfileInterpolator,
     chi2,
@@ -28,6 +29,7 @@ __all__ = [
     "Chi2",
     "CountsStatistic",
     "Distrib",
+    "PointStatistic",
     "Profile",
     "ProfileInterpolator",
     "WStatCountsStatistic",
@@ -36,6 +38,7 @@ __all__ = [
     "chi2",
     "chi2_slope",
     "cstat",
+    "cstat_slope",
     "cstat_sum",
     "distrib",
     "distrib_slope",

@@ -1,24 +1,33 @@
 """Poisson likelihood of binned counts over a known background, bin by bin or summed.
 
-Use `cash` for the statistic of each bin, `cash_sum` for the total, `weighted_cash_sum` where bins count less; for a background that was
-measured beside the source see `wstat`. A model that predicts nothing where counts were seen gets a large but
-finite penalty: predicted counts are floored at `TRUNCATION_VALUE`.
+Use `cash` for the statistic of each bin, `cash_sum` for the total, `weighted_cash_sum` where bins count less; `cstat_sum` says how good a
+fit is, and `cstat_slope` is its derivative. For a background that was measured beside the source see `wstat`. A model that predicts nothing
+where counts were seen gets a large but finite penalty: predicted counts are floored at `TRUNCATION_VALUE`.
 """
 
-from gpudl4.core.backend import array_namespace
+from gpudl4 import kernels
+from gpudl4.core.backend import array_namespace, backend_of
 
-__all__ = ["TRUNCATION_VALUE", "cash", "cash_sum", "cstat", "cstat_sum", "weighted_cash_sum"]
+__all__ = ["TRUNCATION_VALUE", "cash", "cash_sum", "cstat", "cstat_slope", "cstat_sum", "weighted_cash_sum"]
 
 TRUNCATION_VALUE = 1e-25
 """Smallest predicted counts a logarithm is taken of; the same number as in gammapy 2.1, so that the statistics agree."""
 
 
-def _floored(values, truncation_value):
-    xp = array_namespace(values)
+RUN = 4096  # bins of a partial sum
+
+
+def _floor(truncation_value):
+    """The floor that was asked for, as a float."""
     if truncation_value is None:
-        truncation_value = TRUNCATION_VALUE
-    if truncation_value <= 0:
+        return TRUNCATION_VALUE
+    if not truncation_value > 0:
         raise ValueError(f"truncation_value must be positive, got {truncation_value}")
+    return float(truncation_value)
+
+
+def _floored(values, truncation_value):
+    xp, truncation_value = array_namespace(values), _floor(truncation_value)
     values = xp.asarray(values, dtype=float)
     return xp.where(values <= truncation_value, truncation_value, values)
 
@@ -128,5 +137,46 @@ def cstat(n_on, mu_on, truncation_value=None):
 
 
 def cstat_sum(n_on, mu_on, truncation_value=None):
-    """Total of `cstat` over all bins, float, accumulated in float64."""
-    return float(cstat(n_on, mu_on, truncation_value).sum(dtype=float))
+    """Total of `cstat` over all bins, the goodness of fit of counts.
+
+    Parameters
+    ----------
+    n_on, mu_on : array
+        Observed and predicted counts, of shapes that broadcast.
+    truncation_value : float, optional
+        Floor of both, `TRUNCATION_VALUE` if None.
+
+    Returns
+    -------
+    stat : float
+        Accumulated in float64; close to agreement it keeps the digits that a sum of `cstat` loses.
+    """
+    backend, _, counts, mask, mu, items = _for_kernel(n_on, mu_on)
+    parts = backend.xp.empty((1, len(items)))
+    kernels.of(backend, "cstat").cstat_value(counts, mask, mu, _floor(truncation_value), items, parts)
+    return float(parts.sum())
+
+
+def cstat_slope(n_on, mu_on, truncation_value=None):
+    """Derivative of `cstat` by the predicted counts, ``2 (1 - n / mu)``; the parameters are those of `cstat_sum`.
+
+    Returns
+    -------
+    slope : array
+        float64, of the broadcast shape. 0 where the prediction is floored, but 2 at a prediction of 0 where nothing was seen.
+    """
+    backend, shape, counts, mask, mu, items = _for_kernel(n_on, mu_on)
+    slope, parts = backend.xp.empty(mu.shape), backend.xp.empty((1, len(items)))
+    kernels.of(backend, "cstat").cstat(counts, mask, mu, _floor(truncation_value), items, slope, parts)
+    return slope.reshape(shape)
+
+
+def _for_kernel(n_on, mu_on):
+    """Backend, shape of the bins, and what the kernels want: counts[N], mask[N], mu[1, N] and items."""
+    backend = backend_of(n_on, mu_on)
+    xp = backend.xp
+    n_on, mu_on = xp.broadcast_arrays(xp.asarray(n_on, dtype=float), xp.asarray(mu_on, dtype=float))
+    counts, mu = xp.ascontiguousarray(n_on).ravel(), xp.ascontiguousarray(mu_on).reshape(1, -1)
+    begins = xp.arange(0, counts.size, RUN)
+    items = xp.stack([begins, xp.minimum(begins + RUN, counts.size)], axis=1)
+    return backend, n_on.shape, counts, xp.ones(counts.shape, dtype=xp.uint8), mu, items

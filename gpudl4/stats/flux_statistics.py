@@ -1,27 +1,30 @@
 """Statistics of flux points as functions of the predicted flux, with first and second derivatives: "chi2", "distrib" and "profile".
 
-`Chi2`, `Distrib` and `Profile` hold N points in one unit: ``of(model[B, N])`` gives value, first and second derivative by the model, and a
-second derivative that is never negative, for the steps of a minimiser; the likelihood uses them. `chi2`, `distrib` and `profile` are the
-same numbers for a single call, in arrays of any shape.
+`Chi2`, `Distrib` and `Profile` hold N points in one unit, as rows and numbers for the kernels `flux_points`; the likelihood lays those of
+all datasets behind each other (`gpudl4.likelihood.fluxes`). ``of(model[B, N])`` gives value, first and second derivative by the model, and
+a second derivative that is never negative, for the steps of a minimiser. `chi2`, `distrib` and `profile` are the same numbers for a single
+call, in arrays of any shape. All of them run where the arrays live.
 
 * chi2: ``((data - model) / error)^2``.
 * distrib: the same with the error of the side on which the model lies; for a limit U ``2 ln(erfc((U - model) / U) / erfc(1))``. That is the
   formula of gammapy 2.1, kept for parity. It is no likelihood of a limit: its width is the limit itself, it rises already far below the
   limit, and it is bounded by ``2 ln(2 / erfc(1))`` = 5.1 however far the model is above it. Use "profile" where profiles are known.
-* profile: the profile of the fit statistic above its minimum, interpolated in the norm; on the host.
+* profile: the profile of the fit statistic above its minimum, interpolated in the norm.
 """
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from gpudl4 import kernels
 from gpudl4.core.backend import array_namespace, backend_of
+from gpudl4.kernels.tables import POINT_CHI2, POINT_LIMIT, POINT_PROFILE, POINT_SIDED
 
 __all__ = [
     "Chi2",
     "Derivatives",
     "Distrib",
+    "PointStatistic",
     "Profile",
     "ProfileInterpolator",
     "chi2",
@@ -54,7 +57,54 @@ class Derivatives:
     weight: np.ndarray
 
 
-class Chi2:
+class PointStatistic:
+    """Points of any kind, as the kernels `flux_points` want them.
+
+    Parameters
+    ----------
+    rows : int64[N, 4]
+        Of each point its kind, where its numbers stand in `numbers`, where the pieces of its profile begin there, and how many they are:
+        the columns Q_KIND, Q_NUMBERS, Q_BEGINS and Q_PIECES of `gpudl4.kernels.tables`.
+    numbers : float64[...]
+        On the same backend.
+
+    Attributes
+    ----------
+    rows, numbers
+        The same.
+    """
+
+    def __init__(self, rows, numbers):
+        self.rows, self.numbers = rows, numbers
+
+    def of(self, model):
+        """`Derivatives` at ``model[B, N]``, which lives where the points do."""
+        backend = backend_of(self.rows)
+        xp, n = backend.xp, len(self.rows)
+        model = xp.asarray(model, dtype=float)
+        params = xp.ascontiguousarray(xp.broadcast_to(model, (len(model), n)))
+        index = xp.arange(n)
+        kind, first, begins, pieces = self.rows.T
+        points = xp.stack([kind, index, first, begins, pieces, index, n + index], axis=1)
+        parts, expected, observed = xp.empty((len(model), 2 * n)), xp.empty(params.shape), xp.empty(params.shape)
+        twin = kernels.of(backend, "flux_points")
+        twin.flux_points(points, self.numbers, params, parts)
+        twin.flux_points_weights(points, self.numbers, params, expected, observed)
+        return Derivatives(parts[:, :n], parts[:, n:], observed, expected)
+
+    def take(self, index):
+        """The statistic of some points."""
+        return PointStatistic(self.rows[index], self.numbers)
+
+
+def _rows(kind, first, begins=0, pieces=0):
+    """Rows of points whose numbers begin at ``first[N]``."""
+    xp = array_namespace(first)
+    columns = [xp.zeros(first.shape, dtype=np.int64) + column for column in (kind, first, begins, pieces)]
+    return xp.stack(columns, axis=1)
+
+
+class Chi2(PointStatistic):
     """Gaussian errors.
 
     Parameters
@@ -64,22 +114,11 @@ class Chi2:
     """
 
     def __init__(self, data, error):
-        self._data, self._error = _floats(data, error)
-
-    def of(self, model):
-        """`Derivatives` at ``model[B, N]``."""
-        xp = array_namespace(self._data)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pull = (model - self._data) / self._error
-            curvature = xp.broadcast_to(2 / self._error**2, pull.shape)
-            return Derivatives(pull**2, 2 * pull / self._error, curvature, curvature)
-
-    def take(self, index):
-        """The statistic of some points."""
-        return Chi2(self._data[index], self._error[index])
+        xp, (data, error) = array_namespace(data, error), _floats(data, error)
+        super().__init__(_rows(POINT_CHI2, 2 * xp.arange(len(data))), xp.stack([data, error], axis=1).ravel())
 
 
-class Distrib:
+class Distrib(PointStatistic):
     """Asymmetric Gaussian errors, and the complementary error function for limits; see the module for what that is worth.
 
     Parameters
@@ -91,41 +130,16 @@ class Distrib:
     """
 
     def __init__(self, data, errn, errp, limit, is_ul):
-        self._parts = _floats(data, errn, errp, limit)
-        self._is_ul = array_namespace(self._parts[0]).asarray(is_ul, dtype=bool)
-
-    def of(self, model):
-        """`Derivatives` at ``model[B, N]``."""
-        data, errn, errp, limit = self._parts
-        xp = array_namespace(data)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            error = xp.where(model >= data, errp, errn)
-            pull = (model - data) / error
-            point = pull**2, 2 * pull / error, xp.broadcast_to(2 / error**2, pull.shape)
-            parts = [xp.where(self._is_ul, a, b) for a, b in zip(_limit(model, limit), point, strict=True)]
-        value, slope, curvature = (xp.where(xp.isnan(parts[0]), 0.0, part) for part in parts)
-        return Derivatives(value, slope, curvature, _positive(value, slope, curvature))
-
-    def take(self, index):
-        """The statistic of some points."""
-        return Distrib(*(part[index] for part in self._parts), self._is_ul[index])
+        parts = _floats(data, errn, errp, limit)
+        xp = array_namespace(*parts)
+        is_ul = xp.asarray(is_ul, dtype=bool)
+        kind = xp.where(is_ul, POINT_LIMIT, POINT_SIDED)
+        first = 4 * xp.arange(len(is_ul)) + xp.where(is_ul, 3, 0)  # of a limit the fourth number
+        super().__init__(_rows(kind, first), xp.stack(parts, axis=1).ravel())
 
 
-def _limit(model, limit):
-    """Value and derivatives for limits; with x = (limit - model) / limit it is 2 ln erfc(x) up to a constant."""
-    xp, special = array_namespace(limit), backend_of(limit).special
-    x = (limit - model) / limit
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = special.erfcx(x)  # exp(x^2) erfc(x): infinite, and its inverse right, far below 0
-        log = xp.where(x > 0, xp.log(xp.where(x > 0, scaled, 1.0)) - x**2, xp.log(special.erfc(xp.minimum(x, 0.0))))
-        by_x = -2 / math.sqrt(math.pi) / scaled  # of ln erfc
-        by_x_twice = by_x * (-2 * x - by_x)
-    by_x_twice = xp.where(xp.isinf(scaled), 0.0, by_x_twice)
-    return 2 * (log - math.log(math.erfc(1.0))), -2 * by_x / limit, 2 * by_x_twice / limit**2
-
-
-class Profile:
-    """Interpolated profiles of a fit statistic.
+class Profile(PointStatistic):
+    """Interpolated profiles of a fit statistic, from arrays on the host.
 
     Parameters
     ----------
@@ -149,63 +163,51 @@ class Profile:
     def __init__(self, norms, scans, reference, interp_scale="sqrt", extrapolate=True):
         from scipy.interpolate import make_interp_spline
 
-        self._norms, self._scans, self._reference = np.asarray(norms, dtype=float), np.asarray(scans, dtype=float), np.asarray(reference)
+        norms, scans, self._reference = _floats(norms, scans, reference)
         if interp_scale not in SCALES:
             raise ValueError(f"interp_scale must be 'sqrt' or 'lin', got {interp_scale!r}")
-        n, wanted = self._norms.size, SCALES[interp_scale] + 1
-        if self._norms.ndim != 1 or self._scans.shape[1:] != (n,) or n < wanted or not (np.diff(self._norms) > 0).all():
+        n, degree = norms.size, SCALES[interp_scale]
+        if norms.ndim != 1 or scans.shape[1:] != (n,) or n <= degree or not (np.diff(norms) > 0).all():
             raise ValueError(
-                f"a profile needs at least {wanted} ascending norms and a value for each, got shapes {self._norms.shape} and "
-                f"{self._scans.shape[1:]}"
+                f"a profile needs at least {degree + 1} ascending norms and a value for each, got shapes {norms.shape} and "
+                f"{scans.shape[1:]}"
             )
-        self._options = interp_scale, extrapolate
-        self._unknown = ~np.isfinite(self._scans).all(axis=1)
-        known = np.where(self._unknown[:, np.newaxis], 0.0, self._scans)
-        degree = SCALES[interp_scale]
-        spline = make_interp_spline(self._norms, known.T, k=degree)
-        self._begins = np.unique(spline.t)[:-1]  # of the pieces; Taylor's coefficients there, that of the highest power first
-        self._coefficients = [spline(self._begins, nu=order) / max(order, 1) for order in range(degree, -1, -1)]
-
-    def of(self, model):
-        """`Derivatives` at ``model[B, N]``."""
-        norm = model / self._reference
-        piece = np.clip(np.searchsorted(self._begins, norm, side="right") - 1, 0, len(self._begins) - 1)
-        x = norm - self._begins[piece]
-        value = slope = curvature = np.zeros(norm.shape)
-        for coefficients in self._coefficients:  # Horner's scheme for a polynomial and its derivatives
-            curvature, slope = curvature * x + 2 * slope, slope * x + value
-            value = value * x + coefficients[piece, np.arange(norm.shape[1])]
-        value = np.where(self._unknown, np.nan, value)
-        if not self._options[1]:
-            value = np.where(self.is_outside(model), np.inf, value)
-        slope, curvature = slope / self._reference, curvature / self._reference**2
-        return Derivatives(value, slope, curvature, _positive(value, slope, curvature))
+        self._range = norms[0], norms[-1]
+        known = np.isfinite(scans).all(axis=1)
+        spline = make_interp_spline(norms, np.where(known[:, np.newaxis], scans, 0.0).T, k=degree)
+        begins = np.unique(spline.t)[:-1]  # of the pieces; Taylor's coefficients there, that of the highest power first
+        coefficients = np.zeros((3, len(begins), len(scans)))
+        for order in range(degree + 1):
+            coefficients[2 - order] = spline(begins, nu=order) / max(order, 1)
+        coefficients[2, :, ~known] = np.nan
+        low, high = (-np.inf, np.inf) if extrapolate else self._range
+        own = np.empty((len(scans), 3 + 3 * len(begins)))
+        own[:, 0], own[:, 1], own[:, 2] = self._reference, low, high
+        own[:, 3:] = coefficients.transpose(2, 1, 0).reshape(len(scans), -1)
+        first = len(begins) + own.shape[1] * np.arange(len(scans))
+        super().__init__(_rows(POINT_PROFILE, first, 0, len(begins)), np.concatenate([begins, own.ravel()]))
 
     def is_outside(self, model):
         """Where ``model[B, N]`` lies beyond the scan, so that the profile is extrapolated."""
         norm = model / self._reference
-        return (norm < self._norms[0]) | (norm > self._norms[-1])
-
-    def take(self, index):
-        """The statistic of some points."""
-        return Profile(self._norms, self._scans[index], self._reference[index], *self._options)
+        return (norm < self._range[0]) | (norm > self._range[1])
 
 
 def _floats(*arrays):
-    """Arrays in double precision, in the library of the first."""
-    xp = array_namespace(*(array for array in arrays if not np.isscalar(array)))
+    """Arrays in double precision, in one library."""
+    xp = array_namespace(*arrays)
     return tuple(xp.asarray(array, dtype=float) for array in arrays)
 
 
-def _positive(value, slope, curvature):
-    """A second derivative that is not negative: where it is, that of the parabola with this value and slope and its minimum at 0."""
-    xp = array_namespace(value)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parabola = xp.where(value > 0, slope**2 / (2 * value), 0.0)
-    return xp.where(curvature > 0, curvature, parabola)
-
-
 # ---- a single call -------------------------------------------------------------------------------------------------------------------
+def _single(kind, model, *given):
+    """`Derivatives` of points of a kind, in the shape to which all arrays broadcast."""
+    xp = array_namespace(model, *given)
+    model, *given = xp.broadcast_arrays(*(xp.asarray(array) for array in (model, *given)))
+    found = kind(*(array.ravel() for array in given)).of(model.reshape(1, -1))
+    return Derivatives(*(getattr(found, field.name).reshape(model.shape) for field in fields(found)))
+
+
 def chi2(flux, flux_pred, error):
     """``((flux - prediction) / error)^2`` of each point.
 
@@ -221,26 +223,22 @@ def chi2(flux, flux_pred, error):
     stat : array
         float64.
     """
-    return Chi2(flux, error).of(flux_pred).value
+    return _single(Chi2, flux_pred, flux, error).value
 
 
 def chi2_slope(flux, flux_pred, error):
     """Derivative of `chi2` by the prediction; its second derivative is ``2 / error^2``."""
-    return Chi2(flux, error).of(flux_pred).slope
+    return _single(Chi2, flux_pred, flux, error).slope
 
 
-def _distrib(flux, error, error_n, error_p, is_ul, flux_ul):
-    """`Distrib` of points of which not everything is given."""
-    xp = array_namespace(flux)
-    shape = flux.shape
-
-    def side(own):
-        if own is None or error_n is None or error_p is None:
-            return error
-        return own if error is None else xp.where(xp.isnan(own), error, own)
-
-    limit = xp.full(shape, xp.nan) if flux_ul is None else flux_ul
-    return Distrib(flux, side(error_n), side(error_p), limit, xp.zeros(shape, dtype=bool) if is_ul is None else is_ul)
+def _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul):
+    """`Derivatives` of points of which not everything is given."""
+    xp = array_namespace(flux, flux_pred)
+    unknown = xp.full((), xp.nan)
+    error, has_sides = unknown if error is None else error, error_n is not None and error_p is not None
+    sides = [xp.where(xp.isnan(own), error, own) if has_sides else error for own in (error_n, error_p)]
+    limit = unknown if flux_ul is None else flux_ul
+    return _single(Distrib, flux_pred, flux, *sides, limit, xp.zeros((), dtype=bool) if is_ul is None else is_ul)
 
 
 def distrib(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None, flux_ul=None):
@@ -262,12 +260,12 @@ def distrib(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None,
     stat : array
         float64; 0 where nothing is known.
     """
-    return _distrib(flux, error, error_n, error_p, is_ul, flux_ul).of(flux_pred).value
+    return _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul).value
 
 
 def distrib_slope(flux, flux_pred, error=None, error_n=None, error_p=None, is_ul=None, flux_ul=None):
     """Derivative of `distrib` by the prediction."""
-    return _distrib(flux, error, error_n, error_p, is_ul, flux_ul).of(flux_pred).slope
+    return _distrib(flux, flux_pred, error, error_n, error_p, is_ul, flux_ul).slope
 
 
 class ProfileInterpolator:

@@ -326,11 +326,10 @@ def test_recompile_draft_memory_and_estimate():
     assert again.value(again.theta0) == pytest.approx(gpudl4.compile(datasets).value(again.theta0), rel=1e-12)
     assert again.memory.total > 0
     alone = gpudl4.compile(datasets["points"])
-    assert alone.memory.total == 0
     from gpudl4.likelihood import estimate_memory
 
-    assert estimate_memory(datasets).total == estimate_memory(datasets[:1]).total > 0
-    assert estimate_memory(datasets["points"]).total == 0
+    assert estimate_memory(datasets).total == gpudl4.compile(datasets).memory.total > estimate_memory(datasets[:1]).total
+    assert estimate_memory(datasets["points"]).total == alone.memory.total > 8 * 5
     assert alone.npred(alone.theta0) == []
     assert alone.cells(alone.theta0) == []
     assert alone.is_valid(alone.theta0)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gpudl4.core.backend import to_device
-from gpudl4.stats import TRUNCATION_VALUE, cash, cash_sum, cstat, cstat_sum, weighted_cash_sum
+from gpudl4.core.backend import to_device, to_host
+from gpudl4.stats import TRUNCATION_VALUE, cash, cash_sum, cstat, cstat_slope, cstat_sum, weighted_cash_sum
 from tests.arrays import assert_close
 
 
@@ -48,7 +48,27 @@ def test_cstat_vanishes_where_counts_are_predicted_exactly():
     assert cstat(5, 4.0) == pytest.approx(cash(5, 4.0) - cash(5, 5.0), rel=1e-12)
 
 
-@pytest.mark.parametrize("function", [cash, cash_sum, cstat])
+def test_cstat_sum_and_slope(kernel_backend):
+    """Over more than one run of bins, where one of the arrays is broadcast."""
+    rng = np.random.default_rng(6)
+    mu = rng.uniform(0.0, 3, (2, 1, 3000))
+    mu[0, 0, :5] = 0
+    n = rng.poisson(1.5, (3, 1)).astype("float32")
+    ours = to_device(n, kernel_backend), to_device(mu, kernel_backend)
+    total, slope, h = cstat_sum(*ours), cstat_slope(*ours), 1e-6
+    assert isinstance(total, float)
+    assert total == pytest.approx(cstat(n, mu).sum(), rel=1e-12)
+    assert slope.shape == (2, 3, 3000)
+    smooth = np.broadcast_to(mu > 0.1, slope.shape)
+    assert_close(slope[..., 5:], np.where(n > 0, 2 - 2 * n / mu[..., 5:], 2), rtol=1e-13)
+    numeric = (cstat(n, mu + h) - cstat(n, mu - h)) / (2 * h)
+    np.testing.assert_allclose(to_host(slope)[smooth], numeric[smooth], rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(to_host(slope)[0, :, :5], np.where(n > 0, 0, 2) * np.ones(5))
+    assert cstat_sum(ours[0][:0], ours[1][0, :0]) == 0.0
+    assert cstat_sum(3, 0.5, truncation_value=0.5) == pytest.approx(2 * (0.5 - 3 + 3 * math.log(6)))
+
+
+@pytest.mark.parametrize("function", [cash, cash_sum, cstat, cstat_sum, cstat_slope])
 def test_floor_must_be_positive(function):
     with pytest.raises(ValueError, match="truncation_value must be positive, got -1"):
         function(np.ones(2), np.ones(2), truncation_value=-1)

@@ -28,13 +28,15 @@ def difference(function, pred, step=1e-6):
     return (to_host(function(pred + step)) - to_host(function(pred - step))) / (2 * step)
 
 
-def test_chi2(backend):
+def test_chi2(kernel_backend):
+    backend = kernel_backend
     flux, pred, error = (to_device(x, backend) for x in (FLUX[:3], PRED[:3], ERROR[:3]))
     assert_close(chi2(flux, pred, error), [(0.2 / 0.15) ** 2, 4, 0])
     assert_close(chi2_slope(flux, pred, error), difference(lambda p: chi2(flux, p, error), pred), rtol=1e-7, atol=1e-7)
 
 
-def test_distrib(backend):
+def test_distrib(kernel_backend):
+    backend = kernel_backend
     flux, pred, error, low, high, is_ul, limit = (to_device(x, backend) for x in (FLUX, PRED, ERROR, ERROR_N, ERROR_P, IS_UL, UL))
     stat = to_host(distrib(flux, pred, error, low, high, is_ul, limit))
     np.testing.assert_allclose(stat[:5], [1, 2.5**2, 0, 0, 4])
