@@ -43,7 +43,8 @@ def fold_items(world):
 def run_mix(twins, world, planes, mu):
     items, members = fold_items(world)
     tables = [getattr(world, name) for name in ("sources", "datasets", "rows", "images", "groups")]
-    others = [getattr(world, name) for name in ("pixels", "starts", "exposure", "edisp", "reach", "params")]
+    edisp = np.nan_to_num(world.edisp)  # the CUDA twin makes several bins of one template: R has to be 0 where it reaches nothing
+    others = world.pixels, world.starts, world.exposure, edisp, world.reach, world.params
     twins("mix", cube=world.cube, real=world.real).mix(*tables, items, members, *others, planes, mu)
     return mu
 
