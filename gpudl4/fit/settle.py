@@ -110,11 +110,12 @@ def settle(likelihood, theta, metric, counter, watch=None):
     options = {"tolerance": tolerance, "metric": metric, "watch": watch, "leave": UNSEEN}
     minimum = descend(likelihood, theta, likelihood.cells(theta), counter, **options)
     minimum = leave_saddles(likelihood, minimum, counter, watch)
+    margin = None
     if curvature is None:
         curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
         minimum = replace(minimum, metric=curvature.metric(minimum.metric))
-    minimum, margin = explore(likelihood, minimum, counter, watch)
-    settled = False
+        minimum, margin = explore(likelihood, minimum, counter, watch)
+    settled = False  # behind a draft an evaluation is dear: looked around is where one has been made in any case
     for _ in range(MAX_ROUNDS):
         before = minimum
         likelihood = likelihood.recompile(minimum.theta, draft=False)
@@ -123,7 +124,7 @@ def settle(likelihood, theta, metric, counter, watch=None):
         moved = max(abs(minimum.start - before.stat), abs(minimum.stat - minimum.start))
         if not minimum.converged:
             break
-        if moved > 0.1 * margin:  # an earlier look around does not hold here any more
+        if margin is None or moved > 0.1 * margin:  # an earlier look around does not hold here any more
             here = minimum
             minimum, margin = explore(likelihood, minimum, counter, watch)
             moved = moved if minimum is here else np.inf
