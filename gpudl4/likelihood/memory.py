@@ -230,10 +230,17 @@ def _second(layout, types, on_host):
         "planes of transforms": sum(planes),
         "spectra of transforms": sum(spectra),
         "results of transforms": max(results),
-        "weights": (8 if types.real == np.float64 else 16) * layout.n_bins + 16 * len(layout.tables.points),  # half over the slope
+        "weights": _weights(layout, types, on_host),
         "tables": _size_of_tables(made.tables, *made.passes),
         "partial sums": 16 * made.n_parts,
     }
+
+
+def _weights(layout, types, on_host):
+    """Weights of bins and flux points; on the host they write over slope and, for the Cash statistic, prediction."""
+    only_cash = not (len(layout.tables.cash_weighted_items) or len(layout.tables.wstat_items))
+    new = 2 if not on_host or types.real != np.float64 else 0 if only_cash else 1
+    return 8 * new * layout.n_bins + 16 * len(layout.tables.points)
 
 
 def _size_of_tables(*tables):
@@ -241,11 +248,15 @@ def _size_of_tables(*tables):
 
 
 def _transforms(groups, types, on_host, keeps=0):
-    """Bytes of planes, of spectra, and of what a transform makes anew (SciPy: its result); `keeps` is how often the planes behind the PSF
-    are there once more."""
-    planes, spectra = [0, 0], [0, 0]
+    """Bytes of planes, of spectra, and of what a transform makes anew before it is copied (SciPy, several groups: the largest result);
+    `keeps` is how often the planes behind the PSF are there once more."""
+    planes, spectra, results = [0, 0], [0, 0], [0]
     for group in groups:
         for i, number in enumerate((group[t.F_IN_PLANES], group[t.F_OUT_PLANES])):
-            planes[i] += int(number * group[t.F_NY] * group[t.F_NX]) * types.real.itemsize
-            spectra[i] += int(number * group[t.F_NY] * (group[t.F_NX] // 2 + 1)) * types.complex.itemsize
-    return sum(planes) + round(keeps * planes[1]), sum(spectra), max(*planes, *spectra) if on_host else 0
+            own = int(number * group[t.F_NY] * group[t.F_NX]) * types.real.itemsize
+            half = int(number * group[t.F_NY] * (group[t.F_NX] // 2 + 1)) * types.complex.itemsize
+            planes[i] += own
+            spectra[i] += half
+            results += [own, half]
+    copied = on_host and len(groups) > 1
+    return sum(planes) + round(keeps * planes[1]), sum(spectra), max(results) if copied else 0

@@ -228,13 +228,20 @@ class SecondOrder:
                     cross = parts[part : part + len(source.indices) * term.shape[0]].reshape(len(source.indices), -1)
                     _add_block(out, source.indices, indices, cross @ by_index.T, symmetric=True)
 
-    def _weights(self, buffers, over_slope=False):
-        """Expected and observed second derivative of the statistic per bin, the first over the slope if nobody needs that any more."""
+    def _weights(self, buffers, write_over=False):
+        """Expected and observed second derivative of the statistic per bin.
+
+        They may write over slope and prediction, if nobody needs these any more: large maps need no new memory then.
+        """
         engine = self._engine
-        fits = over_slope and buffers.slope.dtype == np.float64
-        expected = buffers.slope[0] if fits else engine.backend.xp.empty(engine.layout.n_bins)
-        observed = engine.backend.xp.empty(engine.layout.n_bins)
+        fits = write_over and buffers.on_host and buffers.slope.dtype == np.float64
+        only_cash = not (engine.has.cash_weighted_items or engine.has.wstat_items)  # others read the prediction once more
+        new = engine.backend.xp.empty
+        expected = buffers.slope[0] if fits else new(engine.layout.n_bins)
+        observed = buffers.mu[0] if fits and only_cash else new(engine.layout.n_bins)
         engine.weights(buffers, expected, observed)
+        if fits:
+            buffers.at = buffers.pulled = None
         return expected, observed
 
     def fisher(self, theta, buffers, cells=None):
@@ -282,7 +289,7 @@ class SecondOrder:
         *prepared, mixed = self._prepare(buffers, with_mixed=True)
         buffers.pulled = None  # the transforms now hold derivative images, and the slope will be written over
         outside = list(zip(*self._outside(states), strict=True))
-        dense, weights = self._spectra.jacobian(theta, states), self._weights(buffers, over_slope=True)
+        dense, weights = self._spectra.jacobian(theta, states), self._weights(buffers, write_over=True)
         for matrix, products in zip((fisher, hessian), self._products(buffers, prepared, weights, outside, states, dense), strict=True):
             matrix += products
         steps = steps_of(fisher)

@@ -92,7 +92,7 @@ class _Transforms:
 
 
 class HostTransforms(_Transforms):
-    """SciPy returns new arrays; with a single group they replace the old ones instead of being copied.
+    """SciPy returns new arrays: with a single group they replace the old ones, which are let go before, with several they are copied.
 
     One axis at a time, the complex one in place: a transform of both axes makes a copy of the spectrum first, which costs more than half
     of its time.
@@ -101,28 +101,38 @@ class HostTransforms(_Transforms):
     def to_spectrum(self, inner):
         """Planes to spectrum, before (`inner`) or behind the PSF."""
         planes, fft = self.planes_in if inner else self.field, self._backend.fft
-        new = [fft.rfft(self._plane_view(planes, group, inner), axis=2, workers=WORKERS) for group in self._groups]
-        new = [fft.fft(half, axis=1, workers=WORKERS, overwrite_x=True) for half in new]
-        self._store("spectrum_in" if inner else "spectrum_out", new)
+
+        def transform(group):
+            half = fft.rfft(self._plane_view(planes, group, inner), axis=2, workers=WORKERS)
+            return fft.fft(half, axis=1, workers=WORKERS, overwrite_x=True)
+
+        self._replace("spectrum_in" if inner else "spectrum_out", transform, self._spectrum_view, inner)
 
     def to_planes(self, inner):
         """Spectrum to planes, not normalised; the spectrum is lost."""
         spectrum, fft = self.spectrum_in if inner else self.spectrum_out, self._backend.fft
-        new = []
-        for group in self._groups:
-            view = self._spectrum_view(spectrum, group, inner)
-            half = fft.ifft(view, axis=1, workers=WORKERS, overwrite_x=True, norm="forward")
-            new.append(fft.irfft(half, n=group[t.F_NX], axis=2, workers=WORKERS, overwrite_x=True, norm="forward"))
-        self._store("planes_in" if inner else "planes_out", new)
 
-    def _store(self, name, new):
-        if len(new) == 1:
-            setattr(self, name, new[0].reshape(-1))
+        def transform(group):
+            half = fft.ifft(self._spectrum_view(spectrum, group, inner), axis=1, workers=WORKERS, overwrite_x=True, norm="forward")
+            return fft.irfft(half, n=group[t.F_NX], axis=2, workers=WORKERS, overwrite_x=True, norm="forward")
+
+        self._replace("planes_in" if inner else "planes_out", transform, self._plane_view, inner)
+
+    def _replace(self, name, transform, view, inner):
+        """Put the results of a transform where those of the last one were."""
+        old = getattr(self, name)
+        if len(self._groups) > 1:
+            for group in self._groups:
+                view(old, group, inner)[:] = transform(group)
             return
-        flat, begin = getattr(self, name), 0
-        for array in new:
-            flat[begin : begin + array.size] = array.reshape(-1)
-            begin += array.size
+        size, dtype = old.size, old.dtype
+        del old
+        setattr(self, name, None)
+        try:
+            setattr(self, name, transform(self._groups[0]).reshape(-1))
+        finally:
+            if getattr(self, name) is None:  # out of memory; what is to be written next wants an array
+                setattr(self, name, np.empty(size, dtype))
 
 
 class DeviceTransforms(_Transforms):
