@@ -227,13 +227,22 @@ def _second(layout, types, on_host):
         "derivative images": made.n_jacobian * size,
         "templates": max((one.n_templates for one in made.passes), default=0) * size,
         "images": copies * made.n_images * size,
-        "planes of transforms": sum(planes),
+        "planes of transforms": sum(planes) + _kept(made, groups.values(), size),
         "spectra of transforms": sum(spectra),
         "results of transforms": max(results),
         "weights": _weights(layout, types, on_host),
         "tables": _size_of_tables(made.tables, *made.passes),
         "partial sums": 16 * made.n_parts,
     }
+
+
+def _kept(made, own, size):
+    """Where derivative images are made in bands, planes of all passes are there at one time; those of the groups `own` are counted."""
+    if len(made.bands) == 1:
+        return 0
+    passes = [one.groups for one in made.passes if not one.own_templates]
+    behind = [sum(int(g[t.F_OUT_PLANES] * g[t.F_NY] * g[t.F_NX]) for groups in some for g in groups) for some in (passes, own)]
+    return (behind[0] - behind[1]) * size
 
 
 def _weights(layout, types, on_host):

@@ -1,5 +1,7 @@
 """Derivative images made in bands of rows: the matrices of whole maps, for mixed shapes, points and several datasets."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,20 @@ def test_evaluation_goes_on_behind_second_derivatives(monkeypatch, datasets):
             np.testing.assert_array_equal(ours, before)
     np.testing.assert_array_equal(likelihood.fisher(theta), fisher)
     assert likelihood.value(theta) == pytest.approx(stat, rel=1e-14)
+
+
+def test_memory_is_what_was_said(monkeypatch, datasets):
+    monkeypatch.setattr(bands, "BAND", 30_000)
+    tracemalloc.start()
+    try:
+        likelihood = compile(datasets[0], backend="numpy")
+        likelihood.hessian(likelihood.theta0)  # tables are made
+        likelihood.value_and_gradient(likelihood.theta0)
+        items = likelihood.memory["second derivatives"]
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        likelihood.hessian(likelihood.theta0)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak == pytest.approx(sum(items.values()) - items["tables"], rel=0.1)
