@@ -79,10 +79,11 @@ class Flat:
         return np.concatenate(self._parts, axis=-1).astype(dtype)
 
 
-def dispersion(rng, n_true, n_reco):
-    """A band R[L, K] with NaN beside it, and its `reach`; the first true bin reaches nothing."""
+def dispersion(rng, n_true, n_reco, reverse=False):
+    """A band R[L, K] with NaN beside it, and its `reach`; the first true bin reaches nothing. `reverse` turns the energies around."""
     l, k = np.arange(n_true)[:, np.newaxis], np.arange(n_reco)
     is_reached = (np.abs(k / n_reco - l / n_true) < 0.4) & (l > 0)
+    is_reached = is_reached[:, ::-1] if reverse else is_reached
     spans = []
     for rows in (is_reached, is_reached.T):
         any_ = rows.any(axis=1)
@@ -166,7 +167,7 @@ class World:
             starts = self._starts[d][row : row + ny] + column
             one.columns = starts[:, np.newaxis] + np.arange(nx)  # of the active region
             exposure, offset = self._exposure[d]
-            edisp, reach = dispersion(self._rng, n_true, n_reco)
+            edisp, reach = dispersion(self._rng, n_true, n_reco, reverse=kind.rank is not None and kind.exposure)
             one.edisp = np.nan_to_num(edisp)
             one.exposure = exposure[:, one.columns].astype(float) if kind.exposure else np.ones((n_true, ny, nx))
             one.source_index = sum(other.kind.source_of is None for other in self.each)
