@@ -19,6 +19,7 @@ from .cases import Point, fresh, gammapy_radii
 
 pytestmark = pytest.mark.peer
 
+STEP = 0.2  # in units of errors: far above what jitters by 1e-4, and rarely across a kink
 FITTED = ("cta-point", "cta-extended", "hawc", "fermi-gc", "fermi-crab")
 
 
@@ -32,13 +33,14 @@ def fitted(request):
 
 @pytest.fixture(scope="module")
 def refitted(fitted):
-    """Where MIGRAD goes from our minimum on gammapy's statistic, with a small tolerance, and HESSE's errors there.
+    """Where MIGRAD goes from our minimum on gammapy's statistic, with a small tolerance, and the errors by second differences at ours.
 
     Both work in coordinates that are uncorrelated at our minimum, amplitudes as their logarithm: there the statistic is a parabola over
     the steps that differences need. (On fermi-crab the error of the amplitude is as large as the amplitude. Differences in the amplitude
     itself miss the second derivative by 4 % with steps of 0.01 sigma and by 30 % with 0.03 sigma, gammapy's statistic and ours alike.)
     On the parameters themselves gammapy's `Fit` finds the same minimum, only with more evaluations; its HESSE, however, misses the
-    second differences of gammapy's own statistic by factors where parameters are strongly correlated.
+    second differences of gammapy's own statistic by factors where parameters are strongly correlated. Even in these coordinates its
+    steps of about an error meet the kinks that a point has at pixel centres, and where exactly it stands decides about 5 % of an error.
     """
     from iminuit import Minuit
 
@@ -65,8 +67,8 @@ def refitted(fitted):
         minuit.errors = np.ones(len(scale))
         minuit.migrad(ncall=300)  # gammapy convolves in float32: its statistic jitters by up to 1e-4, and MIGRAD may never be content
         theta = theta_of(np.array(minuit.values))
-        minuit.hesse()
-    return SimpleNamespace(theta=theta, errors=np.sqrt(np.diag(directions @ np.array(minuit.covariance) @ directions.T)))
+        covariance = 2 * np.linalg.inv(numerical_hessian(stat, np.full(len(scale), STEP)))
+    return SimpleNamespace(theta=theta, errors=np.sqrt(np.diag(directions @ covariance @ directions.T)))
 
 
 def test_fit_converges(fitted):
@@ -98,19 +100,15 @@ def test_values_agree_with_gammapy(fitted, refitted):
 
 def test_errors_agree_with_gammapy(fitted, refitted):
     ratio = fitted.result.errors / refitted.errors
-    assert np.abs(ratio - 1).max() < 0.05, dict(zip(fitted.result.names, ratio, strict=True))
+    assert np.abs(ratio - 1).max() < 0.005, dict(zip(fitted.result.names, ratio, strict=True))
 
 
-def numerical_hessian(likelihood, theta, cells, steps):
-    """Second derivatives from values alone, in one cell."""
+def numerical_hessian(value, steps):
+    """Second derivatives from values alone; ``value(move)`` takes the way from the place where they are wanted."""
     moves = np.diag(steps)
-    n = len(theta)
+    n = len(steps)
     hessian = np.zeros((n, n))
-
-    def value(move):
-        return likelihood.value(theta + move, cells)
-
-    centre = value(0.0)
+    centre = value(np.zeros(n))
     pairs = [value(move) + value(-move) - 2 * centre for move in moves]
     for i in range(n):
         hessian[i, i] = pairs[i] / steps[i] ** 2
@@ -126,7 +124,7 @@ def test_errors_are_those_of_the_value(fitted):
     theta, cells = result.values, likelihood.cells(result.values)
     # Steps small against the error of each parameter alone, so that strongly correlated ones do not leave the parabola.
     fisher = likelihood.fisher(theta, cells)
-    hessian = numerical_hessian(likelihood, theta, cells, 0.03 * np.sqrt(2 / np.diag(fisher)))
+    hessian = numerical_hessian(lambda move: likelihood.value(theta + move, cells), 0.03 * np.sqrt(2 / np.diag(fisher)))
     at_kink = [result.names.index(name) for name in result.at_kinks]  # a kink has no second derivative: the Fisher matrix stands in
     hessian[at_kink, :] = fisher[at_kink, :]
     hessian[:, at_kink] = fisher[:, at_kink]
