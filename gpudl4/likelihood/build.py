@@ -16,9 +16,10 @@ from gpudl4.core.errors import DatasetError, GeometryError, ModelError
 from .alone import counts_of, fixed, fixed_points, points_key
 from .aperture import RegionInstrument
 from .bindings import Bindings
+from .image_source import ImageSource
 from .instrument import Instrument
 from .response import reco_geom
-from .source import ImageSource, PointSource
+from .source import PointSource
 from .statistic import CASH_WEIGHTED, WSTAT, check_extras, extras_of, statistic_of, weights_of
 from .terms import Background, DatasetTerm
 

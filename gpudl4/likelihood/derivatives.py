@@ -17,9 +17,9 @@ import numpy as np
 from gpudl4.kernels import tables as t
 
 from .bands import bands_of, whole
+from .image_source import COARSE_STRIDE
 from .items import fold_items, group_transforms, unload_items
 from .layout import Counter, Table, row_items
-from .source import COARSE_STRIDE
 
 __all__ = ["DerivativeTables"]
 

@@ -12,10 +12,11 @@ import numpy as np
 from gpudl4 import kernels
 from gpudl4.core.backend import to_device
 
+from .data import Data, rows_of
 from .engine import Engine
 from .fluxes import Fluxes, fill_points
 from .spectra import FluxRows
-from .tables import Data, Layout, rows_of
+from .tables import Layout
 from .terms import closed_sums
 
 __all__ = ["Evaluation", "precision"]

@@ -16,10 +16,11 @@ from .build import _background, _mask, check_dataset, instrument_of, is_backgrou
 from .coarse import drafted, original
 from .flux_term import FluxTerm, has_fluxes
 from .fluxes import Fluxes
+from .image_source import ImageSource
 from .memory import account
 from .pack import Pack
 from .region import ActiveRegion
-from .source import FixedSource, ImageSource, PointSource
+from .source import FixedSource, PointSource
 from .statistic import CASH, EXTRAS, WSTAT, statistic_of, weights_of
 from .tables import Layout
 from .terms import Background

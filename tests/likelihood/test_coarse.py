@@ -6,9 +6,8 @@ import pytest
 from benchmarks.fields import background, gaussian, make_dataset, point
 from gpudl4 import Fit
 from gpudl4.core.backend import to_host
-from gpudl4.likelihood import compile
+from gpudl4.likelihood import Likelihood, compile
 from gpudl4.likelihood.coarse import drafted, original
-from gpudl4.likelihood.plan import Likelihood
 from gpudl4.models import Models
 
 
@@ -90,7 +89,7 @@ def test_the_result_does_not_rest_on_it(monkeypatch):
     with_draft = Fit().run(dataset)
     for p, value in zip(dataset.models.parameters.free_unique_parameters, start, strict=True):
         p.value = value
-    monkeypatch.setattr("gpudl4.likelihood.plan.drafted", lambda dataset, models: dataset)
+    monkeypatch.setattr("gpudl4.likelihood.compiler.drafted", lambda dataset, models: dataset)
     without = Fit().run(dataset)
     assert with_draft.total_stat == pytest.approx(without.total_stat, abs=1e-3)
     assert np.abs((with_draft.values - without.values) / without.errors).max() < 1e-2

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.fft import irfft2, rfft2
 
-from gpudl4.likelihood import assert_gradient, compile
-from gpudl4.likelihood import source as sources
+from gpudl4.likelihood import assert_gradient, compile, image_source
 from gpudl4.likelihood.lowrank import SLACK, SLOPE_ERROR, VALUE_ERROR, choose_basis
 from tests.factory import make_dataset
 
@@ -87,7 +86,7 @@ def dataset():
 
 def exact(monkeypatch, *args, **kwargs):
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "choose_basis", lambda *_: None)
+        patch.setattr(image_source, "choose_basis", lambda *_: None)
         return compile(*args, **kwargs)
 
 

@@ -232,7 +232,7 @@ def test_one_launch_more_per_statistic():
 def test_memory_is_foreseen_and_a_recompile_is_the_same():
     datasets = [on_off(make_dataset()), weighted(make_dataset(name="weighted"))]
     datasets[1].models = [*datasets[0].models, datasets[1].models[-1]]
-    sketched, likelihood = gpudl4.likelihood.plan.estimate_memory(datasets), gpudl4.compile(datasets)
+    sketched, likelihood = gpudl4.likelihood.estimate_memory(datasets), gpudl4.compile(datasets)
     assert sketched == likelihood.memory
     assert likelihood.memory["weighted"]["weight"] == likelihood.plan.terms[1].extras["weight"].nbytes
     again = likelihood.recompile(likelihood.theta0)

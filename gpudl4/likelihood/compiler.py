@@ -1,0 +1,145 @@
+"""Compile datasets and models into a likelihood: a pure function of one float64 vector, with exact gradients.
+
+Use it directly for anything that needs many evaluations at one set of IRFs (samplers, scans, own minimisers)::
+
+    likelihood = gpudl4.compile(datasets)
+    stat, gradient = likelihood.value_and_gradient(likelihood.theta0)
+
+`gpudl4.Fit` is built on it. A likelihood never looks at the models again, nor, unless it may borrow their arrays, at the datasets: editing
+them has no effect until the next compile.
+"""
+
+import numpy as np
+
+from gpudl4.core.backend import device_memory
+from gpudl4.core.errors import DatasetError, ModelError
+
+from .bindings import Bindings
+from .build import build_term, models_of
+from .coarse import drafted, original
+from .flux_term import FluxTerm, has_fluxes
+from .fluxes import Fluxes
+from .likelihood import Likelihood
+from .memory import check_limit
+from .pack import Pack, frozen_priors
+from .plan import Plan
+from .sketch import estimate
+from .terms import PriorTerm
+from .where import WORTH_A_GPU, checked
+from .wide import widened
+
+__all__ = ["WORTH_A_GPU", "compile", "compile_again", "estimate_memory"]
+
+
+def _unique(models):
+    found = {}
+    for model in models:
+        found.setdefault(id(model), model)
+    return list(found.values())
+
+
+def compile(
+    datasets,
+    models=None,
+    backend="auto",
+    dtype="float64",
+    irf_positions=None,
+    priors=True,
+    draft=False,
+    memory_limit=None,
+    borrow=False,
+):
+    """Compile datasets with their models.
+
+    Parameters
+    ----------
+    datasets : dataset, list of datasets or Datasets
+    models : Models, optional
+        Used instead of the datasets' own models.
+    backend : {"auto", "numpy", "cupy"}
+        Where to run. "auto" is the device the datasets are on; datasets on the host go to a usable GPU if they have at least
+        `WORTH_A_GPU` bins, else they stay.
+    dtype : {"float64", "float32"}
+        Precision of predicted counts, templates and transforms. Sums are double in any case.
+    irf_positions : dict, optional
+        Model name -> `~astropy.coordinates.SkyCoord` where its PSF and energy dispersion are taken, instead of its own position.
+    priors : bool
+        Whether the priors of the parameters are part of the statistic.
+    draft : bool
+        Merge pixels where a shape that can change is large (`likelihood/coarse.py`). Much cheaper and not exact: for the first steps of a
+        fit only.
+    memory_limit : int or str, optional
+        Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, second derivatives included.
+    borrow : bool
+        Use the datasets' arrays as they are where sources reach the whole map, instead of copies. For those who do not edit the datasets
+        while they use the likelihood.
+
+    Returns
+    -------
+    Likelihood
+
+    Raises
+    ------
+    BackendError
+        If the backend is unknown or cannot be used, or the datasets live on different devices.
+    DatasetError
+        If a dataset lacks what its models need, holds NaN or negative values inside its mask, or no dataset has a bin to fit.
+    DeviceMemoryError
+        If the device's memory does not suffice.
+    MemoryLimitError
+        If it would take more than `memory_limit`; the message lists what takes how much. Nothing large has been allocated then.
+    ModelError
+        If no model contributes to any dataset.
+    """
+    datasets, where = checked(datasets, backend, dtype)
+    datasets = [widened(dataset) for dataset in datasets]
+    if memory_limit is not None:
+        check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
+    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow}
+    return compile_again(datasets, models, where, None, **options)
+
+
+def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, draft=False):
+    """Memory that a likelihood would take, without compiling it; the parameters are those of `compile`.
+
+    Returns
+    -------
+    Memory
+        Bytes by item, as in `Likelihood.memory`; printed, it is a table.
+    """
+    datasets, where = checked(datasets, backend, dtype)
+    return estimate([widened(dataset) for dataset in datasets], models, where, dtype, irf_positions, draft)
+
+
+def compile_again(datasets, models, where, previous, *, dtype, irf_positions, priors, draft, borrow, buffers=None):
+    """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again, and so may its buffers."""
+    datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
+    before = {} if previous is None else previous.by_dataset
+    per_dataset = [models_of(d, models) for d in datasets]
+    unique = _unique(m for ms in per_dataset for m in ms)
+    pack = Pack(unique)
+    options = {"irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow}
+    constant = frozen_priors(unique) if priors else 0.0
+    if previous is not None and previous.serves(datasets, pack, options):
+        return Likelihood(previous.at(pack, options), constant, buffers)
+    terms, fluxes, contributing, by_dataset, bindings = [], [], set(), {}, Bindings()
+    with device_memory("the likelihood"):
+        for dataset, own in zip(datasets, per_dataset, strict=True):
+            if has_fluxes(dataset):
+                fluxes.append(FluxTerm(dataset, own))
+                contributing.update(model.name for model in fluxes[-1].models)
+                continue
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings, borrow)
+            if term is not None:
+                terms.append(term)
+                by_dataset[id(dataset)] = term
+                contributing.update(names)
+        if not any(term.n_bins for term in [*terms, *fluxes]):
+            names = ", ".join(f"'{d.name}'" for d in datasets)
+            raise DatasetError(f"no bin to fit in {names}: mask_safe and mask_fit exclude everything")
+        if unique and not contributing and pack.names:
+            raise ModelError(f"no model contributes to any dataset: {', '.join(repr(m.name) for m in unique)} lie outside every fit mask")
+        fluxes, earlier = Fluxes(fluxes, pack), getattr(previous, "evaluation", None)
+        what = datasets, models, pack, terms, fluxes, PriorTerm(pack.priors if priors else ())
+        plan = Plan(*what, where, dtype, options, by_dataset, earlier)
+        return Likelihood(plan, constant, buffers)
