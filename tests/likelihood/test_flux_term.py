@@ -246,7 +246,7 @@ def test_a_cube_and_points_add_up(kernel_backend):
     np.testing.assert_allclose(likelihood.fisher(theta), expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
 
 
-def test_points_cost_a_device_nothing(kernel_device, limits):
+def test_points_cost_a_device_no_transfer(kernel_device, limits):
     likelihood = gpudl4.compile(joint().to_device(kernel_device))
     theta = likelihood.theta0
     likelihood.value_and_gradient(theta)
