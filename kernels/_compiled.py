@@ -1,68 +1,65 @@
-"""`compiled`: the decorator of every Numba function here. It compiles at the first call and keeps the machine code on disk.
+"""`compiled`: the decorator of every function here that runs as machine code on the CPU, and `prange`, the loop that threads share.
 
-Numba's own cache does both too, with three weaknesses that `KernelCache` does not have:
-
-* it notices a change in the file of a function, but not in the files that one imports constants from (the columns of `tables`);
-* all signatures of a function share an index file. Processes that start together and compile different ones can each write the index
-  between another's index and data; what is then found under a signature is the code of another, for good;
-* where neither the package's folder nor a folder of the user is writable, importing fails.
-
-Here every signature has a file of its own, which appears whole or not at all. Its name is a hash of all that the code depends on: the
-sources, the types of the arguments, the versions of Numba and Python, the processor. So any number of processes may start at once: one
-compiles and the others wait for its file (`_claims.py`); where that is not possible, several compile the same. The folder is the one
-that Numba chooses: ``NUMBA_CACHE_DIR`` if that is set, else ``__pycache__`` beside the sources, else a folder of the user.
+A `Kernel` is compiled when it is called for the first time with arrays of some types, once per machine: the code is kept on disk
+(`_files`). Later processes put it into memory by themselves (`_machine`), where they can, and never import Numba, which takes half a second
+and 120 MB; else Numba and LLVM do it (`_numba`). Both ways end in the same code, called in the same way.
 """
 
 import contextlib
+import ctypes
 import functools
-import hashlib
 import os
-import pickle
 import re
-import secrets
 import sys
+import threading
 from contextvars import ContextVar
 from pathlib import Path
 
 # Threads that wait shall sleep. GNU's OpenMP lets them spin instead, and where another process wants the processor, a region of a
-# millisecond then takes ten. It reads this when Numba first starts threads; who has chosen otherwise is left alone.
+# millisecond then takes ten. It reads this when threads are first started; who has chosen otherwise is left alone.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import numba as nb
-from numba.core.caching import FunctionCache, NullCache
-from numba.core.serialize import dumps
+import numpy as np
 
-from ._claims import Claims
+from ._arrays import ARRAY, ITEMS, Form
+from ._files import Files
+from ._machine import CannotLoad, load
 
-__all__ = ["NOTICE", "UNKEPT", "KernelCache", "compiled", "quiet"]
+__all__ = ["NOTICE", "OTHER", "UNKEPT", "Kernel", "KernelError", "compiled", "prange", "quiet", "watched"]
 
-IMPORT = re.compile(rb"^from \.(\w+) import", re.MULTILINE)
-DIGEST = 32  # bytes of a SHA-256, which stand before the code in each file
 NOTICE = "gpudl4: compiling kernels for this machine, once; this takes up to a minute (`gpudl4 warmup` does it beforehand)"
 UNKEPT = (
     "gpudl4: compiling kernels, which takes up to a minute at every start: the code cannot be kept, as neither the package's folder nor a "
     "cache folder of the user is writable; set NUMBA_CACHE_DIR to a folder that is"
 )
+OTHER = 1 << 30  # status of an entry whose arguments are of other forms; Numba's are small
+ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t)  # takes where the addresses of the arguments are, and ARRAY
 _silent = ContextVar("silent", default=False)
+_watcher = ContextVar("watcher", default=None)
+
+
+class KernelError(RuntimeError):
+    """A kernel stopped: it divided by zero, or there is no memory."""
+
+
+def prange(*args):
+    """`range` of a loop that threads may share, where a kernel is compiled with ``parallel=True``."""
+    return range(*args)
 
 
 def compiled(function=None, **options):
-    """Decorator: compile for the CPU, without the interpreter's lock.
+    """Decorator: run as machine code, without the interpreter's lock.
 
     Parameters
     ----------
     function : callable
+        Of arrays and numbers, that writes into arrays. What other kernels call may return something.
     **options
         Of `numba.njit`: ``inline``, ``error_model``, ``parallel``.
     """
     if function is None:
         return functools.partial(compiled, **options)
-    dispatcher = nb.njit(nogil=True, **options)(function)
-    try:
-        dispatcher._cache = KernelCache(function)
-    except RuntimeError:  # no folder is writable
-        dispatcher._cache = _NoCache()
-    return dispatcher
+    return Kernel(function, options)
 
 
 @contextlib.contextmanager
@@ -75,6 +72,16 @@ def quiet():
         _silent.reset(token)
 
 
+@contextlib.contextmanager
+def watched(watcher):
+    """Call ``watcher(kernel)`` whenever a kernel has been compiled while the block runs."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 @functools.cache
 def _say_once(line):
     print(line, file=sys.stderr, flush=True)
@@ -85,125 +92,116 @@ def _announce(line):
         _say_once(line)
 
 
-class _NoCache(NullCache):
-    """Keeps nothing, and says so."""
-
-    def load_overload(self, sig, target_context):
-        _announce(UNKEPT)
-
-
-class KernelCache(FunctionCache):
-    """The machine code of one function on disk, one file per signature.
+class Kernel:
+    """A function that runs as machine code.
 
     Parameters
     ----------
     function : callable
         The Python function.
+    options : dict
+        Of `numba.njit`.
 
-    Raises
-    ------
-    RuntimeError
-        If no folder is writable.
-    """
-
-    def __init__(self, function):
-        super().__init__(function)
-        path = Path(function.__code__.co_filename)
-        name = re.sub(r"\W", "_", function.__qualname__)
-        prefix = f"{path.stem}.{name}.{sys.implementation.cache_tag}"
-        self._cache_file = _Files(Path(self.cache_path), prefix, f"{_stamp(path)} numba {nb.__version__}")
-
-    def load_overload(self, sig, target_context):
-        """Code for a signature, or None; says so if it has to be compiled."""
-        found = super().load_overload(sig, target_context)
-        if found is None:
-            _announce(NOTICE)
-        return found
-
-    def save_overload(self, sig, data):
-        """Keep code. A disk that is full or read-only costs the next process time, not this one its result."""
-        with contextlib.suppress(OSError):
-            super().save_overload(sig, data)
-
-
-class _Files:
-    """Files ``<prefix>.<stamp>.<key>.nbc``: a digest of the content, then the content.
-
-    Parameters
+    Attributes
     ----------
-    folder : pathlib.Path
-    prefix : str
-        Of the function.
-    stamp : str
-        What all its signatures depend on.
+    function : callable
+    options : dict
+    name : str
+        ``stem.function``.
+    forms : dict
+        Entry by forms of the arguments, for all that it was called with.
+    n_compiled : int
+        How many of these were compiled in this process.
     """
 
-    def __init__(self, folder, prefix, stamp):
-        self._folder, self._prefix, self._claims = folder, prefix, Claims()
-        self._stamp = hashlib.sha256(stamp.encode()).hexdigest()[:12]
+    def __init__(self, function, options):
+        functools.update_wrapper(self, function)
+        self.function, self.options = function, options
+        source = Path(function.__code__.co_filename)
+        self.name = f"{source.stem}.{function.__qualname__}"
+        self.forms, self.n_compiled = {}, 0
+        self._n_arguments = function.__code__.co_argcount
+        self._entries, self._alive, self._lock = (), [], threading.Lock()
 
-    def _path(self, key):
-        return self._folder / f"{self._prefix}.{self._stamp}.{hashlib.sha256(repr(key).encode()).hexdigest()[:20]}.nbc"
+    @functools.cached_property
+    def files(self):
+        """Where its code is kept."""
+        source = Path(self.function.__code__.co_filename)
+        return Files(source, f"{source.stem}.{re.sub(r'[^A-Za-z0-9_]', '_', self.function.__qualname__)}.{sys.implementation.cache_tag}")
 
-    def load(self, key):
-        """What was saved; None if the caller has to compile, which others wait for until it saves."""
-        found = self._read(key)
+    def __repr__(self):
+        return f"<kernel {self.name}>"
+
+    def __call__(self, *args):
+        """Run on arrays and numbers; whatever is no array is made one.
+
+        Raises
+        ------
+        TypeError
+            If the number of arguments is wrong, or it cannot be compiled for these.
+        KernelError
+            If it stops.
+        """
+        if len(args) != self._n_arguments:
+            raise TypeError(f"{self.name} takes {self._n_arguments} arguments, got {len(args)}")
+        status = self._run(args)
+        if status == OTHER:
+            args = tuple(a if type(a) is np.ndarray else np.asarray(a) for a in args)
+            status = self._run(args)
+        if status == OTHER:
+            status = self.prepare(tuple(map(Form.of, args)))(id(args) + ITEMS, ARRAY)
+        if status:
+            raise KernelError(f"{self.name} stopped (status {status}): a division by zero, or there is no memory left")
+
+    def _run(self, args):
+        """Status of the first entry that knows arguments of these forms, else OTHER."""
+        for entry in self._entries:
+            status = entry(id(args) + ITEMS, ARRAY)
+            if status != OTHER:
+                return status
+        return OTHER
+
+    def prepare(self, forms):
+        """Find or compile the code for arguments of given forms; gives its entry.
+
+        Parameters
+        ----------
+        forms : tuple of Form
+        """
+        with self._lock:
+            if forms not in self.forms:
+                self.forms[forms] = ENTRY(self._find(forms))
+                self._entries = tuple(self.forms.values())
+            return self.forms[forms]
+
+    def _find(self, forms):
+        """Address of the code, which is loaded or compiled."""
+        found = self.files.load(forms, waiting=lambda: _announce(NOTICE))
+        # LLVM wants names that are unique in a process.
+        symbol = f"{self.name}.{'.'.join(''.join(map(str, (f.char, f.ndim, *map(int, f[2:])))) for f in forms)}"
         if found is None:
-            claim = self._claim(key)
-            self._claims.take(claim, waiting=lambda: _announce(NOTICE))
-            found = self._read(key)
-            if found is not None:
-                self._claims.drop(claim)
-        return found
-
-    def _claim(self, key):
-        return self._path(key).with_suffix(".lock")
-
-    def _read(self, key):
-        """What was saved, or None if there is nothing or not all of it."""
+            return self._compile(forms, symbol)
         try:
-            content = self._path(key).read_bytes()
-        except OSError:
-            return None
-        data = content[DIGEST:]
-        return pickle.loads(data) if hashlib.sha256(data).digest() == content[:DIGEST] else None
+            code = load(found, symbol)
+        except CannotLoad:
+            from . import _numba
 
-    def save(self, key, data):
-        """Save under a key, and remove what older sources left behind."""
-        try:
-            self._write(self._path(key), dumps(data))
-        finally:
-            self._claims.drop(self._claim(key))
-        self._remove(keep=f"{self._prefix}.{self._stamp}.")
+            return _numba.load(found, symbol)
+        self._alive.append(code)
+        return code.address
 
-    @staticmethod
-    def _write(path, data):
-        """Write a file that appears whole or not at all."""
-        part = path.with_name(f".{secrets.token_hex(8)}.part")
+    def _compile(self, forms, symbol):
+        _announce(UNKEPT if self.files.folder is None else NOTICE)
+        from . import _numba
+
         try:
-            part.write_bytes(hashlib.sha256(data).digest() + data)
-            os.replace(part, path)
-        except OSError:
-            part.unlink(missing_ok=True)
+            code, address = _numba.build(self, forms, symbol)
+        except BaseException:
+            self.files.give_up(forms)
             raise
-
-    def flush(self):
-        """Remove everything of this function."""
-        self._remove()
-
-    def _remove(self, keep=None):
-        for path in self._folder.glob(f"{self._prefix}.*.nbc"):
-            if keep is None or not path.name.startswith(keep):
-                path.unlink(missing_ok=True)
-
-
-@functools.cache
-def _stamp(path):
-    """Hash of a source file and of those beside it that it imports, with what they import."""
-    wanted, seen = [path], {}
-    while wanted:
-        path = wanted.pop()
-        if path not in seen and path.is_file():
-            seen[path] = path.read_bytes()
-            wanted += [path.with_name(f"{name.decode()}.py") for name in IMPORT.findall(seen[path])]
-    return hashlib.sha256(b"".join(hashlib.sha256(seen[path]).digest() for path in sorted(seen))).hexdigest()
+        self.files.save(forms, code)
+        self.n_compiled += 1
+        watcher = _watcher.get()
+        if watcher is not None:
+            watcher(self)
+        return address

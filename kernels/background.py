@@ -9,10 +9,9 @@ which `outside_sums` makes once when a likelihood is compiled.
 
 import math
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 
 TEMPLATE_FLOOR = (
@@ -42,7 +41,7 @@ def outside_sums(counts, template, static, mask, active, sums, special):
         Output, number of bins to be evaluated one by one (`special_bins` lists them).
     """
     has_static = static.shape[1] == counts.shape[1] and static.shape[2] == counts.shape[2]
-    for k in nb.prange(counts.shape[0]):
+    for k in prange(counts.shape[0]):
         sum_b = sum_n = sum_nlogb = 0.0
         n_empty = counts_empty = n_bins = bad_n = bad_b = 0.0
         n_special = 0

@@ -12,9 +12,9 @@ Bins are cut into items, runs of bins of one row; each item is one partial sum.
 
 import math
 
-import numba as nb
 import numpy as np
 
+from ._compiled import prange
 from ._sized import sized
 from .tables import C_BEGIN, C_END
 
@@ -43,7 +43,7 @@ def cash(counts, mask, mu, template, items, slope, parts):
         Output: the statistic of item i in column i, the sum of slope times template in column n_items + i.
     """
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         total, by_norm = 0.0, 0.0
         for a in range(items[i, C_BEGIN], items[i, C_END]):
@@ -75,7 +75,7 @@ def cash(counts, mask, mu, template, items, slope, parts):
 def cash_value(counts, mask, mu, items, parts):
     """Statistic only; same arguments and order of summation as `cash`."""
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         total = 0.0
         for a in range(items[i, C_BEGIN], items[i, C_END]):
@@ -102,7 +102,7 @@ def weights(counts, mask, mu, expected, observed):
     observed : float64[N]
         Output, 2 n / mu^2: the weight of the Hessian.
     """
-    for a in nb.prange(counts.shape[0]):
+    for a in prange(counts.shape[0]):
         m = np.float64(mu[0, a])
         if mask[a] == 0 or m <= FLOOR:
             expected[a] = 0.0

@@ -6,9 +6,9 @@ Only datasets that have weights come here.
 
 import math
 
-import numba as nb
 import numpy as np
 
+from ._compiled import prange
 from ._sized import sized
 from .cash import FLOOR
 from .tables import O_BEGIN, O_BESIDE, O_END, O_NORM, O_PART
@@ -36,7 +36,7 @@ def cash(counts, weight, mu, template, items, slope, parts):
         Output: of each item the statistic, and the sum of slope times template, at their places.
     """
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         begin, total, by_norm = items[i, O_BEGIN], 0.0, 0.0
         beside = items[i, O_BESIDE] - begin
@@ -65,7 +65,7 @@ def cash(counts, weight, mu, template, items, slope, parts):
 def cash_value(counts, weight, mu, items, parts):
     """Statistic only; same arguments and order of summation as `cash`."""
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         begin, total = items[i, O_BEGIN], 0.0
         beside = items[i, O_BESIDE] - begin
@@ -92,7 +92,7 @@ def weights(counts, weight, mu, items, expected, observed):
     expected, observed : float64[N]
         Output, 2 w / mu and 2 w n / mu^2; 0 where there is no weight and at the floor.
     """
-    for i in nb.prange(items.shape[0]):
+    for i in prange(items.shape[0]):
         begin = items[i, O_BEGIN]
         beside = items[i, O_BESIDE] - begin
         for a in range(begin, items[i, O_END]):

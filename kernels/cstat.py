@@ -13,10 +13,9 @@ A fit does not need the term, and uses `cash`; this is for the goodness of fit. 
 
 import math
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import C_BEGIN, C_END
 
@@ -52,7 +51,7 @@ def cstat(counts, mask, mu, floor, items, slope, parts):
         Output: the statistic of item i in column i.
     """
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         total = 0.0
         for a in range(items[i, C_BEGIN], items[i, C_END]):
@@ -73,7 +72,7 @@ def cstat(counts, mask, mu, floor, items, slope, parts):
 def cstat_value(counts, mask, mu, floor, items, parts):
     """Statistic only; same arguments and order of summation as `cstat`."""
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         total = 0.0
         for a in range(items[i, C_BEGIN], items[i, C_END]):

@@ -8,10 +8,9 @@ A *block* holds the derivative images of one source on its box. Images of large 
 each pixel then standing for stride^2 pixels. The derivative by the norm of a background in bin k is its template, on all pixels.
 """
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import (
     D_RECO,
@@ -81,7 +80,7 @@ def products(sources, datasets, rows, blocks, pairs, starts, weights, jacobian, 
         n_reco = dataset[D_RECO]
         once = pairs[p, PAIR_FIRST] == pairs[p, PAIR_SECOND]  # a block with itself is symmetric
         totals = np.zeros((n_reco, n1, n2))  # per bin k, added up in order
-        for k in nb.prange(n_reco):
+        for k in prange(n_reco):
             sums, weighted, seen = np.zeros((n1, n2, n)), np.empty(n), np.empty(n, np.int64)
             first = rows[dataset[D_ROW] + k, R_BEGIN]
             for y in range(y0, y1):
@@ -138,7 +137,7 @@ def crosses(sources, datasets, rows, blocks, ranges, starts, weights, template, 
         source = sources[block[J_SOURCE]]
         dataset = datasets[source[S_DATASET]]
         stride, width, count, n_reco = block[J_STRIDE], block[J_NX], block[J_COUNT], dataset[D_RECO]
-        for k in nb.prange(n_reco):
+        for k in prange(n_reco):
             first = rows[dataset[D_ROW] + k, R_BEGIN]
             weighted, sums, seen = np.empty(width), np.zeros((count, width)), np.empty(width, np.int64)
             for y in range(block[J_NY]):

@@ -11,10 +11,9 @@ Transposed, for the slope r = d stat / d mu, with q[l, p] = sum_k R[l, k] r[k, p
 A source whose PSF acts last has templates per reconstructed energy, which are added as they are.
 """
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import (
     D_NORM,
@@ -148,7 +147,7 @@ def fold(sources, datasets, rows, items, members, pixels, starts, edisp, reach, 
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         dataset = datasets[item[FOLD_DATASET]]
         _fill(item, dataset, rows, params[b], template, static, mu[b])
@@ -179,7 +178,7 @@ def fold_pull(
         Output.
     """
     batch, n_items = slope.shape[0], items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         source, plane = sources[item[W_WHAT]], item[W_PLANE]
         height, width = source[S_HEIGHT], source[S_WIDTH]

@@ -14,10 +14,9 @@ Backwards, ``q[k]`` is the slope carried back through the PSF of reconstructed b
     d stat / d s = sum_l F[l] H[l]        d stat / d F[l] = sum over pixels of s H[l]        H[l] = E[l] sum_k R[l, k] q[k]
 """
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import (
     D_ROW,
@@ -112,7 +111,7 @@ def load(sources, images, groups, items, starts, exposure, edisp, reach, params,
         Output, zero beyond the boxes.
     """
     batch, n_items = image.shape[0], items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         row, plane = images[item[W_WHAT]], item[W_PLANE]
         source, group = sources[row[I_SOURCE]], groups[row[I_GROUP]]
@@ -153,7 +152,7 @@ def spread(sources, images, groups, items, batch, transfer, spectrum_in, spectru
         Output, of the planes behind it.
     """
     n_items = items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         row, plane = images[item[W_WHAT]], item[W_PLANE]
         group = groups[row[I_GROUP]]
@@ -189,7 +188,7 @@ def unload(sources, images, groups, items, starts, exposure, edisp, reach, param
         Output.
     """
     batch, n_items = image.shape[0], items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         row, plane = images[item[W_WHAT]], item[W_PLANE]
         source, group_index = sources[row[I_SOURCE]], row[I_GROUP]
@@ -245,7 +244,7 @@ def gather(sources, images, groups, items, batch, transfer, spectrum_out, spectr
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         row, plane = images[item[W_WHAT]], item[W_PLANE]
         source, group = sources[row[I_SOURCE]], groups[row[I_GROUP]]
@@ -301,7 +300,7 @@ def back(sources, datasets, rows, images, groups, items, starts, exposure, edisp
         Output.
     """
     batch, n_items = image.shape[0], items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         row = images[item[W_WHAT]]
         source = sources[row[I_SOURCE]]
@@ -365,7 +364,7 @@ def dot(gradients, items, adjoint, parts):
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(adjoint.shape[0] * n_items):
+    for j in prange(adjoint.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         total = 0.0
         for i in range(item[DOT_BEGIN], item[DOT_END]):

@@ -18,9 +18,7 @@ relative sigma^2 / 12 where e leaves 0. Derivatives for e and phi at e == 0 are 
 import math
 from collections import namedtuple
 
-import numba as nb
-
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import (
     G_COLUMN,
@@ -221,7 +219,7 @@ def gauss_image(shapes, items, vectors, weight, params, image):
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(image.shape[0] * n_items):
+    for j in prange(image.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         shape = shapes[item[W_WHAT]]
         n_sub, width = shape[G_SUBPIXELS], shape[G_WIDTH]
@@ -256,7 +254,7 @@ def gauss_gradient(shapes, slopes, items, vectors, weight, params, image):
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(image.shape[0] * n_items):
+    for j in prange(image.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         wanted = slopes[item[W_WHAT] : item[W_WHAT] + item[W_PLANE] + 1]
         shape = shapes[wanted[0, SLOPE_SHAPE]]
@@ -295,7 +293,7 @@ def gauss_pullback(shapes, items, vectors, weight, params, adjoint, parts):
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(adjoint.shape[0] * n_items):
+    for j in prange(adjoint.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         shape = shapes[item[W_WHAT]]
         n_sub, width = shape[G_SUBPIXELS], shape[G_WIDTH]

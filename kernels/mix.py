@@ -12,10 +12,9 @@ and with q[l] = sum_k R[l, k] r[k] for the slope r, `mix_pull` is its adjoint::
 The first are sums, the second the planes that go back through the transforms. Only for shapes whose PSF acts first.
 """
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import (
     D_ROW,
@@ -140,7 +139,7 @@ def mix(sources, datasets, rows, images, groups, items, members, pixels, starts,
         Predicted counts that are added to.
     """
     batch, n_items = mu.shape[0], items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         first_row = datasets[item[FOLD_DATASET], D_ROW]
         for m in range(item[FOLD_MEMBERS], item[FOLD_MEMBERS_END]):
@@ -200,7 +199,7 @@ def mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, e
         Output.
     """
     batch, n_items = slope.shape[0], items.shape[0]
-    for j in nb.prange(batch * n_items):
+    for j in prange(batch * n_items):
         b, item = j // n_items, items[j % n_items]
         row = images[item[W_WHAT]]
         source, group, rank = sources[row[I_SOURCE]], groups[row[I_GROUP]], row[I_RANK]

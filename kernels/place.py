@@ -9,10 +9,9 @@ The templates are ``T[l, p] = E[l, p] sum_c w[c] PSF_c[l, p]``. Where the PSF ac
 with the counts on each of the four pixels ``a[k, c] = w[c] sum_l R[l, k] F[l] E_c[l]``.
 """
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import (
     D_ROW,
@@ -89,7 +88,7 @@ def place(sources, places, items, starts, psf, exposure, edisp, reach, params, t
         Output.
     """
     n_items = items.shape[0]
-    for j in nb.prange(templates.shape[0] * n_items):
+    for j in prange(templates.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         row, plane = places[item[W_WHAT]], item[W_PLANE]
         source = sources[row[P_SOURCE]]
@@ -136,7 +135,7 @@ def place_pull(sources, datasets, places, items, rows, starts, psf, exposure, ed
         Output: [4, planes] from the place's P_PARTS on.
     """
     n_items = items.shape[0]
-    for j in nb.prange(slope.shape[0] * n_items):
+    for j in prange(slope.shape[0] * n_items):
         b, item = j // n_items, items[j % n_items]
         row, plane = places[item[W_WHAT]], item[W_PLANE]
         source = sources[row[P_SOURCE]]

@@ -6,9 +6,7 @@ array operations (`gpudl4.maps.accumulate`).
 
 import math
 
-import numba as nb
-
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 
 
@@ -40,7 +38,7 @@ def add_rows(target, at, source, first, weights, weight_at, shape):
         Rows along each dimension, and elements of a row.
     """
     kind, width = target.dtype.type, shape[3]
-    for j in nb.prange(shape[0] * shape[1] * shape[2]):
+    for j in prange(shape[0] * shape[1] * shape[2]):
         a, b, c = _at(at, shape, j), _at(first, shape, j), _at(weight_at, shape, j)
         out, values, own = target[a : a + width], source[b : b + width], weights[c : c + width]
         for x in range(width):
@@ -53,7 +51,7 @@ def add_rows(target, at, source, first, weights, weight_at, shape):
 def multiply_rows(target, at, factor, factor_at, shape):
     """``target *= factor`` row by row; arguments as for `add_rows`."""
     kind, width = target.dtype.type, shape[3]
-    for j in nb.prange(shape[0] * shape[1] * shape[2]):
+    for j in prange(shape[0] * shape[1] * shape[2]):
         a, b = _at(at, shape, j), _at(factor_at, shape, j)
         out, own = target[a : a + width], factor[b : b + width]
         for x in range(width):
@@ -64,7 +62,7 @@ def multiply_rows(target, at, factor, factor_at, shape):
 def divide_rows(target, at, divisor, divisor_at, shape):
     """``target /= divisor`` row by row, 0 where the divisor is 0; arguments as for `add_rows`."""
     kind, width = target.dtype.type, shape[3]
-    for j in nb.prange(shape[0] * shape[1] * shape[2]):
+    for j in prange(shape[0] * shape[1] * shape[2]):
         a, b = _at(at, shape, j), _at(divisor_at, shape, j)
         out, own = target[a : a + width], divisor[b : b + width]
         for x in range(width):
@@ -76,7 +74,7 @@ def divide_rows(target, at, divisor, divisor_at, shape):
 def mean_rows(target, at, own, own_at, source, first, weights, weight_at, total, total_at, shape):
     """``target = (target * own + source * weights) / total`` row by row, 0 where the total is 0; arguments as for `add_rows`."""
     kind, width = target.dtype.type, shape[3]
-    for j in nb.prange(shape[0] * shape[1] * shape[2]):
+    for j in prange(shape[0] * shape[1] * shape[2]):
         a, b, c, d, e = _at(at, shape, j), _at(own_at, shape, j), _at(first, shape, j), _at(weight_at, shape, j), _at(total_at, shape, j)
         out, before, values = target[a : a + width], own[b : b + width], source[c : c + width]
         factors, divisors = weights[d : d + width], total[e : e + width]

@@ -19,10 +19,9 @@ The signal is not clipped: it may be negative. Where alpha is not positive there
 
 import math
 
-import numba as nb
 import numpy as np
 
-from ._compiled import compiled
+from ._compiled import compiled, prange
 from ._sized import sized
 from .tables import O_BEGIN, O_BESIDE, O_END, O_PART
 
@@ -84,7 +83,7 @@ def wstat(counts, counts_off, alpha, mask, mu, items, slope, parts):
         Output: the statistic of each item at its place.
     """
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         begin, total = items[i, O_BEGIN], 0.0
         beside = items[i, O_BESIDE] - begin
@@ -104,7 +103,7 @@ def wstat(counts, counts_off, alpha, mask, mu, items, slope, parts):
 def wstat_value(counts, counts_off, alpha, mask, mu, items, parts):
     """Statistic only; same arguments and order of summation as `wstat`."""
     n_items = items.shape[0]
-    for j in nb.prange(mu.shape[0] * n_items):
+    for j in prange(mu.shape[0] * n_items):
         b, i = j // n_items, j % n_items
         begin, total = items[i, O_BEGIN], 0.0
         beside = items[i, O_BESIDE] - begin
@@ -134,7 +133,7 @@ def wstat_weights(counts, counts_off, alpha, mask, mu, items, expected, observed
         Output, 2 n m / (n (alpha b)^2 + m on^2), the second derivative: the weight of the Hessian. At the borders b = 0 and on = 0 it is
         that of the term which is left.
     """
-    for i in nb.prange(items.shape[0]):
+    for i in prange(items.shape[0]):
         begin = items[i, O_BEGIN]
         beside = items[i, O_BESIDE] - begin
         for a in range(begin, items[i, O_END]):

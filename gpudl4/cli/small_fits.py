@@ -183,7 +183,7 @@ def run_all(cube, real):
 
 
 def functions():
-    """Functions that Numba compiles, as ``{"stem.name": dispatcher}``; those that are always inlined are left out."""
+    """Kernels, as ``{"stem.name": kernel}``; what is only called by others is left out."""
     found = {}
     for stem in kernels.stems():
         for name, value in vars(kernels.cpu(stem)).items():
@@ -191,7 +191,7 @@ def functions():
                 continue
             if hasattr(value, "parallel"):
                 found[f"{stem}.{name}"], found[f"{stem}.{name}{THREADS}"] = value.serial, value.parallel
-            elif hasattr(value, "signatures") and value.targetoptions.get("inline") != "always":
+            elif hasattr(value, "forms") and not name.startswith("_"):
                 found[f"{stem}.{name}"] = value
     return found
 
@@ -202,8 +202,8 @@ def _compile_serial():
     for name, function in found.items():
         if name.endswith(THREADS):
             serial = found[name.removesuffix(THREADS)]
-            for signature in set(function.signatures) - set(serial.signatures):
-                serial.compile(signature)
+            for forms in set(function.forms) - set(serial.forms):
+                serial.prepare(forms)
 
 
 def compile_threaded():
@@ -211,32 +211,21 @@ def compile_threaded():
     found = functions()
     for name, function in found.items():
         if name.endswith(THREADS):
-            for signature in found[name.removesuffix(THREADS)].signatures:
-                function.compile(signature)
+            for forms in list(found[name.removesuffix(THREADS)].forms):
+                function.prepare(forms)
 
 
 def main(cube, real):
     """Compile everything for a pair of types; print ``compiled NAME`` or ``found NAME`` for every function as soon as it is known."""
-    from numba.core import event
+    from ..kernels._compiled import quiet, watched
 
-    from ..kernels._compiled import quiet
-
-    names, told = {id(function): name for name, function in functions().items()}, set()
+    names, told = {id(kernel): name for name, kernel in functions().items()}, set()
 
     def tell(what, name):
         told.add(name)
         print(what, name, flush=True)
 
-    class Listener(event.Listener):
-        def on_start(self, event):
-            pass
-
-        def on_end(self, event):
-            name = names.get(id(event.data.get("dispatcher")))
-            if name is not None:
-                tell("compiled", name)
-
-    with event.install_listener("numba:compile", Listener()), quiet():
+    with watched(lambda kernel: tell("compiled", names[id(kernel)])), quiet():
         run_all(cube, real)
         compile_threaded()
     for name in sorted(set(names.values()) - told):

@@ -61,7 +61,7 @@ def _cache():
     from .small_fits import functions
 
     found = functions()
-    folder = next(iter(found.values())).stats.cache_path
+    folder = next(iter(found.values())).files.folder
     if folder is None:
         raise OutputError(
             "compiled code cannot be kept here, as neither the folder of the package nor a cache folder of the user is writable: set the "

@@ -19,9 +19,8 @@ from gpudl4.cli.small_fits import functions, run_all
 from tests.factory import make_dataset
 
 run_all({cube!r}, "float64")
-own = [name for name in functions() if "threads" not in name and "._" not in name]  # with an underscore: called by others
-unused = [name for name in own if not functions()[name].signatures]
-before = {{name: set(f.signatures) for name, f in functions().items()}}
+unused = [name for name in functions() if "threads" not in name and not functions()[name].forms]
+before = {{name: set(f.forms) for name, f in functions().items()}}
 for reco_psf in (False, True):
     dataset = make_dataset(reco_psf=reco_psf)
     for name in ("counts", "background", "exposure"):
@@ -29,7 +28,7 @@ for reco_psf in (False, True):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Fit().run(dataset)
-new = [f"{{name}}: {{signature}}" for name, f in functions().items() for signature in set(f.signatures) - before[name]]
+new = [f"{{name}}: {{', '.join(map(str, forms))}}" for name, f in functions().items() for forms in set(f.forms) - before[name]]
 print("unused", unused)
 print("new", new)
 """
@@ -60,8 +59,8 @@ def test_variants_with_threads_get_the_same_types(monkeypatch):
     kernels.cpu("cash").weights.serial(np.ones(3, np.float32), np.ones(3, np.uint8), np.ones((1, 3)), *out)
     compile_threaded()
     serial, threaded = weights["cash.weights"], weights["cash.weights" + THREADS]
-    assert serial.signatures
-    assert set(serial.signatures) <= set(threaded.signatures)
+    assert serial.forms
+    assert set(serial.forms) <= set(threaded.forms)
 
 
 # ---- the command ---------------------------------------------------------------------------------------------------------------------
@@ -112,7 +111,7 @@ def test_a_process_that_fails_is_reported(fake_work):
 
 
 def test_command(command, fake_work):
-    folder = kernels.cpu("contract").contract.stats.cache_path
+    folder = kernels.cpu("contract").contract.files.folder
     fake_work("print('compiled fold.fold')")
     code, out, err = command("warmup", "--backend", "numpy", "--jobs", "1")
     assert (code, err) == (0, [])
@@ -138,7 +137,7 @@ def test_command_for_a_gpu(command, fake_work, monkeypatch, kernel_device):
 
 def test_command_where_nothing_can_be_kept(command, monkeypatch):
     first = next(iter(functions().values()))
-    monkeypatch.setattr(first._cache, "_cache_path", None)
+    monkeypatch.setattr(first.files, "folder", None)
     code, out, err = command("warmup", "--backend", "numpy")
     assert (code, out, len(err)) == (2, "", 1)
     assert "set the environment variable NUMBA_CACHE_DIR to a folder that is" in err[0]
