@@ -200,7 +200,7 @@ CASES = {
         Case("cube-double", "MapDataset, cash, float64", cube),
         *_cube("cube-ring", "MapDatasetOnOff, many off counts", **RING),
         *_cube("cube-clear", "MapDatasetOnOff, strong source", **CLEAR),
-        *_cube("cube-wstat", "MapDatasetOnOff, small bins", background=20.0),
+        *_cube("cube-wstat", "MapDatasetOnOff, wstat, 5400 bins", background=20.0),
         *_cube("cube-wstat-grouped", "the same, grouped energies", grouped, background=20.0),
         *_cube("cube-sparse", "MapDatasetOnOff, few off counts", background=0.6),
         *_cube("cube-sparse-grouped", "the same, grouped and merged", partial(grouped, factor=15), background=0.6),

@@ -4,11 +4,24 @@ wstat gives each bin a background of its own, the one that fits best. With few o
 mean 0 that a likelihood without such extra parameters has. Summed over bins, and times the covariance of the fit, this is the bias of the
 fitted parameters to first order; the spread of the derivative gives the width of the pulls. Both come from sums over counts, not from
 simulations, so that the pulls of `benchmarks/pulls.py` can be compared with what they have to be.
+
+::
+
+    python benchmarks/wstat_bias.py      # both, and how much signal lies in weak bins without off counts, for all cases with off counts
 """
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-__all__ = ["derivatives", "predict"]
+from benchmarks.cases import library
+from benchmarks.measure import markdown
+from benchmarks.pull_cases import CASES
+
+__all__ = ["derivatives", "main", "predict", "weak_signal"]
 
 TAIL = 1e-11  # probability of counts beyond those that are summed
 STEP = 1e-4  # relative change of a parameter for the derivative of the predicted counts
@@ -82,18 +95,42 @@ def predict(case, lib):
         free = {f"{model.name}.{p.name}": p for model in dataset.models for p in model.parameters if not p.frozen}
         names = list(free)
         chosen = dataset.mask.data
-        model = _signal(dataset)[chosen]
         slopes = np.array([_slope(dataset, p)[chosen] for p in free.values()])
-        alpha, off = dataset.alpha.data[chosen].astype(float), dataset.counts_off.data[chosen]
-        background = alpha * off
-        signal = np.maximum(dataset.counts.data[chosen] - background, 0)
-        mean, variance, second = _each(signal, background, alpha, model)
+        mean, variance, second = _each(*_bins(dataset))
         score, spread, fisher = score + slopes @ mean, spread + (slopes * variance) @ slopes.T, fisher + (slopes * second) @ slopes.T
     covariance = np.linalg.inv(fisher)
     error = np.sqrt(np.diag(covariance))
     means = -(covariance @ score) / error
     widths = np.sqrt(np.diag(covariance @ spread @ covariance)) / error
     return {name: (float(mean), float(width)) for name, mean, width in zip(names, means, widths, strict=True)}
+
+
+def weak_signal(case, lib):
+    """Signal that is expected in weak bins without off counts, those with less than alpha / (1 + alpha) counts of it.
+
+    Parameters
+    ----------
+    case, lib
+        As for `predict`.
+
+    Returns
+    -------
+    dict
+        ``bins`` (int), expected share ``empty`` of them without off counts, expected counts ``weak`` in such bins, and in ``all``.
+    """
+    bins = [np.stack(_bins(dataset)) for dataset in _expected(case, lib)]
+    signal, background, alpha, _ = np.concatenate(bins, axis=1)
+    empty = np.exp(-background / alpha)
+    weak = (signal * empty)[signal < alpha / (1 + alpha)].sum()
+    return {"bins": signal.size, "empty": float(empty.mean()), "weak": float(weak), "all": float(signal.sum())}
+
+
+def _bins(dataset):
+    """Expected signal and background, alpha, and predicted signal of the fitted bins of a dataset with expected counts."""
+    chosen = dataset.mask.data
+    alpha = dataset.alpha.data[chosen].astype(float)
+    background = alpha * dataset.counts_off.data[chosen]
+    return np.maximum(dataset.counts.data[chosen] - background, 0), background, alpha, _signal(dataset)[chosen]
 
 
 def _each(*bins):
@@ -131,3 +168,22 @@ def _slope(dataset, parameter):
     below = _signal(dataset)
     parameter.value = value
     return (above - below) / (2 * step)
+
+
+def main():
+    """Print a table of all cases with off counts."""
+    lib, rows = library("gpudl4"), []
+    for name, case in CASES.items():
+        if not (predicted := predict(case, lib)) or name.endswith("-double"):
+            continue
+        signal = weak_signal(case, lib)
+        ratio = signal["weak"] / np.sqrt(signal["all"])
+        means = [f"{mean:.3f}" for mean, _ in predicted.values()]
+        numbers = [f"{signal['bins']}", f"{100 * signal['empty']:.0f}", f"{signal['weak']:.2g}", f"{signal['all']:.0f}", f"{ratio:.2g}"]
+        rows.append((case.text.removesuffix(", float32"), *numbers, *means))
+    header = ["dataset", "bins", "no off, %", "weak signal without off", "all signal", "weak / sqrt(all)", "pull of index", "of amplitude"]
+    print(markdown(header, rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,17 @@
 """The bias of wstat without fits: against plain formulas, simulations, and the gradient of the compiled likelihood."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
 import gpudl4
 from benchmarks.cases import library
-from benchmarks.pull_cases import CASES
+from benchmarks.pull_cases import CASES, grouped
 from benchmarks.pulls import draw
-from benchmarks.wstat_bias import derivatives, predict
+from benchmarks.wstat_bias import derivatives, main, predict, weak_signal
 
 RIGHT = ["wstat", "sparse", "weak-grouped", "cube-ring", "cube-clear", "cube-wstat-grouped", "cube-sparse-grouped"]
 
@@ -66,9 +69,12 @@ def test_the_gradient_of_the_likelihood_has_the_predicted_mean(name, number):
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_right(name):
-    for mean, width in predict(CASES[name], library("gpudl4")).values():
+    lib = library("gpudl4")
+    for mean, width in predict(CASES[name], lib).values():
         assert abs(mean) < 0.015
         assert width == pytest.approx(1, abs=0.01)
+    signal = weak_signal(CASES[name], lib)
+    assert signal["weak"] < 0.015 * np.sqrt(signal["all"])
 
 
 def test_what_is_not():
@@ -77,4 +83,34 @@ def test_what_is_not():
         numbers = predict(CASES[name], lib)
         assert numbers["source.amplitude"][0] < -least
         assert numbers["source.index"][0] > least
+        signal = weak_signal(CASES[name], lib)
+        assert signal["weak"] > 0.1 * np.sqrt(signal["all"])
     assert predict(CASES["weak-model"], lib) == {} == predict(CASES["spectrum"], lib)
+
+
+def test_merged_pixels_have_to_be_much_wider_than_the_psf():
+    """A point between four small pixels is shared among them; the sum of their predictions is wider than that of one merged pixel."""
+    lib = library("gpudl4")
+    means = {}
+    for factor in (6, 10, 15):
+        case = replace(CASES["cube-sparse"], prepare=partial(grouped, factor=factor))
+        means[factor] = predict(case, lib)["source.amplitude"][0]
+    assert means[6] == pytest.approx(-0.345, abs=0.02)
+    assert means[6] < means[10] < -0.05
+    assert abs(means[15]) < 0.005
+
+
+def test_table(capsys):
+    main()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    numbers = {row[0]: row[1:] for row in rows}
+    assert {CASES[name].text.removesuffix(", float32") for name in (*RIGHT, "weak", "cube-wstat", "cube-sparse")} <= numbers.keys()
+    assert numbers["MapDatasetOnOff, strong source"][:2] == ["54", "85"]
+    assert float(numbers["weak source, wstat, 60 bins"][-1]) < -0.5
+
+
+def test_counts_and_what_is_lost_of_them_add_up():
+    signal = weak_signal(CASES["cube-sparse"], library("gpudl4"))
+    assert signal["bins"] == 30 * 30 * 6
+    assert signal["all"] == pytest.approx(1165.5, abs=0.5)
+    assert 10 < signal["weak"] < 20
