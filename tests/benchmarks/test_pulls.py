@@ -76,7 +76,7 @@ def test_only_the_bins_that_are_fitted_count_as_empty():
     assert 0.7 < result["empty"] < 0.97
 
 
-@pytest.mark.parametrize("name", ["weak", "weak-grouped", "weak-model", "weak-known", "cube-clear", "cube-sparse-grouped"])
+@pytest.mark.parametrize("name", ["weak", "weak-grouped", "weak-model", "weak-known", "cube-clear", "cube-sparse", "cube-sparse-grouped"])
 def test_gammapy_fits_the_same(name):
     """What is biased, is biased in gammapy as well; what helps, helps there."""
     peer, lib, case = library("gammapy"), library("gpudl4"), CASES[name]
