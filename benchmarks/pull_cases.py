@@ -4,6 +4,7 @@ Every function takes `lib`, the names of one package (`benchmarks.cases.library`
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import astropy.units as u
 import numpy as np
@@ -14,6 +15,8 @@ FEW = 0.25  # expected background counts in the first bin, so low that most off 
 WEAK = {"nbin": 60, "background": 1.3, "strength": 0.05}  # a weak source in many bins, of which two thirds have no off counts
 AREA_OFF = 4  # acceptance of the off region of spectra, that of the on region being 1
 ENOUGH = 5  # off counts of a group of bins
+RING = {"background": 60.0, "strength": 3.0, "npix": 15, "binsz": 0.1, "acceptance_off": 10}  # tens to hundreds of off counts in most bins
+CLEAR = {"background": 0.3, "strength": 3.0, "npix": 9, "binsz": 0.2, "radius": 0.35}  # few off counts, few weak bins
 
 
 @dataclass(frozen=True)
@@ -83,30 +86,34 @@ def on_off(lib, **options):
     return out
 
 
-def cube(lib, background=0.6):
-    """A `MapDataset` of 30 x 30 pixels with a point source at a fixed place, and a free background."""
+def cube(lib, background=0.6, strength=1.0, npix=30, binsz=0.05, radius=None):
+    """A `MapDataset` with a point source at a fixed place in its middle and a free background, fitted within `radius` deg or as a whole."""
     from astropy.coordinates import SkyCoord
 
     reco, true = axes(lib, nbin=6)
     centre = SkyCoord(83.63, 22.01, unit="deg", frame="icrs")
-    geom = lib.WcsGeom.create(npix=(30, 30), binsz=0.05, skydir=centre, frame="icrs", proj="TAN", axes=[reco])
+    geom = lib.WcsGeom.create(npix=(npix, npix), binsz=binsz, skydir=centre, frame="icrs", proj="TAN", axes=[reco])
     dataset = lib.MapDataset.create(geom, energy_axis_true=true, name="data", binsz_irf=0.5)
     dataset.exposure.quantity = np.full(dataset.exposure.data.shape, 4e13, dtype=np.float32) * u.Unit("cm2 s")
     dataset.psf = lib.PSFMap.from_gauss(true, sigma=0.08 * u.deg)
     level = falling(reco, background) * np.ones(dataset.counts.data.shape)
     dataset.background = lib.Map.from_geom(geom, data=level.astype(np.float32))
     dataset.mask_safe.data[:] = True
+    if radius is not None:
+        near = geom.to_image().separation(centre).deg < radius
+        dataset.mask_fit = lib.Map.from_geom(geom, data=np.broadcast_to(near, geom.data_shape).copy())
     point = lib.PointSpatialModel(lon_0="83.63 deg", lat_0="22.01 deg", frame="icrs")
     point.lon_0.frozen = point.lat_0.frozen = True
-    dataset.models = [power_law(lib, point), lib.FoVBackgroundModel(dataset_name="data")]
+    dataset.models = [power_law(lib, point, strength), lib.FoVBackgroundModel(dataset_name="data")]
     return dataset
 
 
-def cube_on_off(lib, background):
-    """A `MapDatasetOnOff` of the same sky."""
-    dataset = cube(lib, background)
+def cube_on_off(lib, acceptance_off=5, **options):
+    """A `MapDatasetOnOff` of the same sky, with the options of `cube`."""
+    dataset = cube(lib, **options)
     flat = dataset.counts.copy(data=np.ones(dataset.counts.data.shape, dtype=np.float32))
-    out = lib.MapDatasetOnOff.from_map_dataset(dataset, acceptance=flat, acceptance_off=flat * 5, name="data")
+    out = lib.MapDatasetOnOff.from_map_dataset(dataset, acceptance=flat, acceptance_off=flat * acceptance_off, name="data")
+    out.mask_fit = dataset.mask_fit
     out.models = [dataset.models["source"]]
     return out
 
@@ -126,8 +133,8 @@ def flux_points(lib):
 
 # ---- what to do with few off counts --------------------------------------------------------------------------------------------------
 def group_edges(dataset, least=ENOUGH):
-    """Edges of groups of energy bins with at least so many off counts each; the rest at the end joins the last group."""
-    edges, off = dataset.counts.geom.axes["energy"].edges, dataset.counts_off.data.sum(axis=(1, 2))
+    """Edges of groups of energies with at least so many off counts each, in the mean of the pixels; the rest joins the last group."""
+    edges, off = dataset.counts.geom.axes["energy"].edges, dataset.counts_off.data.mean(axis=(1, 2))
     cuts, total = [0], 0.0
     for i, counts in enumerate(off, start=1):
         total += counts
@@ -137,9 +144,10 @@ def group_edges(dataset, least=ENOUGH):
     return edges[[*(cuts[:-1] if len(cuts) > 1 else cuts), len(off)]]
 
 
-def grouped(lib, dataset, background):
-    """The dataset with bins grouped until each has off counts enough."""
-    out = dataset.resample_energy_axis(lib.MapAxis.from_energy_edges(group_edges(dataset), name="energy"), name="data")
+def grouped(lib, dataset, background, factor=1):
+    """The dataset with so many pixels merged along each side, and energies grouped until each has off counts enough."""
+    out = dataset if factor == 1 else dataset.downsample(factor, name="data")
+    out = out.resample_energy_axis(lib.MapAxis.from_energy_edges(group_edges(out), name="energy"), name="data")
     out.models = list(dataset.models)
     return [out]
 
@@ -162,9 +170,13 @@ def _weak(name, text, prepare=None):
     return Case(name, text, lambda lib: on_off(lib, **WEAK), lambda lib: spectrum(lib, **WEAK), prepare)
 
 
-def _cube(name, text, background):
+def _cube(name, text, prepare=None, acceptance_off=5, **options):
     """Cases of ON-OFF cubes in single and in double precision."""
-    make = {"build": lambda lib: cube_on_off(lib, background), "background": lambda lib: cube(lib, background)}
+    make = {
+        "build": lambda lib: cube_on_off(lib, acceptance_off=acceptance_off, **options),
+        "background": lambda lib: cube(lib, **options),
+        "prepare": prepare,
+    }
     yield Case(name, f"{text}, float32", **make, dtype="float32")
     yield Case(f"{name}-double", f"{text}, float64", **make)
 
@@ -186,8 +198,12 @@ CASES = {
         Case("weak-known", "the same, known background", lambda lib: spectrum(lib, **WEAK)),
         Case("cube", "MapDataset, cash, float32", cube, dtype="float32"),
         Case("cube-double", "MapDataset, cash, float64", cube),
-        *_cube("cube-wstat", "MapDatasetOnOff, wstat", 20.0),
-        *_cube("cube-sparse", "MapDatasetOnOff, few off counts", 0.6),
+        *_cube("cube-ring", "MapDatasetOnOff, many off counts", **RING),
+        *_cube("cube-clear", "MapDatasetOnOff, strong source", **CLEAR),
+        *_cube("cube-wstat", "MapDatasetOnOff, wstat, 5400 bins", background=20.0),
+        *_cube("cube-wstat-grouped", "the same, grouped energies", grouped, background=20.0),
+        *_cube("cube-sparse", "MapDatasetOnOff, few off counts", background=0.6),
+        *_cube("cube-sparse-grouped", "the same, grouped and merged", partial(grouped, factor=15), background=0.6),
         Case("fluxes", "FluxPointsDataset, chi2", flux_points),
     )
 }

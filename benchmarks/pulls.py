@@ -9,7 +9,8 @@
 Each case (`benchmarks/pull_cases.py`) draws datasets from known parameters (`dataset.fake` with a NumPy Generator) and fits them from there
 with `gpudl4.Fit`. A pull is (fitted value - truth) / fitted error: its mean should be 0 and its width 1, and 68.3 and 95.4 % of the
 intervals of 1 and 2 errors should hold the truth. The numbers behind ± are what so many fits cannot tell apart from that; ``!`` marks what
-is off by more than three of them. The bias is that of the median of the fitted values.
+is off by more than three of them. The bias is that of the median of the fitted values. For wstat the column "predicted" has the mean of the
+pulls that follows from the derivative of the statistic at the truth (`benchmarks/wstat_bias.py`), without any fit.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from tqdm import tqdm
 from benchmarks.cases import library
 from benchmarks.measure import finish, markdown, new_record, print_machine, quiet
 from benchmarks.pull_cases import CASES
+from benchmarks.wstat_bias import predict
 
 EXPECTED = {1: 0.6827, 2: 0.9545}  # of a normal distribution within so many standard deviations
 SURPRISE = 3.0  # standard deviations beyond which a row is marked
@@ -57,15 +59,15 @@ def simulate(case, number, seed=0, progress=True):
     Returns
     -------
     dict
-        ``pulls`` {parameter: list}, ``bias`` {parameter: median of fitted value / truth - 1}, ``failed`` fits, and ``empty``, the mean
-        share of fitted bins without off counts (None without any).
+        ``pulls`` {parameter: list}, ``bias`` {parameter: median of fitted value / truth - 1}, ``failed`` fits, ``empty``, the mean
+        share of fitted bins without off counts (None without any), and ``predicted`` {parameter: mean of the pulls} for wstat.
     """
     lib, pulls, ratios, failed, empty = library("gpudl4"), {}, {}, 0, []
     drawn = draw(case, lib, np.random.default_rng(seed))
     for _ in tqdm(range(number), desc=case.name, disable=not (progress and sys.stderr.isatty())):
         datasets = case.datasets(lib, *next(drawn))
         if (off := getattr(datasets[0], "counts_off", None)) is not None:
-            empty.append(float((off.data == 0).mean()))
+            empty.append(float((off.data == 0)[datasets[0].mask.data].mean()))
         free = free_parameters(datasets)
         truth = {name: p.value for name, p in free.items()}
         result = lib.Fit(search_radius="0 deg", dtype=case.dtype).run(datasets)
@@ -76,7 +78,8 @@ def simulate(case, number, seed=0, progress=True):
             pulls.setdefault(name, []).append((parameter.value - truth[name]) / parameter.error)
             ratios.setdefault(name, []).append(parameter.value / truth[name] if truth[name] else np.nan)
     bias = {name: float(np.median(values)) - 1 for name, values in ratios.items()}
-    return {"pulls": pulls, "bias": bias, "failed": failed, "empty": float(np.mean(empty)) if empty else None}
+    predicted = {name: mean for name, (mean, _) in predict(case, lib).items()}
+    return {"pulls": pulls, "bias": bias, "failed": failed, "empty": float(np.mean(empty)) if empty else None, "predicted": predicted}
 
 
 def summary(pulls):
@@ -103,6 +106,7 @@ def table(results):
         for parameter, pulls in result["pulls"].items():
             numbers = summary(pulls)
             odd = surprises(numbers)
+            predicted = f"{result['predicted'][parameter]:.3f}" if parameter in result["predicted"] else ""
             bias = f"{100 * result['bias'][parameter]:.1f}" if math.isfinite(result["bias"][parameter]) else ""
 
             def cell(key, scale=1.0, form=".3f", numbers=numbers, odd=odd):
@@ -110,8 +114,8 @@ def table(results):
                 return f"{value * scale:{form}} ± {error * scale:{form}}{' !' * (key in odd)}"
 
             rows.append(
-                (CASES[name].text, empty, parameter, f"{numbers['n']}", f"{result['failed']}", bias, cell("mean"), cell("width"),
-                 cell("within 1", 100, ".1f"), cell("within 2", 100, ".1f"))
+                (CASES[name].text, empty, parameter, f"{numbers['n']}", f"{result['failed']}", bias, predicted, cell("mean"),
+                 cell("width"), cell("within 1", 100, ".1f"), cell("within 2", 100, ".1f"))
             )  # fmt: skip
     header = [
         "dataset",
@@ -120,6 +124,7 @@ def table(results):
         "fits",
         "failed",
         "bias, %",
+        "predicted",
         "mean of pulls",
         "width",
         "within 1 error, %",

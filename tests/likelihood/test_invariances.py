@@ -278,19 +278,63 @@ def test_masked_padding_changes_nothing(kind, pad, kernel_backend):
     _agree_likelihoods(gpudl4.compile(dataset), gpudl4.compile(wide))
 
 
+def _reaching_out(dataset, shape):
+    """All of the map is fitted, and one model reaches over its edge at 1.2 deg: a point is shared among four pixels."""
+    dataset.mask_fit, dataset.mask_safe = None, Map.from_geom(dataset.counts.geom, data=np.ones(dataset.counts.data.shape, dtype=bool))
+    model = dataset.models[shape]
+    if shape == "gauss":
+        model.spatial_model.sigma.value = 0.4
+    else:
+        model.spatial_model.position = dataset.counts.geom.center_skydir.directional_offset_by(90 * u.deg, 1.17 * u.deg)
+    return dataset
+
+
+@pytest.mark.parametrize("shape", ["gauss", "point"])
+@pytest.mark.parametrize("kind", ON_MAPS)
+def test_without_psf_masked_padding_changes_nothing_for_any_shape(kind, shape, kernel_backend):
+    dataset = _reaching_out(_made(kind), shape)
+    dataset.psf = None
+    models = dataset.models
+    wide = dataset.pad(3, name="test").to_device(kernel_backend)
+    dataset = dataset.to_device(kernel_backend)
+    dataset.models = wide.models = models
+    assert wide.stat_sum() == pytest.approx(dataset.stat_sum(), rel=RTOL)
+    want, got = host(dataset.npred()), host(wide.npred())[:, 3:-3, 3:-3]
+    np.testing.assert_allclose(got, want, rtol=RTOL, atol=1e-12 * want.max())
+
+
+@pytest.mark.parametrize("shape", ["gauss", "point"])
+@pytest.mark.parametrize("kind", ON_MAPS)
+def test_padding_wider_than_the_psf_changes_no_more(kind, shape):
+    """What lies beyond the edge needs pixels as far as the PSF reaches; more of them add nothing."""
+    dataset = _reaching_out(_made(kind), shape)
+    npreds = []
+    for pad in (8, 12):
+        wide = dataset.pad(pad, name="test")
+        assert not wide.exposure.data[:, :pad].any()
+        assert not wide.mask_safe.data[:, :pad].any()
+        wide.models = dataset.models
+        npreds.append(wide.npred().data[:, pad:-pad, pad:-pad])
+        assert np.abs(wide.npred_signal().data).sum() == pytest.approx(wide.npred_signal().data[:, pad:-pad, pad:-pad].sum(), rel=1e-12)
+    np.testing.assert_allclose(npreds[1], npreds[0], rtol=RTOL, atol=1e-9 * npreds[0].max())
+    assert np.abs(npreds[0] - dataset.npred().data).max() > 1e-3 * npreds[0].max()
+
+
 @pytest.mark.peer
-def test_padding_lets_in_what_lies_beyond_the_edge_as_in_gammapy():
+@pytest.mark.parametrize("pad", [1, 3])
+@pytest.mark.parametrize("shape", ["gauss", "point"])
+def test_padding_lets_in_what_lies_beyond_the_edge_as_in_gammapy(shape, pad):
     """A shape that is cut off by the edge leaks back in through the PSF once its other part has pixels, whatever their exposure."""
     pytest.importorskip("gammapy")
-    dataset = _made("MapDataset")
-    dataset.models["gauss"].spatial_model.sigma.value = 0.4
+    dataset = _reaching_out(_made("MapDataset"), shape)
     theirs = gpudl4.to_gammapy(dataset)
-    wide, peer = dataset.pad(3, name="test"), theirs.pad(3, name="test")
+    wide, peer = dataset.pad(pad, name="test"), theirs.pad(pad, name="test")
     wide.models, peer.models = dataset.models, theirs.models
-    change = wide.npred().data[:, 3:-3, 3:-3] - dataset.npred().data
-    wanted = peer.npred().data[:, 3:-3, 3:-3] - theirs.npred().data
+    change = wide.npred().data[:, pad:-pad, pad:-pad] - dataset.npred().data
+    wanted = peer.npred().data[:, pad:-pad, pad:-pad] - theirs.npred().data
     assert change.max() > 1e-3 * dataset.npred().data.max()
     np.testing.assert_allclose(change, wanted, atol=2e-6 * dataset.npred().data.max())
+    assert wide.stat_sum() == pytest.approx(peer.stat_sum(), rel=1e-5)
 
 
 # -------------------------------------------------------------------------------------------------------------------- limits of shapes
