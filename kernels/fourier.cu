@@ -111,7 +111,7 @@ load(const long long* __restrict__ sources, const long long* __restrict__ images
 
 // Spectra of images times transfer functions: sources[], images[], groups[], items[n_items, 6], transfer[...], spectrum_in[...] ->
 // spectrum_out[...]. An item is rows of a plane behind the PSF.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 spread(const long long* __restrict__ sources, const long long* __restrict__ images, const long long* __restrict__ groups,
        const long long* __restrict__ items, long long batch, const complex_t* __restrict__ transfer,
        const complex_t* __restrict__ spectrum_in, complex_t* __restrict__ spectrum_out) {
@@ -123,10 +123,15 @@ spread(const long long* __restrict__ sources, const long long* __restrict__ imag
     const complex_t* in = spectrum_in + plane_begin(group[F_SPECTRUM_IN], group[F_IN_PLANES], plane_in, size);
     const complex_t* factor = transfer + row[I_TRANSFER] + plane * size;
     complex_t* out = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size);
+    const unsigned modes = group[F_MODES];  // a plane has fewer than 2^32 elements
     for (long long i = item[W_Y] * nx + threadIdx.x; i < item[W_Y_END] * nx; i += blockDim.x) {
-        const complex_t value = in[i], by = factor[i];
-        const double a = value.x, b = value.y, c = by.x, d = by.y;
-        out[i] = complex_t{real(a * c - b * d), real(a * d + b * c)};
+        complex_t product{0, 0};
+        if ((unsigned)i % (unsigned)nx < modes) {
+            const complex_t value = in[i], by = factor[i];
+            const double a = value.x, b = value.y, c = by.x, d = by.y;
+            product = complex_t{real(a * c - b * d), real(a * d + b * c)};
+        }
+        out[i] = product;
     }
 }
 
@@ -185,14 +190,16 @@ gather(const long long* __restrict__ sources, const long long* __restrict__ imag
     const complex_t* factor = transfer + row[I_TRANSFER] + plane * size;
     const complex_t* in = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size);
     complex_t* out = spectrum_in + plane_begin(group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size);
+    const unsigned modes = group[F_MODES];
     for (long long i = item[W_Y] * nx + threadIdx.x; i < item[W_Y_END] * nx; i += blockDim.x) {
         double re = 0.0, im = 0.0;
-        for (long long l = 0; l < planes; ++l) {
-            const complex_t value = in[l * size + i], by = factor[l * size + i];
-            const double a = value.x, b = value.y, c = by.x, d = by.y;
-            re += a * c + b * d;
-            im += b * c - a * d;
-        }
+        if ((unsigned)i % (unsigned)nx < modes)
+            for (long long l = 0; l < planes; ++l) {
+                const complex_t value = in[l * size + i], by = factor[l * size + i];
+                const double a = value.x, b = value.y, c = by.x, d = by.y;
+                re += a * c + b * d;
+                im += b * c - a * d;
+            }
         out[i] = complex_t{real(re), real(im)};
     }
 }

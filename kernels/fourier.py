@@ -27,6 +27,7 @@ from .tables import (
     DOT_PART,
     F_IN,
     F_IN_PLANES,
+    F_MODES,
     F_NX,
     F_NY,
     F_OUT,
@@ -161,14 +162,13 @@ def spread(sources, images, groups, items, batch, transfer, spectrum_in, spectru
         plane_in = row[I_FIRST_IN] + (plane if sources[row[I_SOURCE], S_LAST] else 0)
         first_in = _plane(batch, b, group[F_SPECTRUM_IN], group[F_IN_PLANES], plane_in, size)
         first_out = _plane(batch, b, group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size)
-        begin, end, t = item[W_Y] * nx, item[W_Y_END] * nx, row[I_TRANSFER] + plane * size
-        out, values, factors = (
-            spectrum_out[first_out + begin : first_out + end],
-            spectrum_in[first_in + begin : first_in + end],
-            transfer[t + begin : t + end],
-        )
-        for i in range(out.shape[0]):
-            out[i] = np.complex128(values[i]) * np.complex128(factors[i])
+        modes, t = group[F_MODES], row[I_TRANSFER] + plane * size
+        for y in range(item[W_Y], item[W_Y_END]):
+            out = spectrum_out[first_out + y * nx : first_out + (y + 1) * nx]
+            values, factors = spectrum_in[first_in + y * nx : first_in + y * nx + modes], transfer[t + y * nx : t + y * nx + modes]
+            for x in range(modes):
+                out[x] = np.complex128(values[x]) * np.complex128(factors[x])
+            out[modes:] = 0.0
 
 
 @sized(lambda *args: args[-1].size)
@@ -253,15 +253,18 @@ def gather(sources, images, groups, items, batch, transfer, spectrum_out, spectr
         first_in = _plane(batch, b, group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size)
         first_out = _plane(batch, b, group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT], size)
         end = plane + (1 if source[S_LAST] else row[I_RANK])  # plane is 0 where the PSF acts first
-        total = np.empty(nx, np.complex128)
+        modes = group[F_MODES]
+        total = np.empty(modes, np.complex128)
         for y in range(item[W_Y], item[W_Y_END]):
             total[:] = 0.0
             for l in range(plane, end):
                 o, t = first_out + l * size + y * nx, row[I_TRANSFER] + l * size + y * nx
-                values, factors = spectrum_out[o : o + nx], transfer[t : t + nx]
-                for x in range(nx):
+                values, factors = spectrum_out[o : o + modes], transfer[t : t + modes]
+                for x in range(modes):
                     total[x] += np.complex128(values[x]) * np.complex128(factors[x]).conjugate()
-            spectrum_in[first_in + y * nx : first_in + (y + 1) * nx] = total
+            out = spectrum_in[first_in + y * nx : first_in + (y + 1) * nx]
+            out[:modes] = total
+            out[modes:] = 0.0
 
 
 @compiled

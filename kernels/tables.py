@@ -70,9 +70,10 @@ P_SOURCE, P_WEIGHT, P_FLUX, P_TEMPLATES, P_PARTS, P_UNFOLDED = range(6)
 # P_UNFOLDED: offset in parts of [4, L], -1 where the PSF acts first.
 
 # A group of Fourier transforms of one shape: planes of all its images, batch by batch.
-F_IN, F_IN_PLANES, F_OUT, F_OUT_PLANES, F_NY, F_NX, F_SPECTRUM_IN, F_SPECTRUM_OUT = range(8)
+F_IN, F_IN_PLANES, F_OUT, F_OUT_PLANES, F_NY, F_NX, F_SPECTRUM_IN, F_SPECTRUM_OUT, F_MODES = range(9)
 # F_IN, F_OUT: real elements of the groups before this one, for one parameter vector (plane i of vector b begins at
-# B F_IN + (b F_IN_PLANES + i) NY NX); F_SPECTRUM_IN, F_SPECTRUM_OUT: the same for complex elements.
+# B F_IN + (b F_IN_PLANES + i) NY NX); F_SPECTRUM_IN, F_SPECTRUM_OUT: the same for complex elements; F_MODES: columns of a spectrum, of
+# its NX / 2 + 1, that are not negligible; the others count as 0.
 
 # An image: a shape and its way through the PSF.
 (

@@ -64,6 +64,11 @@ class ImageSource(Source):
         return self.basis.mixing.shape[1] if self.is_mixed else self.n_planes
 
     @property
+    def modes(self):
+        """Columns of its spectra, of all in half a plane, that are not negligible."""
+        return self.basis.modes if self.is_mixed else self.padded[1] // 2 + 1
+
+    @property
     def is_gaussian(self):
         """Whether the kernels make its image; else the model does, on the host."""
         return hasattr(self.spatial, "vectors")

@@ -21,7 +21,7 @@ def unload_items(row, planes, height, width):
 
 
 def group_transforms(images, sources):
-    """Sort the images with a PSF into groups of one padded shape.
+    """Sort the images with a PSF into groups of one padded shape and one number of modes.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ def group_transforms(images, sources):
         source = sources[image[t.I_SOURCE]]
         if not source.has_psf or image[t.I_STRIDE] > 1:
             continue
-        group = shapes.setdefault(source.padded, len(shapes))
+        group = shapes.setdefault((*source.padded, source.modes), len(shapes))
         if group == len(planes):
             planes.append((0, 0))
         n_in, n_out = planes[group]
         images[i] = (*image[: t.I_GROUP], group, n_in, n_out, *image[t.I_FIRST_OUT + 1 :])
         planes[group] = n_in + _planes_in(source), n_out + image[t.I_RANK]
     groups, begin = [], [0, 0, 0, 0]
-    for (ny, nx), (n_in, n_out) in zip(shapes, planes, strict=True):
-        groups.append((begin[0], n_in, begin[1], n_out, ny, nx, begin[2], begin[3]))
+    for (ny, nx, modes), (n_in, n_out) in zip(shapes, planes, strict=True):
+        groups.append((begin[0], n_in, begin[1], n_out, ny, nx, begin[2], begin[3], modes))
         half = ny * (nx // 2 + 1)
         begin = [begin[0] + n_in * ny * nx, begin[1] + n_out * ny * nx, begin[2] + n_in * half, begin[3] + n_out * half]
     load, spread, gather = Table(6), Table(6), Table(6)
@@ -65,7 +65,7 @@ def group_transforms(images, sources):
             for y, y_end in row_items(ny, nx // 2 + 1):
                 spread.add(i, plane, y, y_end, -1, 1)
     return {
-        "groups": np.array(groups or [(0,) * 8], dtype=np.int64),
+        "groups": np.array(groups or [(0,) * 9], dtype=np.int64),
         "load_items": load.array(),
         "spread_items": spread.array(),
         "gather_items": gather.array(),

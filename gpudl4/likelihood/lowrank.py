@@ -10,6 +10,9 @@ transforms instead of L. What is left out, R[l] = P[l] - sum_n V[l, n] Q[n], cha
 pixels``. The weight w is |s| in units of what may be left out: a basis serves an image, and its derivatives, where ``sum w |R[l]| <= 1``
 for every l.
 
+A smooth image has next to nothing in the fastest modes, so these need not be transformed at all: the last columns of the spectra are left
+out, with ``R[l] = P[l]`` there, as long as they use up no more than `CUT` of what may be left out.
+
 Kernels are small, so their transforms are smooth: they are sampled in *cells* of modes twice as fine as the kernel needs, and the
 spectra of images are summed over cells.
 """
@@ -27,6 +30,7 @@ __all__ = ["Basis", "choose_basis"]
 VALUE_ERROR = 6e-7  # of the largest value of a plane, by the bound; what is found is three to ten times smaller
 SLOPE_ERROR = 3e-6  # of the largest value of a plane of a derivative, by the bound
 WORTH = 0.6  # kernels of a basis over planes, above which it saves too little
+CUT = 0.25  # of what is allowed, for columns of modes that are left out altogether
 NEGLIGIBLE = 0.05  # of what is allowed, left to all cells together that the choice does not look into
 CHUNK = 1024  # cells at once: arrays that the allocator has at hand
 SLACK = 2.0  # by how much the bound may be exceeded when the image changes, before another basis is chosen
@@ -42,10 +46,13 @@ class Basis:
         V.
     kernels : float64 array[N, h, w]
         Q.
+    modes : int
+        Columns of half a plane's spectrum that are used.
     """
 
     mixing: np.ndarray
     kernels: np.ndarray
+    modes: int
     _padded: tuple
     _left: np.ndarray  # max over l of |R[l]|, per cell
     _spread: float  # of the widest kernel, see `_spread`
@@ -65,8 +72,7 @@ class _Cells:
         (ny, nx), (my, mx) = padded, self.shape
         self.width = mx // 2 + 1
         fy, fx = np.fft.fftfreq(ny), np.fft.rfftfreq(nx)
-        rows, columns = np.rint(fy * my).astype(np.int64) % my, np.minimum(np.rint(fx * mx).astype(np.int64), self.width - 1)
-        self._cell = (rows[:, np.newaxis] * self.width + columns).ravel()
+        self._rows, self._columns = np.rint(fy * my).astype(np.int64) % my, np.minimum(np.rint(fx * mx).astype(np.int64), self.width - 1)
         self._times = np.where((fx == 0) | (fx == 0.5), 1.0, 2.0) / (ny * nx)  # a half plane stands for the whole one
 
     def weight(self, image, error, spread):
@@ -75,14 +81,33 @@ class _Cells:
         if not (0 < largest < np.inf and bend > 0):
             return None
         shrink = 1.0 / (1.0 + spread * bend / (2.0 * largest))  # what the widest kernel leaves of a Gaussian's maximum
-        spectrum = np.abs(NUMPY.fft.rfft2(image, s=self.padded, workers=WORKERS)) * self._times
-        per_cell = np.bincount(self._cell, spectrum.ravel(), minlength=self.shape[0] * self.width)
-        return per_cell / (error * largest * shrink)
+        fft, (ny, nx) = NUMPY.fft, self.padded
+        spectrum = fft.fft(fft.rfft(image, n=nx, axis=1, workers=WORKERS), n=ny, axis=0, workers=WORKERS)
+        per_row = np.add.reduceat(np.abs(spectrum) * self._times, _begins(self._columns), axis=1)
+        runs = _begins(self._rows)
+        per_cell = np.zeros((self.shape[0], self.width))
+        np.add.at(per_cell, self._rows[runs], np.add.reduceat(per_row, runs, axis=0))  # the first and the last run are of one cell
+        return per_cell.ravel() / (error * largest * shrink)
+
+    def columns_left_out(self, most, weights):
+        """First column of cells from which on all may be left out; `most` is the largest ``|P[l]|`` per cell, `weights` array[cells, n]."""
+        shares = (most[:, np.newaxis] * weights).reshape(self.shape[0], self.width, -1).sum(axis=0)
+        beyond = np.cumsum(shares[::-1], axis=0)[::-1].max(axis=1)
+        return int(np.count_nonzero(beyond > CUT))
+
+    def modes(self, column):
+        """Columns of a half plane that lie before a column of cells."""
+        return int(np.count_nonzero(self._columns < column))
 
     def transfer(self, kernels):
         """Transforms at the cells, real and imaginary parts array[n, 2, cells]; where the kernels' origin lies does not matter."""
         out = NUMPY.fft.rfft2(kernels, s=self.shape, workers=WORKERS).reshape(len(kernels), -1)
         return np.stack([out.real, out.imag], axis=1)
+
+
+def _begins(numbers):
+    """Where runs of equal numbers begin."""
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
 
 
 def _laplacian(image):
@@ -121,7 +146,10 @@ def choose_basis(psf, image, slopes, padded):
     weights = np.stack(weights, axis=1)
     transfer = cells.transfer(psf)
     most = _magnitude(transfer).max(axis=0)
-    heavy = np.flatnonzero((weights * most[:, np.newaxis]).max(axis=1) > NEGLIGIBLE / len(weights))
+    column = cells.columns_left_out(most, weights)
+    is_cut = np.tile(np.arange(cells.width) >= column, cells.shape[0])
+    given = _magnitude(transfer[:, :, is_cut]) @ weights[is_cut]  # what is left out in any case, array[L, images]
+    heavy = np.flatnonzero(((weights * most[:, np.newaxis]).max(axis=1) > NEGLIGIBLE / len(weights)) & ~is_cut)
     seen, weights = transfer[:, :, heavy], weights[heavy]
     weighted = (seen * np.sqrt((weights**2).sum(axis=1))).reshape(len(psf), -1)
     values, vectors = np.linalg.eigh(weighted @ weighted.T)
@@ -130,10 +158,12 @@ def choose_basis(psf, image, slopes, padded):
     first = int(np.searchsorted(-np.cumsum(np.maximum(values, 0.0))[::-1], -float(len(psf) * weights.shape[1])))
     for n in range(max(first, 1), int(WORTH * len(psf)) + 1):
         mixing = np.ascontiguousarray(vectors[:, :n])
-        if (_magnitude(_left(seen, mixing)) @ weights).max() <= 1.0:
+        if (given + _magnitude(_left(seen, mixing)) @ weights).max() <= 1.0:
             cuts = range(CHUNK, transfer.shape[2], CHUNK)
             missing = np.concatenate([_magnitude(_left(some, mixing)).max(axis=0) for some in np.split(transfer, cuts, axis=2)])
-            return Basis(mixing, np.tensordot(mixing, psf, (0, 0)), tuple(padded), missing, spread)
+            missing = np.where(is_cut, most, missing)
+            kernels = np.tensordot(mixing, psf, (0, 0))
+            return Basis(mixing, kernels, cells.modes(column), tuple(padded), missing, spread)
     return None
 
 

@@ -21,7 +21,7 @@ def make_transforms(backend, groups, batch, real, complex_, keeps=False):
     Parameters
     ----------
     backend : Backend
-    groups : int64[n, 8]
+    groups : int64[n, 9]
         Table of groups on the host.
     batch : int
     real, complex_ : dtype
@@ -95,7 +95,8 @@ class HostTransforms(_Transforms):
     """SciPy returns new arrays: with a single group they replace the old ones, which are let go before, with several they are copied.
 
     One axis at a time, the complex one in place: a transform of both axes makes a copy of the spectrum first, which costs more than half
-    of its time.
+    of its time. Of the complex axis only those columns are transformed that are not negligible: the kernels read no others, and set them
+    to 0.
     """
 
     def to_spectrum(self, inner):
@@ -104,7 +105,7 @@ class HostTransforms(_Transforms):
 
         def transform(group):
             half = fft.rfft(self._plane_view(planes, group, inner), axis=2, workers=WORKERS)
-            return fft.fft(half, axis=1, workers=WORKERS, overwrite_x=True)
+            return _in_place(fft.fft, half, group[t.F_MODES])
 
         self._replace("spectrum_in" if inner else "spectrum_out", transform, self._spectrum_view, inner)
 
@@ -113,7 +114,7 @@ class HostTransforms(_Transforms):
         spectrum, fft = self.spectrum_in if inner else self.spectrum_out, self._backend.fft
 
         def transform(group):
-            half = fft.ifft(self._spectrum_view(spectrum, group, inner), axis=1, workers=WORKERS, overwrite_x=True, norm="forward")
+            half = _in_place(fft.ifft, self._spectrum_view(spectrum, group, inner), group[t.F_MODES], norm="forward")
             return fft.irfft(half, n=group[t.F_NX], axis=2, workers=WORKERS, overwrite_x=True, norm="forward")
 
         self._replace("planes_in" if inner else "planes_out", transform, self._plane_view, inner)
@@ -133,6 +134,15 @@ class HostTransforms(_Transforms):
         finally:
             if getattr(self, name) is None:  # out of memory; what is to be written next wants an array
                 setattr(self, name, np.empty(size, dtype))
+
+
+def _in_place(transform, half, modes, **options):
+    """Transform the first columns of spectra along y, where they are."""
+    kept = half[..., :modes]
+    done = transform(kept, axis=1, workers=WORKERS, overwrite_x=True, **options)
+    if not np.may_share_memory(done, kept):  # SciPy may, but need not, write over its argument
+        kept[...] = done
+    return half
 
 
 class DeviceTransforms(_Transforms):

@@ -144,7 +144,7 @@ class World:
             if kind.padded is not None:
                 group = self._group_of.setdefault(kind.padded, len(groups))
                 if group == len(groups):
-                    groups.append([0, 0, 0, 0, *kind.padded, 0, 0])
+                    groups.append([0, 0, 0, 0, *kind.padded, 0, 0, kind.padded[1] // 2 + 1])
                 row, planes = groups[group], (N_RECO if kind.last else N_TRUE)[kind.dataset]
                 self._first[i] = row[t.F_IN_PLANES], row[t.F_OUT_PLANES]
                 row[t.F_IN_PLANES] += planes if kind.last else 1
@@ -156,6 +156,14 @@ class World:
             n_in, n_out = row[t.F_IN_PLANES], row[t.F_OUT_PLANES]
             sizes += [real * n_in, real * n_out, spectrum * n_in, spectrum * n_out]
         self.groups, self._sizes = np.array(groups), dict(zip(("in", "out", "spectrum_in", "spectrum_out"), sizes, strict=True))
+
+    def leave_out(self, columns):
+        """Count the last columns of all spectra as 0: some of the first group, more of each that follows."""
+        self.groups[:, t.F_MODES] -= columns * (1 + np.arange(len(self.groups)))
+        for one in self.each:
+            if one.kind.psf is not None:
+                one.transfer = one.transfer.copy()
+                one.transfer[..., self.groups[self._group_of[one.kind.padded], t.F_MODES] :] = 0.0
 
     def _image(self, kind):
         """One image: its data, and its rows of `sources` and `images`."""

@@ -78,7 +78,9 @@ def test_load(twins, world):
     assert_equal(planes, want)
 
 
-def test_spread(twins, world):
+@pytest.mark.parametrize("left_out", [0, 2])
+def test_spread(twins, world, left_out):
+    world.leave_out(left_out)
     items = world.items(world.convolved, lambda one: one.kind.padded[0], lambda one: one.rank)
     spectrum_in, spectrum_out, want = world.noise("spectrum_in"), world.empty("spectrum_out"), world.empty("spectrum_out")
     kernels_of(twins, world).spread(*arrays(world, *SOURCES), items, BATCH, world.transfer, spectrum_in, spectrum_out)
@@ -104,7 +106,9 @@ def test_unload(twins, world):
     assert_equal(templates, want)
 
 
-def test_gather(twins, world):
+@pytest.mark.parametrize("left_out", [0, 2])
+def test_gather(twins, world, left_out):
+    world.leave_out(left_out)
     items = world.items(world.convolved, lambda one: one.kind.padded[0], lambda one: one.planes_in)
     spectrum_out, spectrum_in, want = world.noise("spectrum_out"), world.empty("spectrum_in"), world.empty("spectrum_in")
     kernels_of(twins, world).gather(*arrays(world, *SOURCES), items, BATCH, world.transfer, spectrum_out, spectrum_in)
@@ -271,4 +275,5 @@ def test_the_way_back_is_the_transpose(twins):
 def test_numba_with_threads(test, monkeypatch):
     """The variants that large inputs get."""
     monkeypatch.setattr(_sized, "LARGE", 0)
-    test(lambda stem, **_: kernels.cpu(stem), World())
+    more = {"left_out": 2} if test in (test_spread, test_gather) else {}
+    test(lambda stem, **_: kernels.cpu(stem), World(), **more)

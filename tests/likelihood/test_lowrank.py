@@ -32,14 +32,17 @@ def psf():
     return kernels / kernels.sum(axis=(1, 2), keepdims=True)
 
 
-def planes(kernels, image):
-    return irfft2(rfft2(kernels, s=PADDED) * rfft2(image, s=PADDED), s=PADDED)
+def planes(kernels, image, modes=None):
+    """Convolved planes; of `modes` only the first columns of the spectrum."""
+    spectrum = rfft2(kernels, s=PADDED) * rfft2(image, s=PADDED)
+    spectrum[..., modes or spectrum.shape[-1] :] = 0.0
+    return irfft2(spectrum, s=PADDED)
 
 
 def error(basis, psf, image):
     """Largest error of a plane in units of its largest value."""
     exact = planes(psf, image)
-    left = np.abs(exact - np.einsum("ln,nyx->lyx", basis.mixing, planes(basis.kernels, image)))
+    left = np.abs(exact - np.einsum("ln,nyx->lyx", basis.mixing, planes(basis.kernels, image, basis.modes)))
     return (left.max(axis=(1, 2)) / np.abs(exact).max(axis=(1, 2))).max()
 
 
@@ -53,6 +56,24 @@ def test_errors_are_within_their_bounds(psf, sigma, centre):
     assert error(basis, psf, image) < VALUE_ERROR
     assert max(error(basis, psf, slope) for slope in derivatives) < SLOPE_ERROR
     assert basis.serves(image)
+
+
+def test_fast_modes_are_left_out(psf):
+    """Fewer for a sharper image, and all of them where its edge is sharp; what is left out counts against the same bound."""
+    found = {}
+    for name, sigma, centre in (("wide", 14.0, (85, 80)), ("narrow", 9.0, (85, 80)), ("cut off", 14.0, (85, 110))):
+        basis = choose_basis(psf, gaussian(BOX, *centre, sigma), slopes(*centre, sigma), PADDED)
+        found[name] = basis.modes
+    assert 10 < found["wide"] < found["narrow"] < found["cut off"] <= PADDED[1] // 2 + 1
+
+
+def test_modes_that_are_left_out_count_when_the_image_changes(psf):
+    """An image with a ripple in a mode that is left out is not served, although every kernel kept would serve it."""
+    image = gaussian(BOX, 85, 80, 20.0)
+    basis = choose_basis(psf, image, slopes(85, 80, 20.0), PADDED)
+    ripple = np.cos(2 * np.pi * (basis.modes + 2) / PADDED[1] * np.arange(BOX[1])) * gaussian(BOX, 85, 80, 25.0)
+    assert basis.serves(image + 1e-7 * ripple)
+    assert not basis.serves(image + 1e-2 * ripple)
 
 
 def test_a_sharper_image_wants_another_basis(psf):
