@@ -44,15 +44,16 @@ SIDEWAYS = {("kernels", "gpudl4.core.errors")}
 # Modules and the functions in them that may import a higher floor inside their body: reading, writing and plotting.
 UPWARD_VERBS = {
     "gpudl4.core.gti": {"read", "write"},
-    "gpudl4.maps.axis_verbs": {"format_plot_xaxis"},
+    "gpudl4.maps.axis_verbs": {"format_plot_xaxis", "format_plot_yaxis"},
     "gpudl4.maps.map": {"read", "write"},
+    "gpudl4.maps.region": {"plot_region"},
     "gpudl4.maps.maps_container": {"read", "write"},
     "gpudl4.maps.region_map": {"plot", "plot_hist", "plot_mask", "read", "write"},
     "gpudl4.maps.wcs_map": {"plot", "plot_grid", "plot_mask"},
     "gpudl4.irf.core": {"read", "write", "from_hdulist", "to_hdulist"},
     "gpudl4.irf.edisp": {"read"},
     "gpudl4.irf.edisp_kernel": {"read", "write", "from_hdulist", "to_hdulist"},
-    "gpudl4.models.collection": {"read", "write"},
+    "gpudl4.models.collection": {"plot_positions", "plot_regions", "read", "write"},
     "gpudl4.models.spatial.base": {"plot"},
     "gpudl4.models.spectral.base": {"plot", "plot_error"},
     "gpudl4.fluxes.maps": {"read", "write"},

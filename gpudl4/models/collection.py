@@ -217,10 +217,29 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
             raise ModelError("none of the models has a position")
         return SkyCoord(positions)
 
-    def to_regions(self):
-        """Regions of the spatial models that have an outline."""
-        spatial = [m.spatial_model for m in self._models]
-        return [s.to_region() for s in spatial if s is not None and hasattr(s, "to_region")]
+    def to_regions(self, size_factor=None):
+        """Regions of the spatial models that have an outline.
+
+        Parameters
+        ----------
+        size_factor : float, optional
+            Size of extended regions, in units of the models' own; see their ``to_region``.
+        """
+        spatial = [getattr(m, "spatial_model", None) for m in self._models]
+        size = {} if size_factor is None else {"size_factor": size_factor}
+        return [s.to_region(**size) for s in spatial if hasattr(s, "to_region")]
+
+    def plot_regions(self, ax=None, kwargs_point=None, path_effect=None, size_factor=None, **kwargs):
+        """Draw the outlines of the models on the sky; see `gpudl4.plot.regions.plot_model_regions`."""
+        from ..plot.regions import plot_model_regions
+
+        return plot_model_regions(self, ax, kwargs_point, path_effect, size_factor, **kwargs)
+
+    def plot_positions(self, ax=None, **kwargs):
+        """Mark the positions of the models on the sky; see `gpudl4.plot.regions.plot_model_positions`."""
+        from ..plot.regions import plot_model_positions
+
+        return plot_model_positions(self, ax, **kwargs)
 
     # copies, files, text
 

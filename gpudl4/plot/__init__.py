@@ -22,6 +22,7 @@ from .maps import plot_map, plot_map_grid, plot_map_mask
 from .models import plot_source_positions, plot_source_spectra, plot_spatial_model, plot_spectral_error, plot_spectral_model
 from .region_datasets import peek_region, plot_masks, plot_region_counts, plot_region_excess, plot_region_fit
 from .region_maps import plot_region_hist, plot_region_map, plot_region_mask
+from .regions import plot_model_positions, plot_model_regions, plot_region
 from .style import figure_style, save
 
 __all__ = [
@@ -41,7 +42,10 @@ __all__ = [
     "plot_map_grid",
     "plot_map_mask",
     "plot_masks",
+    "plot_model_positions",
+    "plot_model_regions",
     "plot_npred",
+    "plot_region",
     "plot_region_counts",
     "plot_region_excess",
     "plot_region_fit",
