@@ -64,6 +64,7 @@ UPWARD_VERBS = {
         "plot_excess",
         "plot_fit",
         "plot_masks",
+        "plot_overview",
         "plot_residuals",
         "plot_residuals_spatial",
         "plot_residuals_spectral",

@@ -6,11 +6,17 @@ __all__ = ["FluxPlotVerbs", "PlotVerbs", "SpectrumPlotVerbs"]
 class PlotVerbs:
     """Plotting methods of map datasets; further arguments are those of the functions of the same names in `gpudl4.plot.datasets`."""
 
-    def peek(self, **kwargs):
-        """Overview of the dataset in one figure."""
+    def peek(self, figsize=None):
+        """What the dataset holds, in one figure: exposure, counts, predicted counts, PSF and energy dispersion."""
         from gpudl4.plot.datasets import peek
 
-        return peek(self, **kwargs)
+        return peek(self, figsize=figsize)
+
+    def plot_overview(self, figsize=None):
+        """How well the models fit, in one figure: counts, model and residuals as images, spectrum and histogram."""
+        from gpudl4.plot.datasets import plot_overview
+
+        return plot_overview(self, figsize=figsize)
 
     def plot_residuals(self, ax_spatial=None, ax_spectral=None, **kwargs):
         """Residuals on the sky and in energy, in two panels."""

@@ -7,7 +7,7 @@ import gpudl4.visualization
 from tests.factory import make_dataset
 
 
-@pytest.mark.parametrize("verb", ["peek", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"])
+@pytest.mark.parametrize("verb", ["peek", "plot_overview", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral"])
 def test_verbs_call_the_plotting_functions_of_their_names(verb, monkeypatch):
     plots = pytest.importorskip("gpudl4.plot.datasets")
     calls = []
