@@ -152,14 +152,14 @@ def plot_map(
             raise TypeError(f"plot_map passes its further arguments to matplotlib: {error}") from error
         label_sky_axes(ax, map_.geom.frame)
         if add_cbar:
-            _add_colorbar(image, ax, axes_loc, {"label": str(map_.unit) if label is None else label, **(kwargs_colorbar or {})})
+            add_colorbar(image, ax, axes_loc, {"label": str(map_.unit) if label is None else label, **(kwargs_colorbar or {})})
         if title is not None:
             ax.set_title(title)
         ax.autoscale(False)  # what is drawn over the image leaves its limits
     return ax
 
 
-def _add_colorbar(image, ax, axes_loc, kwargs):
+def add_colorbar(image, ax, axes_loc, kwargs):
     """Colour bar beside an image: as high as the image, whatever its shape, or where the arguments of ``append_axes`` say."""
     if axes_loc is None:
         bar = ax.inset_axes([1.02, 0, 0.045, 1])

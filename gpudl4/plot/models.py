@@ -15,7 +15,14 @@ from .flux_points import UNITS, flux_label, power_unit
 from .maps import plot_map
 from .style import figure_style, outlined, plain_numbers, source_colors
 
-__all__ = ["plot_source_positions", "plot_source_spectra", "plot_spatial_model", "plot_spectral_error", "plot_spectral_model"]
+__all__ = [
+    "plot_correlation",
+    "plot_source_positions",
+    "plot_source_spectra",
+    "plot_spatial_model",
+    "plot_spectral_error",
+    "plot_spectral_model",
+]
 
 MAX_NAMES = 15
 SED_TYPES = ("dnde", "e2dnde", "flux", "eflux")
@@ -292,3 +299,40 @@ def plot_spatial_model(spatial_model, ax=None, geom=None, **kwargs):
         geom = WcsGeom.create(skydir=spatial_model.position, npix=200, binsz=width / 200, proj="TAN", frame=spatial_model.frame)
     image = spatial_model.integrate_geom(geom.to_image())
     return plot_map(image, ax=ax, **{"add_cbar": True, "label": "Share of the flux per pixel", **kwargs})
+
+
+def plot_correlation(covariance, figsize=None, **kwargs):
+    """Correlation matrix of parameters, with its numbers written into the cells.
+
+    Parameters
+    ----------
+    covariance : Covariance
+        Covariance, such as that of ``models`` or of a part of their parameters.
+    figsize : pair of float, optional
+        Width and height in inches; by default 0.9 by 0.7 for each parameter, and room for their names.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.imshow`.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes; the matrix is ``ax.images[0]``. Parameters without an error have correlation 0.
+
+    Raises
+    ------
+    ModelError
+        If there are no parameters.
+    """
+    correlation, names = covariance.correlation, covariance.parameters.names
+    if not names:
+        raise ModelError("there are no parameters whose correlation can be drawn")
+    with figure_style():
+        ax = plt.figure(figsize=figsize or (1.6 + 0.9 * len(names), 1.2 + 0.7 * len(names))).add_subplot()
+        image = ax.imshow(correlation, **{"cmap": "coolwarm", "vmin": -1, "vmax": 1, "aspect": "auto", **kwargs})
+        ax.set_xticks(range(len(names)), names, rotation=30, ha="left", rotation_mode="anchor")
+        ax.set_yticks(range(len(names)), names)
+        ax.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
+        for (row, column), value in np.ndenumerate(correlation):
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if abs(value) > 0.6 else "black")
+        ax.figure.colorbar(image, label="Correlation")
+    return ax

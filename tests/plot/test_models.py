@@ -174,3 +174,20 @@ def test_spatial_model_image():
     geom = make_dataset().counts.geom
     ax = model.plot(geom=geom, add_cbar=False)
     assert np.allclose(ax.images[0].get_array(), model.integrate_geom(geom.to_image()).data)
+
+
+def test_correlations_of_models():
+    model = make_models()["gauss"]
+    covariance = np.diag(np.linspace(0.1, 1, len(model.parameters)))
+    covariance[0, 1] = covariance[1, 0] = -0.9 * np.sqrt(covariance[0, 0] * covariance[1, 1])
+    model.covariance = covariance
+    ax = model.covariance.plot_correlation(cmap="RdBu")
+    np.testing.assert_allclose(ax.images[0].get_array(), model.covariance.correlation)
+    assert ax.images[0].get_clim() == (-1, 1)
+    assert ax.images[0].cmap.name == "RdBu"
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == [text.get_text() for text in ax.get_xticklabels()] == model.parameters.names
+    assert sum(text.get_text() == "-0.90" for text in ax.texts) == 2
+    assert tuple(model.covariance.plot_correlation(figsize=(5, 4)).figure.get_size_inches()) == (5, 4)
+    with pytest.raises(ModelError, match="no parameters"):
+        model.covariance.get_subcovariance([]).plot_correlation()
