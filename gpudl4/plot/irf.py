@@ -15,6 +15,7 @@ from ..maps import MapAxis
 from .axes import axis_unit, current_axes, energy_unit
 from .images import display_energy
 from .maps import add_colorbar, plot_map
+from .region_maps import plot_region_map
 from .style import SOURCE_COLORS, figure_style, plain_numbers
 
 __all__ = [
@@ -141,7 +142,7 @@ def peek_psf(psf, figsize=(12, 10)):
         figure.get_layout_engine().set(rect=(0, 0, 0.98, 1))
         grid = figure.add_gridspec(2, 2)
         axis = psf.psf_map.geom.axes[psf.energy_name]
-        plot_containment_radius(psf, figure.add_subplot(grid[0, 0]))
+        plot_containment_radius(psf, figure.add_subplot(grid[0, 0])).set_title("Containment radius at the centre")
         inside = [energy for energy in (0.1, 1, 10) * u.TeV if axis.edges[0] <= energy <= axis.edges[-1]]
         energies = u.Quantity(inside or axis.center[[0, axis.nbin // 2, -1]])
         plot_psf_profile(psf, figure.add_subplot(grid[0, 1]), energies).set_title("Point spread function at the centre")
@@ -149,17 +150,28 @@ def peek_psf(psf, figsize=(12, 10)):
         radius = psf.to_host().containment_radius_map(middle)
         exposure = psf.exposure_map
         if exposure is None:
-            ax = figure.add_subplot(grid[1, 0])
-            ax.set_axis_off()
-            ax.text(0.5, 0.5, "no exposure", ha="center", va="center", color="0.5", transform=ax.transAxes)
+            _say(figure.add_subplot(grid[1, 0]), "none", "Exposure")
+        elif exposure.geom.is_region:
+            ax = plot_region_map(exposure, figure.add_subplot(grid[1, 0]), axis_name="energy_true", linestyle="-", markersize=0, xerr=None)
+            ax.set(title="Exposure", ylabel=ax.get_ylabel().replace("Value", "Exposure"))
         else:
             ax = figure.add_subplot(grid[1, 0], projection=exposure.geom.to_image().wcs)
             label = f"Sum over energies [{exposure.unit.to_string('unicode')}]"
             plot_map(exposure.sum_over_axes(keepdims=False), ax, add_cbar=True, title="Exposure", label=label)
-        ax = figure.add_subplot(grid[1, 1], projection=radius.geom.to_image().wcs)
         title = f"68 % containment radius at {display_energy(middle):.3g}"
-        plot_map(radius, ax, add_cbar=True, title=title, label=f"Radius [{radius.unit}]")
+        if radius.geom.is_region:
+            _say(figure.add_subplot(grid[1, 1]), f"{float(np.ravel(radius.data)[0]):.3g} {radius.unit}", title)
+        else:
+            ax = figure.add_subplot(grid[1, 1], projection=radius.geom.to_image().wcs)
+            plot_map(radius, ax, add_cbar=True, title=title, label=f"Radius [{radius.unit}]")
     return figure
+
+
+def _say(ax, text, title):
+    """A panel with a text in place of a picture."""
+    ax.set_axis_off()
+    ax.set_title(title)
+    ax.text(0.5, 0.5, text, ha="center", va="center", color="0.5", transform=ax.transAxes)
 
 
 def central_kernel(edisp):

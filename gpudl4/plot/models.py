@@ -333,6 +333,6 @@ def plot_correlation(covariance, figsize=None, **kwargs):
         ax.set_yticks(range(len(names)), names)
         ax.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
         for (row, column), value in np.ndenumerate(correlation):
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if abs(value) > 0.6 else "black")
+            ax.text(column, row, f"{round(value, 2) + 0.0:.2f}", ha="center", va="center", color="white" if abs(value) > 0.7 else "black")
         ax.figure.colorbar(image, label="Correlation")
     return ax

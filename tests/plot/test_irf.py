@@ -7,8 +7,8 @@ import pytest
 
 from gpudl4.core.errors import GeometryError
 from gpudl4.interchange import to_gammapy
-from gpudl4.irf import EDispMap, PSFKernel
-from gpudl4.maps import MapAxis
+from gpudl4.irf import EDispMap, PSFKernel, PSFMap
+from gpudl4.maps import MapAxis, RegionGeom
 from gpudl4.plot import plot_containment_radius, plot_edisp_kernel
 from tests.factory import make_dataset
 
@@ -88,7 +88,7 @@ def test_overviews_have_their_panels():
     figure = dataset.psf.peek()
     assert tuple(figure.get_size_inches()) == (12, 10)
     titles = {ax.get_title() for ax in figure.axes}
-    assert {"Point spread function", "Point spread function at the centre"} < titles
+    assert {"Containment radius at the centre", "Point spread function at the centre"} < titles
     radius = next(ax for ax in figure.axes if ax.get_title().startswith("68 % containment radius at 1 TeV"))
     np.testing.assert_allclose(radius.images[0].get_array(), dataset.psf.containment_radius_map(1 * u.TeV).data)
     figure = dataset.edisp.peek(figsize=(9, 4))
@@ -97,6 +97,12 @@ def test_overviews_have_their_panels():
     true = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=4, name="energy_true")
     assert EDispMap.from_diagonal_response(true).peek().axes
     assert make_dataset(models=None, reco_psf=True).psf.peek().axes
+    energy = MapAxis.from_energy_bounds("10 GeV", "100 GeV", nbin=4, name="energy_true")
+    psf = PSFMap.from_gauss(energy, sigma=0.2 * u.deg, geom=RegionGeom.create("icrs;circle(0, 0, 1)"))
+    psf.exposure_map = None
+    text = [text.get_text() for ax in psf.peek().axes for text in ax.texts]
+    assert text[0] == "none"
+    assert u.Quantity(text[1]).to_value("deg") == pytest.approx(0.2 * 1.51, rel=0.02)
 
 
 def test_psf_kernels():
