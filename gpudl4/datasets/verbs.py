@@ -18,23 +18,23 @@ class PlotVerbs:
 
         return plot_overview(self, figsize=figsize)
 
-    def plot_residuals(self, ax_spatial=None, ax_spectral=None, **kwargs):
+    def plot_residuals(self, ax_spatial=None, ax_spectral=None, kwargs_spatial=None, kwargs_spectral=None):
         """Residuals on the sky and in energy, in two panels."""
         from gpudl4.plot.datasets import plot_residuals
 
-        return plot_residuals(self, ax_spatial=ax_spatial, ax_spectral=ax_spectral, **kwargs)
+        return plot_residuals(self, ax_spatial, ax_spectral, kwargs_spatial, kwargs_spectral)
 
-    def plot_residuals_spatial(self, ax=None, **kwargs):
+    def plot_residuals_spatial(self, ax=None, method="diff", smooth_kernel="gauss", smooth_radius="0.1 deg", **kwargs):
         """Residuals on the sky, summed over energy."""
         from gpudl4.plot.datasets import plot_residuals_spatial
 
-        return plot_residuals_spatial(self, ax=ax, **kwargs)
+        return plot_residuals_spatial(self, ax, method, smooth_kernel, smooth_radius, **kwargs)
 
-    def plot_residuals_spectral(self, ax=None, **kwargs):
-        """Residuals in energy, summed over the map."""
+    def plot_residuals_spectral(self, ax=None, method="diff", region=None, kwargs_fit=None, kwargs_safe=None, **kwargs):
+        """Residuals in energy, summed over the map or a region."""
         from gpudl4.plot.datasets import plot_residuals_spectral
 
-        return plot_residuals_spectral(self, ax=ax, **kwargs)
+        return plot_residuals_spectral(self, ax, method, region, kwargs_fit, kwargs_safe, **kwargs)
 
 
 class SpectrumPlotVerbs:

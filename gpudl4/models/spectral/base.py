@@ -214,6 +214,48 @@ class SpectralModel(ModelBase):
         low, high = np.broadcast_arrays(u.Quantity(energy_min), u.Quantity(energy_max), subok=True)
         return self._error(self._bind_energy_flux(low.ravel(), high.ravel()), low.shape, self._flux_unit * u.TeV**2)
 
+    def spectral_index(self, energy, epsilon=1e-5):
+        """Index of the power law that touches the spectrum at an energy, minus its slope in the logarithms.
+
+        Parameters
+        ----------
+        energy : `~astropy.units.Quantity`
+        epsilon : float
+            Relative step of the energy by which the slope is taken.
+
+        Returns
+        -------
+        index : float or array
+        """
+        low, high = self(energy), self(u.Quantity(energy) * (1 + epsilon))
+        return np.log((low / high).to_value("")) / np.log1p(epsilon)
+
+    def spectral_index_error(self, energy, epsilon=1e-5, n_samples=None, random_state=None, samples=None):
+        """Index at an energy and its error, by linear propagation of the covariance.
+
+        Parameters
+        ----------
+        energy : `~astropy.units.Quantity`
+        epsilon : float
+            As for `spectral_index`.
+        n_samples, random_state, samples
+            Accepted so that scripts for gammapy run: there are no samples.
+
+        Returns
+        -------
+        index, errn, errp : array
+            One array of shape (3, ...).
+        """
+        energy = u.Quantity(energy)
+        parts = [
+            self.bind_evaluate(one.ravel()).value_and_gradient(self.parameters.value[np.newaxis])
+            for one in (energy, energy * (1 + epsilon))
+        ]
+        slopes = [gradient[0] / value[0] for value, gradient in parts]
+        slope = (slopes[0] - slopes[1]) / np.log1p(epsilon)
+        error = np.sqrt(np.clip(np.einsum("pk,pq,qk->k", slope, self.covariance.data, slope), 0, None)).reshape(energy.shape)
+        return np.array([self.spectral_index(energy, epsilon), error, error])
+
     @property
     def pivot_energy(self):
         """Energy at which the relative error of the flux is smallest, NaN where it does not depend on energy."""
