@@ -57,7 +57,7 @@ UPWARD_VERBS = {
     "gpudl4.models.covariance": {"plot_correlation"},
     "gpudl4.models.collection": {"read", "write"},
     "gpudl4.models.places": {"plot_positions", "plot_regions"},
-    "gpudl4.models.spatial.base": {"plot"},
+    "gpudl4.models.spatial.base": {"plot", "plot_error", "plot_position_error"},
     "gpudl4.models.spectral.base": {"plot", "plot_error"},
     "gpudl4.fluxes.maps": {"read", "write"},
     "gpudl4.fluxes.points": {"plot", "plot_ts_profiles", "read", "write"},

@@ -39,7 +39,7 @@ from .models import (
 )
 from .region_datasets import peek_region, plot_masks, plot_region_counts, plot_region_excess, plot_region_fit
 from .region_maps import plot_region_hist, plot_region_map, plot_region_mask
-from .regions import plot_model_positions, plot_model_regions, plot_region
+from .regions import plot_model_positions, plot_model_regions, plot_position_error, plot_region, plot_spatial_error
 from .style import figure_style, save
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "plot_model_regions",
     "plot_npred",
     "plot_overview",
+    "plot_position_error",
     "plot_psf_kernel",
     "plot_psf_profile",
     "plot_region",
@@ -85,6 +86,7 @@ __all__ = [
     "plot_residuals_spectral",
     "plot_source_positions",
     "plot_source_spectra",
+    "plot_spatial_error",
     "plot_spatial_model",
     "plot_spectral_error",
     "plot_spectral_model",

@@ -9,8 +9,9 @@ from ..maps.region_shapes import as_regions
 from .maps import label_sky_axes, new_sky_axes
 from .style import figure_style
 
-__all__ = ["plot_model_positions", "plot_model_regions", "plot_region"]
+__all__ = ["plot_model_positions", "plot_model_regions", "plot_position_error", "plot_region", "plot_spatial_error"]
 
+ERRORS = ("position", "extension", "all")
 MARGIN = 1.2  # width of new axes over that of the region
 LINE_NAMES = {
     "color": "markeredgecolor",
@@ -150,3 +151,80 @@ def plot_model_positions(models, ax=None, **kwargs):
         color = {} if {"color", "c", "edgecolors", "facecolors"} & set(kwargs) else {"color": "tab:blue"}
         ax.scatter(x, y, **{"marker": "*", **color, **kwargs})
     return ax
+
+
+def plot_position_error(model, ax=None, **kwargs):
+    """Mark the position of a spatial model, with the ellipse that holds the true one with a probability of 95 %.
+
+    Parameters
+    ----------
+    model : SpatialModel
+        Model; without errors only its position is marked.
+    ax : `~astropy.visualization.wcsaxes.WCSAxes`, optional
+        Axes; by default the current ones if they show the sky, else new ones that just hold the ellipse.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.scatter` for the mark; its ``color`` is also that of the ellipse.
+
+    Returns
+    -------
+    `~astropy.visualization.wcsaxes.WCSAxes`
+        The axes.
+    """
+    ellipse = model.position_error
+    with figure_style():
+        ax = _sky_axes(RegionGeom.from_regions(model.position if ellipse is None else ellipse, binsz_wcs=_pixel(ellipse)), ax)
+        style = {"marker": "x", "color": "red", "label": "position", **kwargs}
+        x, y = ax.wcs.world_to_pixel(model.position)
+        ax.scatter(x, y, **style)
+        if ellipse is not None:
+            ax.add_artist(ellipse.to_pixel(ax.wcs).as_artist(facecolor="none", edgecolor=style["color"]))
+    return ax
+
+
+def _pixel(ellipse):
+    """Pixels small enough for an ellipse."""
+    return "0.1 deg" if ellipse is None else min(0.1, ellipse.height.to_value("deg") / 20)
+
+
+def plot_spatial_error(model, ax=None, which="position", size_factor=1.0, kwargs_position=None, kwargs_extension=None):
+    """Draw the errors of a spatial model on the sky.
+
+    Parameters
+    ----------
+    model : SpatialModel
+        Model.
+    ax : `~astropy.visualization.wcsaxes.WCSAxes`, optional
+        Axes, as for `plot_region`.
+    which : {"position", "extension", "all"} or list of them
+        What to draw. A model without a size, or without an error of it, has no extension to draw.
+    size_factor : float
+        Outline around which the error of the size is shaded, in units of the size.
+    kwargs_position : dict, optional
+        Arguments of `plot_position_error`.
+    kwargs_extension : dict, optional
+        Arguments of `regions.PixelRegion.as_artist`.
+
+    Returns
+    -------
+    `~astropy.visualization.wcsaxes.WCSAxes`
+        The axes.
+
+    Raises
+    ------
+    ModelError
+        If `which` is unknown.
+    """
+    which = [which] if isinstance(which, str) else list(which)
+    unknown = [name for name in which if name not in ERRORS]
+    if unknown:
+        raise ModelError(f"which={unknown} cannot be drawn; known: {', '.join(ERRORS)}")
+    find = getattr(model, "region_of_size_error", None)
+    ring = find(size_factor) if find is not None and {"all", "extension"} & set(which) else None
+    with figure_style():
+        if ring is not None:
+            ax = _sky_axes(RegionGeom.from_regions(ring), ax)
+            style = {"edgecolor": "red", "facecolor": "red", "alpha": 0.15, "fill": True, **(kwargs_extension or {})}
+            ax.add_artist(ring.to_pixel(ax.wcs).as_artist(**style))
+        if {"all", "position"} & set(which):
+            ax = plot_position_error(model, ax, **(kwargs_position or {}))
+    return _sky_axes(RegionGeom.from_regions(model.position), ax)

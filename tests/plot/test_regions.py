@@ -103,3 +103,23 @@ def test_models_on_the_sky():
         nowhere.plot_regions()
     with pytest.raises(ModelError, match="none of the models has a position"):
         nowhere.plot_positions()
+
+
+def test_errors_of_a_model_on_the_sky():
+    model = make_models()["gauss"].spatial_model
+    ax = model.plot_error(which="all")
+    assert (len(ax.patches), len(ax.collections)) == (0, 1)  # the position only
+    model.lon_0.error, model.lat_0.error, model.sigma.error = 0.01, 0.02, 0.03
+    ax = model.plot_error(ax=sky_axes("galactic"), which=["position", "extension"], kwargs_position={"color": "blue"})
+    ring, ellipse = ax.patches
+    assert to_hex(ellipse.get_edgecolor()) == to_hex("blue")
+    assert ring.get_alpha() == 0.15
+    assert len(model.plot_error(ax=sky_axes("galactic")).patches) == 1
+    ax = model.plot_position_error(ax=plt.figure().add_subplot(projection=ax.wcs), marker="+")
+    np.testing.assert_allclose(ax.collections[0].get_offsets()[0], ax.wcs.world_to_pixel(model.position))
+    assert len(ax.patches) == 1
+    plt.close("all")
+    (ellipse,) = model.plot_position_error().patches
+    assert ellipse.height > 10  # pixels of new axes
+    with pytest.raises(ModelError, match=r"which=.'shape'. cannot be drawn; known: position, extension, all"):
+        model.plot_error(which="shape")
