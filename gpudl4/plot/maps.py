@@ -49,8 +49,7 @@ def label_sky_axes(ax, frame):
     ax.coords[1].set_axislabel(lat)
     if frame == "galactic":
         for coordinate in ax.coords:
-            coordinate.set_major_formatter("d.d")
-            coordinate.set_format_unit("deg", show_decimal_unit=True)
+            coordinate.set_format_unit("deg", decimal=True, show_decimal_unit=True)  # as many decimals as the ticks need
 
 
 def _image_of(map_, verb):

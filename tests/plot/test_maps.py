@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gpudl4.core.errors import GeometryError
-from gpudl4.maps import LabelMapAxis, Map
+from gpudl4.maps import LabelMapAxis, Map, WcsGeom
 from gpudl4.plot import plot_map, plot_map_grid, plot_map_mask
 from gpudl4.plot.maps import image_norm
 from tests.factory import make_geom
@@ -145,3 +145,13 @@ def test_grids_of_labels_and_options():
     assert {ax.images[-1].norm.vmax for ax in axes.flat} == {4}
     assert {ax.images[-1].cmap.name for ax in axes.flat} == {"magma"}
     assert tuple(axes[0, 0].figure.get_size_inches()) == (6, 3)
+
+
+@pytest.mark.parametrize("binsz", [0.2, 0.01, 0.002])
+def test_small_fields_have_ticks_too(binsz):
+    geom = WcsGeom.create(npix=(20, 20), binsz=binsz, frame="galactic", skydir=(0.3, 0.2))
+    ax = Map.from_geom(geom).plot()
+    ax.figure.canvas.draw()
+    for coordinate in ax.coords:
+        labels = [text for texts in coordinate._ticklabels.text.values() for text in texts]
+        assert len(set(labels)) >= 3, labels
