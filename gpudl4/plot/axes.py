@@ -13,7 +13,7 @@ from astropy.visualization.wcsaxes import WCSAxes
 from ..core.errors import DatasetError, UnitMismatchError
 from ..maps import LabelMapAxis, TimeMapAxis
 from .images import display_energy
-from .style import figure_style, plain_numbers
+from .style import empty_figure, figure_style, plain_numbers
 
 __all__ = [
     "axis_unit",
@@ -64,8 +64,7 @@ def two_axes(upper, lower, figsize):
     if upper is not None or lower is not None:
         raise DatasetError("give both axes, ax_spectrum and ax_residuals, or none of them")
     with figure_style():
-        empty = plt.get_fignums() and not plt.gcf().axes  # made by the user for this picture
-        figure = plt.gcf() if empty else plt.figure(figsize=figsize)
+        figure = empty_figure(figsize)
         grid = figure.add_gridspec(2, 1, height_ratios=[5, 2])
         upper = figure.add_subplot(grid[0])
         lower = figure.add_subplot(grid[1], sharex=upper)

@@ -12,7 +12,7 @@ from astropy.visualization.wcsaxes import WCSAxes
 from ..core.backend import to_host
 from ..core.errors import GeometryError
 from .axes import range_text
-from .style import figure_style
+from .style import empty_figure, figure_style
 
 __all__ = ["plot_map", "plot_map_grid", "plot_map_mask"]
 
@@ -62,9 +62,7 @@ def _image_of(map_, verb):
 
 def new_sky_axes(geom, figure=None):
     """Axes with the projection of a sky geometry: in the figure given, else in the current one if it is empty, else in a new one."""
-    if figure is None:
-        empty = plt.get_fignums() and not plt.gcf().axes  # made by the user for this picture
-        figure = plt.gcf() if empty else plt.figure(figsize=(6.4, 5.2), layout="compressed")
+    figure = empty_figure((6.4, 5.2), layout="compressed") if figure is None else figure
     return figure.add_subplot(projection=geom.to_image().wcs)
 
 
