@@ -64,9 +64,16 @@ def _write(stage, result, datasets, models, record, with_plots):
     show_default=True,
     help="Where to compute: numpy on the CPU, cupy on a GPU; auto uses a GPU that works where the data are worth it.",
 )
+@click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    show_default=True,
+    help="Precision of the predicted counts; float32 saves memory, and the statistic is rounded.",
+)
 @click.option("--overwrite", is_flag=True, help="Let OUT exist; results of an earlier run in it are replaced.")
 @click.option("--plots/--no-plots", default=None, help="Make pictures. Default: if matplotlib is installed.")
-def fit(datasets, models, output, backend, overwrite, plots):
+def fit(datasets, models, output, backend, dtype, overwrite, plots):
     """Fit the models of MODELS.yaml to the datasets of DATASETS.yaml.
 
     \b
@@ -92,10 +99,10 @@ def fit(datasets, models, output, backend, overwrite, plots):
             click.echo("Fitting ...")
             from ..fit import Fit
 
-            result = Fit(progress=True, device=backend).run(loaded)
+            result = Fit(progress=True, device=backend, dtype=dtype).run(loaded)
             seconds["fit"] = result.wall_time
         click.echo(f"\n{result}")
-        command = ["gpudl4", "fit", datasets, models, "--output", output, "--backend", backend]
+        command = ["gpudl4", "fit", datasets, models, "--output", output, "--backend", backend, "--dtype", dtype]
         record = _record(result, inputs, seconds, command)
         files = _write(stage, result, loaded, fitted, record, can_plot() if plots is None else plots)
     numbers = [name for name in files if not name.endswith(".png")]

@@ -136,7 +136,7 @@ class GTI:
         return out
 
     @classmethod
-    def read(cls, filename, hdu="GTI", format="gadf"):
+    def read(cls, filename, hdu="GTI", format="gadf", checksum=False):
         """Read from a FITS file.
 
         Parameters
@@ -147,6 +147,8 @@ class GTI:
             Name or number of the table HDU.
         format : {"gadf"}
             File format.
+        checksum : bool
+            Verify the checksums in the file, with a warning for each that does not match.
 
         Raises
         ------
@@ -155,7 +157,7 @@ class GTI:
         """
         from gpudl4.io.files import open_fits
 
-        with open_fits(filename) as hdulist:
+        with open_fits(filename, checksum=checksum) as hdulist:
             try:
                 table_hdu = hdulist[hdu]
             except (KeyError, IndexError) as error:

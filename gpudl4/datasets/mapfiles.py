@@ -22,7 +22,7 @@ class MapFiles:
         return write_fields(self._values, field_table(self.tag), {"NAME": self.name, **self.meta.to_header()})
 
     @classmethod
-    def from_hdulist(cls, hdulist, name=None, format="gadf", filename="the file"):
+    def from_hdulist(cls, hdulist, name=None, lazy=False, format="gadf", filename="the file"):
         """Dataset from a list of FITS HDUs.
 
         Parameters
@@ -31,6 +31,8 @@ class MapFiles:
             As `to_hdulist` or gammapy make it.
         name : str, optional
             A random one if None.
+        lazy : bool
+            Without influence: what is in memory is read at once.
         format : {"gadf"}
             Format of the HDUs.
         filename : str

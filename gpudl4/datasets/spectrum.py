@@ -98,21 +98,21 @@ class SpectrumDatasetOnOff(Spectrum, MapDatasetOnOff):
         return {"name": self.name, "type": self.tag, "filename": f"pha_obs{self.name.replace(' ', '_')}.fits"}
 
     @classmethod
-    def read(cls, filename, name=None, lazy=False, cache=True, format=None, checksum=False, backend="numpy"):
+    def read(cls, filename, format=None, checksum=False, name=None, lazy=False, cache=True, backend="numpy"):
         """Read a spectrum from an OGIP file (PHA, with the files that it names) or a file in the GADF format.
 
         Parameters
         ----------
         filename : str or pathlib.Path
             Path; environment variables are expanded.
-        name : str, optional
-            Name; the one in the file if None.
-        lazy, cache : bool
-            Accepted so that scripts for gammapy run; data are always read at once.
         format : {"ogip", "gadf"}, optional
             Format; by default it is found out.
         checksum : bool
             Verify the checksums in the file, with a warning for each that does not match.
+        name : str, optional
+            Name; the one in the file if None.
+        lazy, cache : bool
+            Accepted so that scripts for gammapy run; data are always read at once.
         backend : {"numpy", "cupy", "auto"} or Backend
             Where the arrays shall live.
 

@@ -6,29 +6,35 @@ __all__ = ["FluxPlotVerbs", "PlotVerbs", "SpectrumPlotVerbs"]
 class PlotVerbs:
     """Plotting methods of map datasets; further arguments are those of the functions of the same names in `gpudl4.plot.datasets`."""
 
-    def peek(self, **kwargs):
-        """Overview of the dataset in one figure."""
+    def peek(self, figsize=None):
+        """What the dataset holds, in one figure: exposure, counts, predicted counts, PSF and energy dispersion."""
         from gpudl4.plot.datasets import peek
 
-        return peek(self, **kwargs)
+        return peek(self, figsize=figsize)
 
-    def plot_residuals(self, ax_spatial=None, ax_spectral=None, **kwargs):
+    def plot_overview(self, figsize=None):
+        """How well the models fit, in one figure: counts, model and residuals as images, spectrum and histogram."""
+        from gpudl4.plot.datasets import plot_overview
+
+        return plot_overview(self, figsize=figsize)
+
+    def plot_residuals(self, ax_spatial=None, ax_spectral=None, kwargs_spatial=None, kwargs_spectral=None):
         """Residuals on the sky and in energy, in two panels."""
         from gpudl4.plot.datasets import plot_residuals
 
-        return plot_residuals(self, ax_spatial=ax_spatial, ax_spectral=ax_spectral, **kwargs)
+        return plot_residuals(self, ax_spatial, ax_spectral, kwargs_spatial, kwargs_spectral)
 
-    def plot_residuals_spatial(self, ax=None, **kwargs):
+    def plot_residuals_spatial(self, ax=None, method="diff", smooth_kernel="gauss", smooth_radius="0.1 deg", **kwargs):
         """Residuals on the sky, summed over energy."""
         from gpudl4.plot.datasets import plot_residuals_spatial
 
-        return plot_residuals_spatial(self, ax=ax, **kwargs)
+        return plot_residuals_spatial(self, ax, method, smooth_kernel, smooth_radius, **kwargs)
 
-    def plot_residuals_spectral(self, ax=None, **kwargs):
-        """Residuals in energy, summed over the map."""
+    def plot_residuals_spectral(self, ax=None, method="diff", region=None, kwargs_fit=None, kwargs_safe=None, **kwargs):
+        """Residuals in energy, summed over the map or a region."""
         from gpudl4.plot.datasets import plot_residuals_spectral
 
-        return plot_residuals_spectral(self, ax=ax, **kwargs)
+        return plot_residuals_spectral(self, ax, method, region, kwargs_fit, kwargs_safe, **kwargs)
 
 
 class SpectrumPlotVerbs:

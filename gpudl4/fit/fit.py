@@ -310,6 +310,7 @@ class Fit:
             hints=hints(names, minimum, at_bounds, likelihood.parameters, success) + moves(counter),
             units=tuple(str(p.unit) for p in likelihood.parameters),
             trace=counter.trace,
+            dtype=likelihood.plan.dtype.name,
         )
 
 

@@ -50,8 +50,12 @@ class FitResult:
         Seconds, compilation included.
     hints : tuple of str
         Advice when something looks wrong.
+    units : tuple of str
+        Of the free parameters.
     trace : list of dict
         Accepted steps, if asked for with ``store_trace=True``.
+    dtype : str
+        Precision of the predicted counts, "float64" or "float32".
     """
 
     success: bool
@@ -79,6 +83,7 @@ class FitResult:
     hints: tuple = ()
     units: tuple = ()
     trace: list = field(default_factory=list, repr=False)
+    dtype: str = "float64"
 
     def _rows(self):
         """Table rows: name, value, error, unit, note."""
@@ -106,6 +111,7 @@ class FitResult:
         yield "edm", f"{self.edm:.2g}"
         yield "errors from", {"hessian": "observed Hessian", "fisher": "Fisher matrix", "none": "not computed"}[self.covariance_kind]
         yield "condition number", f"{self.condition_number:.3g}"
+        yield "precision", self.dtype
         yield "ran on", f"{self.backend}, {self.wall_time:.2f} s"
 
     def __str__(self):
@@ -168,6 +174,7 @@ class FitResult:
             "unconstrained": list(self.unconstrained),
             "hints": list(self.hints),
             "backend": self.backend,
+            "dtype": self.dtype,
             "wall_time": float(self.wall_time),
         }
 

@@ -13,6 +13,7 @@ from gpudl4.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 from .core import IRFMap
 from .edisp_kernel import MATRIX_THRESHOLD, EDispKernel, migra_to_matrix, overlap_fraction
+from .verbs import EDispPlotVerbs
 
 __all__ = ["EDispKernelMap", "EDispMap"]
 
@@ -22,7 +23,7 @@ ALL_SKY = {"npix": (2, 1), "proj": "CAR", "binsz": 180}
 DIAGONAL_MIGRA_RESOLUTION = 1e-5
 
 
-class _EDispBase(IRFMap):
+class _EDispBase(IRFMap, EDispPlotVerbs):
     hdu_name = "EDISP"
 
     def __init__(self, edisp_map, exposure_map=None):

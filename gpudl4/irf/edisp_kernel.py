@@ -15,6 +15,8 @@ from gpudl4.core.units import conversion_factor
 from gpudl4.maps import MapAxes, MapAxis
 from gpudl4.maps.interpolation import scale_values
 
+from .verbs import EDispKernelPlotVerbs
+
 __all__ = ["MATRIX_THRESHOLD", "EDispKernel", "migra_to_matrix", "overlap_fraction"]
 
 # Smaller probabilities are rounding left over from differences of cumulative sums; gammapy's threshold in EDispMap.to_edisp_kernel_map
@@ -77,7 +79,7 @@ def migra_to_matrix(density, migra_axis, energy_axis, energy_axis_true, threshol
     return matrix
 
 
-class EDispKernel:
+class EDispKernel(EDispKernelPlotVerbs):
     """Energy-dispersion matrix.
 
     Parameters

@@ -15,6 +15,7 @@ from gpudl4.maps import Map, MapAxis, WcsGeom
 from .core import IRFMap
 from .psf_column import PSFColumn
 from .psf_kernel import PRECISION_FACTOR, KernelMaker, PSFKernel
+from .verbs import ENERGIES, PSFPlotVerbs
 
 __all__ = ["PSFMap", "RecoPSFMap"]
 
@@ -24,7 +25,7 @@ RAD_MAX_DEFAULT, RAD_NBIN_DEFAULT = 0.66, 66
 ALL_SKY = {"npix": (2, 1), "proj": "CAR", "binsz": 180}
 
 
-class PSFMap(IRFMap):
+class PSFMap(IRFMap, PSFPlotVerbs):
     """PSF in true energy.
 
     Parameters
@@ -326,6 +327,10 @@ class RecoPSFMap(PSFMap):
     def containment_radius_map(self, energy, fraction=0.68):
         """Image of the containment radius; see `PSFMap.containment_radius_map`."""
         return super().containment_radius_map(energy, fraction)
+
+    def plot_psf_vs_rad(self, ax=None, energy=ENERGIES, **kwargs):
+        """See `PSFMap.plot_psf_vs_rad`."""
+        return super().plot_psf_vs_rad(ax, energy, **kwargs)
 
     def stack(self, other, weights=None, nan_to_num=True):
         """Not possible: the exposure depends on true energy, which this PSF does not know.

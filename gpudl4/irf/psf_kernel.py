@@ -18,6 +18,7 @@ from gpudl4.maps import Map
 from gpudl4.maps.interpolation import scale_values
 
 from .psf_sampling import ProfileSampling, RadiusSampling
+from .verbs import PSFKernelPlotVerbs
 
 __all__ = ["MAX_OVERSAMPLING", "KernelMaker", "PSFKernel", "psf_kernel_array"]
 
@@ -174,7 +175,7 @@ class KernelMaker:
         return known[half, step]
 
 
-class PSFKernel:
+class PSFKernel(PSFKernelPlotVerbs):
     """PSF kernel for the convolution with a map.
 
     Parameters

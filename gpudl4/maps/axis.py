@@ -13,11 +13,12 @@ from ..core.errors import GeometryError
 from .axis_build import AxisConstruction
 from .axis_coords import AxisCoordinates
 from .axis_scales import PLOT_SCALES, SCALES, scaled
+from .axis_verbs import NumberAxisPlotVerbs
 
 __all__ = ["MapAxis"]
 
 
-class MapAxis(AxisConstruction, AxisCoordinates):
+class MapAxis(AxisConstruction, AxisCoordinates, NumberAxisPlotVerbs):
     """Axis of a map.
 
     Parameters

@@ -1,6 +1,6 @@
 """Verbs of axes that belong to a higher floor: how they are written along the axes of a picture."""
 
-__all__ = ["AxisPlotVerbs"]
+__all__ = ["AxisPlotVerbs", "NumberAxisPlotVerbs"]
 
 
 class AxisPlotVerbs:
@@ -23,3 +23,25 @@ class AxisPlotVerbs:
         from ..plot.axes import format_x
 
         return format_x(self, ax)
+
+
+class NumberAxisPlotVerbs:
+    """Plotting methods of axes of numbers."""
+
+    __slots__ = ()
+
+    def format_plot_yaxis(self, ax):
+        """Set scale, ticks, name and range of the y axis of a picture; see `gpudl4.plot.axes.format_y`.
+
+        Parameters
+        ----------
+        ax : `matplotlib.axes.Axes`
+            Axes.
+
+        Returns
+        -------
+        ax : `matplotlib.axes.Axes`
+        """
+        from ..plot.axes import format_y
+
+        return format_y(self, ax)

@@ -337,6 +337,12 @@ class RegionGeom(Geom):
         """Geometry evaluated in a projection with another pixel size."""
         return RegionGeom(self._region, axes=self.axes, binsz_wcs=binsz)
 
+    def plot_region(self, ax=None, kwargs_point=None, path_effect=None, **kwargs):
+        """Draw the region on the sky; see `gpudl4.plot.regions.plot_region`."""
+        from ..plot.regions import plot_region
+
+        return plot_region(self, ax, kwargs_point, path_effect, **kwargs)
+
     def to_image(self):
         """Geometry without the non-spatial axes."""
         return self._with_axes(None)

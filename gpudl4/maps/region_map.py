@@ -218,11 +218,15 @@ class RegionNDMap(Map):
         """The map itself: a region is not cut."""
         return self
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, axis_name=None, **kwargs):
         """Draw along an axis; see `gpudl4.plot.region_maps.plot_region_map`."""
         from ..plot.region_maps import plot_region_map
 
-        return plot_region_map(self, ax=ax, **kwargs)
+        return plot_region_map(self, ax, axis_name, **kwargs)
+
+    def plot_region(self, ax=None, kwargs_point=None, path_effect=None, **kwargs):
+        """Draw the region on the sky; see `gpudl4.plot.regions.plot_region`."""
+        return self.geom.plot_region(ax, kwargs_point, path_effect, **kwargs)
 
     def plot_hist(self, ax=None, **kwargs):
         """Draw as steps along the axis; see `gpudl4.plot.region_maps.plot_region_hist`."""

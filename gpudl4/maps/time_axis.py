@@ -2,7 +2,8 @@
 
 Bins are kept as durations since a reference time, so that microseconds survive; instants are compared exactly. Bins are increasing and do
 not overlap; a time belongs to a bin if it is later than its start and not later than its stop, as in gammapy. How axes are made and
-changed is in `time_axis_build`, which time lies in which bin in `time_axis_coords`, tables are in `time_tables`.
+changed is in `time_axis_build`, which time lies in which bin in `time_axis_coords`, how bins are drawn in `time_axis_plot`, tables are in
+`time_tables`.
 """
 
 import numpy as np
@@ -11,12 +12,13 @@ from astropy.time import Time
 from ..core.errors import GeometryError
 from .time_axis_build import TimeAxisConstruction
 from .time_axis_coords import TimeAxisCoordinates, durations
+from .time_axis_plot import TimeAxisPlotting
 from .time_tables import time_reference_cards
 
 __all__ = ["TimeMapAxis"]
 
 
-class TimeMapAxis(TimeAxisConstruction, TimeAxisCoordinates):
+class TimeMapAxis(TimeAxisConstruction, TimeAxisCoordinates, TimeAxisPlotting):
     """Axis of time intervals.
 
     Parameters
@@ -58,6 +60,7 @@ class TimeMapAxis(TimeAxisConstruction, TimeAxisCoordinates):
             raise GeometryError(f"{label}: interp must be 'lin', got: {interp!r}")
         self._edges_min, self._edges_max, self._name = low, high, name
         self._reference_time = Time(reference_time)
+        self._time_format = "iso"
 
     @property
     def interp(self):
@@ -169,34 +172,16 @@ class TimeMapAxis(TimeAxisConstruction, TimeAxisCoordinates):
         """False."""
         return False
 
-    @property
-    def as_plot_labels(self):
-        """One text per bin, in ISO format."""
-        return [f"{low.iso} - {high.iso}" for low, high in self.iter_by_time_edges]
-
-    @property
-    def as_plot_center(self):
-        """Middles of the bins as `datetime.datetime`."""
-        return self.time_mid.datetime
-
-    @property
-    def as_plot_edges(self):
-        """Edges as `datetime.datetime`; GeometryError if there are gaps."""
-        return self.time_edges.to_datetime()
-
-    @property
-    def as_plot_xerr(self):
-        """Distances from the middle to start and stop as `datetime.timedelta`."""
-        return (self.time_mid - self.time_min).to_datetime(), (self.time_max - self.time_mid).to_datetime()
-
     def copy(self, edges_min=None, edges_max=None, reference_time=None, name=None):
         """Copy with some constructor arguments replaced."""
-        return TimeMapAxis(
+        axis = TimeMapAxis(
             self._edges_min.copy() if edges_min is None else edges_min,
             self._edges_max.copy() if edges_max is None else edges_max,
             self._reference_time.copy() if reference_time is None else reference_time,
             name=self._name if name is None else name,
         )
+        axis.time_format = self.time_format
+        return axis
 
     def is_aligned(self, other, atol=2e-2):
         """Refused: intervals with gaps have no common grid."""

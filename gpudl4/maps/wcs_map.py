@@ -307,20 +307,20 @@ class WcsNDMap(Map):
             raise GeometryError(f"a spectrum needs an energy axis; the axes are: {self.geom.axes.names}")
         return self.to_region_nd_map(region=region, func=func, weights=weights)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, fig=None, add_cbar=False, stretch="linear", axes_loc=None, kwargs_colorbar=None, **kwargs):
         """Draw an image; see `gpudl4.plot.maps.plot_map`."""
         from ..plot.maps import plot_map
 
-        return plot_map(self, ax=ax, **kwargs)
+        return plot_map(self, ax, add_cbar, stretch, fig=fig, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs)
 
-    def plot_grid(self, **kwargs):
+    def plot_grid(self, figsize=None, ncols=3, **kwargs):
         """Draw all image planes; see `gpudl4.plot.maps.plot_map_grid`."""
         from ..plot.maps import plot_map_grid
 
-        return plot_map_grid(self, **kwargs)
+        return plot_map_grid(self, figsize, ncols, **kwargs)
 
     def plot_mask(self, ax=None, **kwargs):
-        """Draw a mask as a shaded area; see `gpudl4.plot.maps.plot_map_mask`."""
+        """Shade what a mask leaves out; see `gpudl4.plot.maps.plot_map_mask`."""
         from ..plot.maps import plot_map_mask
 
         return plot_map_mask(self, ax=ax, **kwargs)

@@ -1,6 +1,7 @@
 """`Models`: the list of models of a fit, looked up by name or number, with one covariance.
 
-What a model must be to be selected is in `selection`, dicts and YAML are in `text`, tables and HTML in `overview`.
+What a model must be to be selected is in `selection`, where models are on the sky in `places`, dicts and YAML are in `text`, tables and
+HTML in `overview`.
 """
 
 import collections.abc
@@ -14,13 +15,14 @@ from .composite import CompositeModel
 from .covariance import HasCovariance
 from .overview import html_table, models_html, parameters_table
 from .parameters import Parameters, link_labels
+from .places import ModelPlaces
 from .selection import is_selected
 from .text import components_from_dict, from_yaml, to_yaml
 
 __all__ = ["DatasetModels", "Models"]
 
 
-class DatasetModels(collections.abc.Sequence, HasCovariance):
+class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
     """Models in a fixed order; the list cannot be changed, the models in it can.
 
     Parameters
@@ -207,20 +209,41 @@ class DatasetModels(collections.abc.Sequence, HasCovariance):
         """
         return self[self.selection_mask(name_substring, datasets_names, tag, model_type, frozen)]
 
-    @property
-    def positions(self):
-        """Positions of the models that have one, a `~astropy.coordinates.SkyCoord` in ICRS."""
-        from astropy.coordinates import SkyCoord
+    def set_parameters_bounds(self, tag, model_type, parameters_names=None, min=None, max=None, value=None):
+        """Set bounds or values of parameters of several models.
 
-        positions = [m.position.icrs for m in self._models if getattr(m, "position", None) is not None]
-        if not positions:
-            raise ModelError("none of the models has a position")
-        return SkyCoord(positions)
+        Parameters
+        ----------
+        tag : str or list of str
+            Tags of the spectral or spatial models.
+        model_type : {"spectral", "spatial"}
+            Part of the models.
+        parameters_names : str or list of str, optional
+            Names; all parameters of the part if None.
+        min, max, value : float, optional
+            What to set, in the units of the parameters.
+        """
+        for parameter in self.select(tag=tag, model_type=model_type).parameters.select(name=parameters_names, type=model_type):
+            parameter.min = parameter.min if min is None else min
+            parameter.max = parameter.max if max is None else max
+            parameter.value = parameter.value if value is None else value
 
-    def to_regions(self):
-        """Regions of the spatial models that have an outline."""
-        spatial = [m.spatial_model for m in self._models]
-        return [s.to_region() for s in spatial if s is not None and hasattr(s, "to_region")]
+    def reassign(self, dataset_name, new_dataset_name):
+        """Copies of the models that belong to other datasets.
+
+        Parameters
+        ----------
+        dataset_name, new_dataset_name : str or list of str
+            Names of the datasets, and what they become; models of other datasets keep theirs.
+        """
+        old, new = ([names] if isinstance(names, str) else list(names) for names in (dataset_name, new_dataset_name))
+        if len(old) != len(new):
+            raise ModelError(f"as many new names as old ones are needed, got {len(old)} and {len(new)}")
+        renamed, models = dict(zip(old, new, strict=True)), self.copy()
+        for model in models:
+            if model.datasets_names is not None:
+                model.datasets_names = [renamed.get(name, name) for name in model.datasets_names]
+        return type(self)(models)
 
     # copies, files, text
 

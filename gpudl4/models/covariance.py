@@ -91,6 +91,12 @@ class Covariance:
         scale = np.outer(error, error)
         return np.divide(self._data, scale, out=np.zeros_like(self._data), where=scale > 0)
 
+    def plot_correlation(self, figsize=None, **kwargs):
+        """Draw the correlation matrix; see `gpudl4.plot.models.plot_correlation`."""
+        from ..plot.models import plot_correlation
+
+        return plot_correlation(self, figsize, **kwargs)
+
     def __array__(self, dtype=None, copy=None):
         return np.array(self._data, dtype=dtype)
 

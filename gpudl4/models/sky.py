@@ -9,6 +9,7 @@ from ..core.errors import ModelError, UnitMismatchError
 from .base import Model
 from .composite import CompositeModel, check_keys, part_from_dict
 from .naming import make_name
+from .places import contributes
 from .registries import MODEL_REGISTRY, SPATIAL_MODEL_REGISTRY, SPECTRAL_MODEL_REGISTRY, TEMPORAL_MODEL_REGISTRY
 
 __all__ = ["SkyModel"]
@@ -128,6 +129,10 @@ class SkyModel(CompositeModel):
     def evaluation_region(self):
         """Sky region in which the spatial model is evaluated, None without one."""
         return getattr(self.spatial_model, "evaluation_region", None)
+
+    def contributes(self, mask, margin="0 deg"):
+        """Whether the model reaches into a mask; see `gpudl4.models.places.contributes`."""
+        return contributes(self, mask, margin)
 
     def evaluate(self, lon, lat, energy):
         """Differential surface brightness at sky coordinates in the model's frame and energies; arguments broadcast."""

@@ -13,9 +13,20 @@ from astropy.visualization.wcsaxes import WCSAxes
 from ..core.errors import DatasetError, UnitMismatchError
 from ..maps import LabelMapAxis, TimeMapAxis
 from .images import display_energy
-from .style import figure_style, plain_numbers
+from .style import empty_figure, figure_style, plain_numbers
 
-__all__ = ["axis_unit", "current_axes", "energy_unit", "format_x", "label_axis", "range_text", "set_range", "two_axes", "x_positions"]
+__all__ = [
+    "axis_unit",
+    "current_axes",
+    "energy_unit",
+    "format_x",
+    "format_y",
+    "label_axis",
+    "range_text",
+    "set_range",
+    "two_axes",
+    "x_positions",
+]
 
 NAMES = {"energy": "Energy", "energy_true": "True energy", "time": "Time"}
 TIME_FORMATS = ("iso", "mjd")
@@ -53,8 +64,7 @@ def two_axes(upper, lower, figsize):
     if upper is not None or lower is not None:
         raise DatasetError("give both axes, ax_spectrum and ax_residuals, or none of them")
     with figure_style():
-        empty = plt.get_fignums() and not plt.gcf().axes  # made by the user for this picture
-        figure = plt.gcf() if empty else plt.figure(figsize=figsize)
+        figure = empty_figure(figsize)
         grid = figure.add_gridspec(2, 1, height_ratios=[5, 2])
         upper = figure.add_subplot(grid[0])
         lower = figure.add_subplot(grid[1], sharex=upper)
@@ -109,7 +119,7 @@ def range_text(axis, index):
     return f"{edges[0].value:.3g} – {edges[1].value:.3g} {edges.unit}".rstrip()
 
 
-def x_positions(axis, ax, time_format="iso"):
+def x_positions(axis, ax, time_format=None):
     """Where the bins of a map axis lie along the x axis of a picture.
 
     Parameters
@@ -118,8 +128,8 @@ def x_positions(axis, ax, time_format="iso"):
         Axis of a map.
     ax : `matplotlib.axes.Axes`
         Axes; they get the unit of the map axis if they have none.
-    time_format : {"iso", "mjd"}
-        Times as dates or as modified Julian days.
+    time_format : {"iso", "mjd"}, optional
+        Times as dates or as modified Julian days; by default the format of the axis.
 
     Returns
     -------
@@ -129,6 +139,7 @@ def x_positions(axis, ax, time_format="iso"):
     if isinstance(axis, LabelMapAxis):
         return np.arange(axis.nbin), np.arange(axis.nbin) - 0.5, np.arange(axis.nbin) + 0.5
     if isinstance(axis, TimeMapAxis):
+        time_format = axis.time_format if time_format is None else time_format
         if time_format not in TIME_FORMATS:
             raise DatasetError(f"unknown time_format {time_format!r}; known: {', '.join(TIME_FORMATS)}")
         times = axis.time_mid, axis.time_min, axis.time_max
@@ -141,13 +152,14 @@ def x_positions(axis, ax, time_format="iso"):
     return axis.center.to_value(unit), edges[:-1], edges[1:]
 
 
-def label_axis(axis, ax, time_format="iso"):
+def label_axis(axis, ax, time_format=None):
     """Scale, ticks and name of a map axis along the x axis of a picture; call it when the data are drawn and limits are set."""
     if isinstance(axis, LabelMapAxis):
         ax.set_xticks(np.arange(axis.nbin), axis.as_plot_labels, rotation=30, ha="right", rotation_mode="anchor")
         ax.set_xlabel(axis.name.replace("_", " ").capitalize())
     elif isinstance(axis, TimeMapAxis):
         scale = axis.reference_time.scale.upper()
+        time_format = axis.time_format if time_format is None else time_format
         if time_format == "iso":
             locator = matplotlib.dates.AutoDateLocator()
             ax.xaxis.set_major_locator(locator)
@@ -159,10 +171,7 @@ def label_axis(axis, ax, time_format="iso"):
         ax.set_xscale(axis.as_plot_scale)
         if axis.as_plot_scale == "log":
             plain_numbers(ax.xaxis)
-        unit = ax.xaxis.units
-        ax.set_xlabel(
-            NAMES.get(axis.name, axis.name.replace("_", " ").replace("-", " ").capitalize()) + (f" [{unit}]" if str(unit) else "")
-        )
+        ax.set_xlabel(_named(axis, ax.xaxis.units))
 
 
 def format_x(axis, ax):
@@ -173,6 +182,23 @@ def format_x(axis, ax):
             set_range(ax, "x", low[0], high[-1], fresh=True)
         label_axis(axis, ax)
     return ax
+
+
+def format_y(axis, ax):
+    """Scale, ticks, name and range of an axis of numbers along y; what ``axis.format_plot_yaxis(ax)`` does."""
+    with figure_style():
+        unit = energy_unit(ax.yaxis, axis.edges) if axis.is_energy_axis else axis_unit(ax.yaxis, axis.unit)
+        ax.set_yscale(axis.as_plot_scale)
+        set_range(ax, "y", *axis.bounds.to_value(unit), fresh=True)
+        if axis.as_plot_scale == "log":
+            plain_numbers(ax.yaxis)
+        ax.set_ylabel(_named(axis, unit))
+    return ax
+
+
+def _named(axis, unit):
+    name = NAMES.get(axis.name, axis.name.replace("_", " ").replace("-", " ").capitalize())
+    return f"{name} [{unit}]" if str(unit) else name
 
 
 def set_range(ax, which, low, high, fresh):

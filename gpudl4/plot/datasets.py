@@ -1,8 +1,9 @@
 """Pictures of a map dataset: counts, model and residual images, counts spectrum, residual histogram, and an overview of all of them.
 
-Functions that draw one thing take axes and return them; `plot_images`, `plot_spectrum` and `peek` make a figure. Everything they show is
-summed inside the mask of the dataset (``mask_safe`` and ``mask_fit``). Spectra come from `gpudl4.plot.spectra`; the three
-``plot_residuals*`` functions behind the methods of the same names of a dataset are in `gpudl4.plot.residuals`.
+Functions that draw one thing take axes and return them; `plot_images`, `plot_spectrum` and `plot_overview` make a figure. Everything they
+show is summed inside the mask of the dataset (``mask_safe`` and ``mask_fit``). Spectra come from `gpudl4.plot.spectra`; the three
+``plot_residuals*`` functions behind the methods of the same names of a dataset are in `gpudl4.plot.residuals`, `peek` in
+`gpudl4.plot.quicklook`.
 """
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from .images import bins_in_mask, check_counts, correlation_radius, display_ener
 from .irf import plot_containment_radius
 from .maps import plot_map
 from .models import plot_source_positions
+from .quicklook import peek
 from .region_datasets import peek_region
 from .residuals import plot_residuals, plot_residuals_spatial, plot_residuals_spectral
 from .spectra import plot_counts_spectrum, plot_residual_spectrum, plot_spectrum, spectrum_column
@@ -25,6 +27,7 @@ __all__ = [
     "plot_counts_spectrum",
     "plot_images",
     "plot_npred",
+    "plot_overview",
     "plot_residual_histogram",
     "plot_residual_significance",
     "plot_residual_spectrum",
@@ -253,8 +256,8 @@ def plot_images(dataset, npred=None):
     return figure
 
 
-def peek(dataset, figsize=None):
-    """Overview figure: counts, model, residuals, counts spectrum, residual histogram, size of the point spread function.
+def plot_overview(dataset, figsize=None):
+    """How well the models fit, in one figure: counts, model, residuals, counts spectrum, residual histogram, size of the PSF.
 
     Parameters
     ----------

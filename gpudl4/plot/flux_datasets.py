@@ -42,7 +42,8 @@ def plot_flux_spectrum(dataset, ax=None, kwargs_fp=None, kwargs_model=None, axis
     kwargs_fp : dict, optional
         Arguments of `gpudl4.plot.plot_flux_points`; ``sed_type`` is "e2dnde" by default.
     kwargs_model : dict, optional
-        Arguments of `gpudl4.plot.plot_spectral_model`; ``sed_type`` as of the points, ``energy_bounds`` those of the points by default.
+        Arguments of `gpudl4.plot.plot_spectral_model`; ``sed_type`` as of the points, ``energy_bounds`` those of the points by default; for
+        "flux" and "eflux" the bins of the points, so that the line runs through what the points are compared with.
     axis_name : {"energy", "time"}
         Axis to follow. Models are spectra and drawn along energy only; along time the norms of the points are drawn.
 
@@ -63,6 +64,8 @@ def plot_flux_spectrum(dataset, ax=None, kwargs_fp=None, kwargs_model=None, axis
     if not dataset.models or not along_energy:
         return ax
     bounds = u.Quantity([dataset.data.energy_min.min(), dataset.data.energy_max.max()])
+    if style["sed_type"] in ("flux", "eflux"):
+        bounds = dataset.data.geom.axes["energy"]
     several = len(dataset.models) > 1
     for model in dataset.models:
         label = f"Best fit model, {model.name}" if several else "Best fit model"

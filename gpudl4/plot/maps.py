@@ -1,7 +1,7 @@
 """Maps on axes; the methods of the maps (``map.plot()``) call these functions.
 
-`plot_map` draws one image, `plot_map_grid` a cube plane by plane, `plot_map_mask` a mask over an image. Maps of a region are drawn by
-`gpudl4.plot.region_maps`.
+`plot_map` draws one image, `plot_map_grid` a cube plane by plane, `plot_map_mask` what a mask leaves out, over an image. Maps of a region
+are drawn by `gpudl4.plot.region_maps`.
 """
 
 import matplotlib.pyplot as plt
@@ -11,8 +11,8 @@ from astropy.visualization.wcsaxes import WCSAxes
 
 from ..core.backend import to_host
 from ..core.errors import GeometryError
-from .images import display_energy
-from .style import figure_style
+from .axes import range_text
+from .style import empty_figure, figure_style
 
 __all__ = ["plot_map", "plot_map_grid", "plot_map_mask"]
 
@@ -49,8 +49,7 @@ def label_sky_axes(ax, frame):
     ax.coords[1].set_axislabel(lat)
     if frame == "galactic":
         for coordinate in ax.coords:
-            coordinate.set_major_formatter("d.d")
-            coordinate.set_format_unit("deg", show_decimal_unit=True)
+            coordinate.set_format_unit("deg", decimal=True, show_decimal_unit=True)  # as many decimals as the ticks need
 
 
 def _image_of(map_, verb):
@@ -61,10 +60,15 @@ def _image_of(map_, verb):
     return np.asarray(to_host(map_.data)).reshape(shape[-2:])
 
 
-def _sky_axes(map_, ax):
-    """The axes given, or those of a new figure with the projection of the map."""
-    if ax is None:
-        ax = plt.figure(figsize=(6.4, 5.2), layout="compressed").add_subplot(projection=map_.geom.to_image().wcs)
+def new_sky_axes(geom, figure=None):
+    """Axes with the projection of a sky geometry: in the figure given, else in the current one if it is empty, else in a new one."""
+    figure = empty_figure((6.4, 5.2), layout="compressed") if figure is None else figure
+    return figure.add_subplot(projection=geom.to_image().wcs)
+
+
+def _sky_axes(map_, ax, figure=None):
+    """The axes given, or new ones with the projection of the map."""
+    ax = new_sky_axes(map_.geom, figure) if ax is None else ax
     if not isinstance(ax, WCSAxes):
         raise GeometryError("the axes have no sky projection; make them with projection=map.geom.wcs")
     return ax
@@ -83,6 +87,10 @@ def plot_map(
     alpha=None,
     label=None,
     title=None,
+    fig=None,
+    axes_loc=None,
+    kwargs_colorbar=None,
+    **kwargs,
 ):
     """Plot an image on sky coordinates.
 
@@ -91,7 +99,7 @@ def plot_map(
     map_ : Map
         Map without an energy axis, or with axes of one bin only.
     ax : `~astropy.visualization.wcsaxes.WCSAxes`, optional
-        Axes with the map's projection; a new figure is made without them.
+        Axes with the map's projection; without them new ones in `fig`, in the current figure if it is empty, or in a new one.
     add_cbar : bool
         Draw a colour bar beside the image.
     stretch : {"linear", "sqrt", "log", "asinh"}
@@ -108,6 +116,15 @@ def plot_map(
         Text along the colour bar; by default the unit of the map.
     title : str, optional
         Title of the axes.
+    fig : `matplotlib.figure.Figure`, optional
+        Figure to make axes in, if none are given.
+    axes_loc : dict, optional
+        Where the colour bar goes, arguments of ``AxesDivider.append_axes`` of `mpl_toolkits.axes_grid1` ("position", "size", "pad"); by
+        default to the right, as high as the image.
+    kwargs_colorbar : dict, optional
+        Arguments of `matplotlib.figure.Figure.colorbar`.
+    **kwargs
+        Further arguments of `matplotlib.axes.Axes.imshow`.
 
     Returns
     -------
@@ -121,20 +138,40 @@ def plot_map(
     """
     values = _image_of(map_, "plot_map").astype(float)
     with figure_style():
-        ax = _sky_axes(map_, ax)
+        ax = _sky_axes(map_, ax, fig)
+        if map_.is_mask and norm is None:
+            vmin, vmax = vmin or 0, 1 if vmax is None else vmax
         norm = image_norm(values, stretch, vmin, vmax) if norm is None else norm
-        image = ax.imshow(values, origin="lower", cmap=cmap, norm=norm, interpolation=interpolation, alpha=alpha)
+        style = {"origin": "lower", "cmap": cmap, "norm": norm, "interpolation": interpolation, "alpha": alpha}
+        try:
+            image = ax.imshow(values, **{**style, **kwargs})
+        except AttributeError as error:  # what matplotlib says of unknown arguments
+            raise TypeError(f"plot_map passes its further arguments to matplotlib: {error}") from error
         label_sky_axes(ax, map_.geom.frame)
         if add_cbar:
-            bar = ax.inset_axes([1.02, 0, 0.045, 1])  # as high as the image, whatever its shape
-            ax.figure.colorbar(image, cax=bar, label=str(map_.unit) if label is None else label)
+            add_colorbar(image, ax, axes_loc, {"label": str(map_.unit) if label is None else label, **(kwargs_colorbar or {})})
         if title is not None:
             ax.set_title(title)
+        ax.autoscale(False)  # what is drawn over the image leaves its limits
     return ax
 
 
-def plot_map_mask(map_, ax=None, colors="0.5", alpha=0.5):
-    """Shade the True pixels of a mask.
+def add_colorbar(image, ax, axes_loc, kwargs):
+    """Colour bar beside an image: as high as the image, whatever its shape, or where the arguments of ``append_axes`` say."""
+    if axes_loc is None:
+        bar = ax.inset_axes([1.02, 0, 0.045, 1])
+    else:
+        from mpl_toolkits.axes_grid1 import make_axes_locatable
+
+        place = {"position": "right", "size": "5%", "pad": 0.1, "axes_class": plt.Axes, **axes_loc}
+        bar = make_axes_locatable(ax).append_axes(**place)
+        if place["position"] in ("top", "bottom"):
+            kwargs = {"orientation": "horizontal", **kwargs}
+    ax.figure.colorbar(image, cax=bar, **kwargs)
+
+
+def plot_map_mask(map_, ax=None, colors="0.5", alpha=0.5, **kwargs):
+    """Shade what a mask leaves out: its False pixels.
 
     Parameters
     ----------
@@ -146,6 +183,8 @@ def plot_map_mask(map_, ax=None, colors="0.5", alpha=0.5):
         Colour of the shade.
     alpha : float
         Its opacity.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.contourf`, such as ``hatches=["///"]``.
 
     Returns
     -------
@@ -157,13 +196,15 @@ def plot_map_mask(map_, ax=None, colors="0.5", alpha=0.5):
         raise GeometryError(f"a mask has boolean values, these are {values.dtype}; plot them with map.plot()")
     with figure_style():
         ax = _sky_axes(map_, ax)
-        ax.contourf(values.astype(float), levels=[0.5, 1.5], colors=[colors], alpha=alpha)
+        colors = {} if "cmap" in kwargs else {"colors": colors}
+        ax.contourf(values.astype(float), **{"levels": [-0.5, 0.5], "alpha": alpha, **colors, **kwargs})
         ax.set_aspect("equal")
         label_sky_axes(ax, map_.geom.frame)
+        ax.autoscale(False)
     return ax
 
 
-def plot_map_grid(map_, figsize=None, ncols=3, add_cbar=True, stretch="linear", cmap="viridis", label=None):
+def plot_map_grid(map_, figsize=None, ncols=3, add_cbar=True, **kwargs):
     """Plot every plane of a cube on its own colour scale.
 
     Parameters
@@ -174,7 +215,7 @@ def plot_map_grid(map_, figsize=None, ncols=3, add_cbar=True, stretch="linear", 
         Width and height in inches; by default 3.6 by 3.3 per image.
     ncols : int
         Number of images in a row.
-    add_cbar, stretch, cmap, label
+    add_cbar, **kwargs
         See `plot_map`.
 
     Returns
@@ -191,10 +232,7 @@ def plot_map_grid(map_, figsize=None, ncols=3, add_cbar=True, stretch="linear", 
         figure = plt.figure(figsize=figsize or (3.6 * ncols, 3.3 * rows), layout="compressed")
         for index in range(axis.nbin):
             ax = figure.add_subplot(rows, ncols, index + 1, projection=map_.geom.to_image().wcs)
-            edges = axis.edges[index : index + 2]
-            edges = display_energy(edges) if axis.is_energy_axis else edges
-            title = f"{edges[0].value:.3g} – {edges[1].value:.3g} {edges.unit}"
-            plot_map(map_.slice_by_idx({axis.name: index}), ax, add_cbar, stretch, cmap, label=label, title=title)
+            plot_map(map_.slice_by_idx({axis.name: index}), ax, **{"add_cbar": add_cbar, "title": range_text(axis, index), **kwargs})
             if index % ncols:
                 ax.coords[1].set_axislabel(" ")
             if index < axis.nbin - ncols:

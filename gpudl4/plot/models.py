@@ -15,9 +15,17 @@ from .flux_points import UNITS, flux_label, power_unit
 from .maps import plot_map
 from .style import figure_style, outlined, plain_numbers, source_colors
 
-__all__ = ["plot_source_positions", "plot_source_spectra", "plot_spatial_model", "plot_spectral_error", "plot_spectral_model"]
+__all__ = [
+    "plot_correlation",
+    "plot_source_positions",
+    "plot_source_spectra",
+    "plot_spatial_model",
+    "plot_spectral_error",
+    "plot_spectral_model",
+]
 
 MAX_NAMES = 15
+SED_TYPES = ("dnde", "e2dnde", "flux", "eflux")
 SIZE_PARAMETERS = ("sigma", "r_0", "radius")
 
 
@@ -77,43 +85,65 @@ def plot_source_positions(models, ax, color="white", names=True):
             )
 
 
-def _energies(energy_bounds, n_points):
-    """Energies at which a spectrum is drawn."""
+class _Drawing:
+    """What lines and bands of a spectrum share: the bins of the drawn axis, the axes of the picture, and the units along them.
+
+    Differential fluxes are those at the centres of the bins, integral ones those of the bins, drawn at their centres; as in gammapy.
+    """
+
+    def __init__(self, spectral_model, energy_bounds, ax, sed_type, energy_power, n_points):
+        if sed_type not in SED_TYPES:
+            raise ModelError(f"sed_type {sed_type!r} cannot be plotted; known: {', '.join(map(repr, SED_TYPES))}")
+        self.model, self.axis = spectral_model, _drawn_axis(energy_bounds, n_points)
+        energy = self.axis.center
+        own = spectral_model(energy[:1]).unit
+        if own.is_equivalent(UNITS["dnde"]):
+            self.sed_type, natural = sed_type, power_unit(sed_type, energy_power, energy.unit)
+        else:  # a factor, which has no fluxes
+            self.sed_type, natural = "norm", own * energy.unit**energy_power
+        self.ax = current_axes(ax, x=energy.unit, y=natural)
+        self.x, self.unit = energy.to_value(energy_unit(self.ax.xaxis, energy)), axis_unit(self.ax.yaxis, natural)
+        self.power, self.label = energy_power, flux_label(self.sed_type, energy_power, self.unit)
+
+    def _scaled(self, flux):
+        power = self.power + 2 * (self.sed_type == "e2dnde")
+        return (flux * self.axis.center**power).to_value(self.unit)
+
+    def values(self):
+        """Numbers along y, shape (nbin,)."""
+        if self.sed_type == "flux":
+            return self._scaled(self.model.integral(self.axis.edges_min, self.axis.edges_max))
+        if self.sed_type == "eflux":
+            return self._scaled(self.model.energy_flux(self.axis.edges_min, self.axis.edges_max))
+        return self._scaled(self.model(self.axis.center))
+
+    def band(self):
+        """Lower and upper ends of one standard deviation, each of shape (nbin,)."""
+        if self.sed_type == "flux":
+            value, error, _ = self.model.integral_error(self.axis.edges_min, self.axis.edges_max)
+        elif self.sed_type == "eflux":
+            value, error, _ = self.model.energy_flux_error(self.axis.edges_min, self.axis.edges_max)
+        else:
+            value, error, _ = self.model.evaluate_error(self.axis.center)
+        relative = np.divide(error.value, value.value, out=np.zeros(value.size), where=value.value > 0)
+        return self._scaled(value * np.exp(-relative)), self._scaled(value * np.exp(relative))
+
+    def finish(self):
+        """Scales and names of the axes."""
+        self.ax.set_xscale("log")
+        self.ax.set_yscale("log", nonpositive="clip")
+        plain_numbers(self.ax.xaxis)
+        self.ax.set_xlabel(f"Energy [{self.ax.xaxis.units}]")
+        self.ax.set_ylabel(self.label)
+        return self.ax
+
+
+def _drawn_axis(energy_bounds, n_points):
+    """Axis along which a spectrum is drawn: the one given, else `n_points` bins between the bounds, evenly in the logarithm."""
     if isinstance(energy_bounds, MapAxis):
-        return energy_bounds.center
+        return energy_bounds
     low, high = (u.Quantity(bound) for bound in energy_bounds)
-    return np.geomspace(low.value, high.to_value(low.unit), n_points) * low.unit
-
-
-def _prepare(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points):
-    """What lines and bands share: axes, energies, their numbers along x, the factor from differential flux to y, the label of y."""
-    if sed_type not in ("dnde", "e2dnde"):
-        raise ModelError(f"sed_type {sed_type!r} cannot be plotted; known: 'dnde', 'e2dnde'")
-    energy = _energies(energy_bounds, n_points)
-    power = energy_power + 2 * (sed_type == "e2dnde")
-    own = spectral_model(energy[:1]).unit
-    if own.is_equivalent(UNITS["dnde"]):
-        natural = power_unit(sed_type, energy_power, energy.unit)
-    else:  # a factor without a unit
-        sed_type, natural = "norm" if power == 0 else sed_type, own * energy.unit**power
-    ax = current_axes(ax, x=energy.unit, y=natural)
-    x, unit = energy.to_value(energy_unit(ax.xaxis, energy)), axis_unit(ax.yaxis, natural)
-    return ax, energy, x, (own * energy**power).to_value(unit), flux_label(sed_type, energy_power, unit)
-
-
-def _band(spectral_model, energy):
-    """Lower and upper differential flux of one standard deviation, as numbers in the unit of the model."""
-    value, error, _ = spectral_model.evaluate_error(energy)
-    relative = np.divide(error.value, value.value, out=np.zeros(energy.size), where=value.value > 0)
-    return value.value * np.exp(-relative), value.value * np.exp(relative)
-
-
-def _finish_spectrum(ax, label):
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    plain_numbers(ax.xaxis)
-    ax.set_xlabel(f"Energy [{ax.xaxis.units}]")
-    ax.set_ylabel(label)
+    return MapAxis.from_energy_bounds(low, high, nbin=n_points)
 
 
 def plot_spectral_model(
@@ -126,24 +156,26 @@ def plot_spectral_model(
     error_band=False,
     **kwargs,
 ):
-    """Differential flux against energy.
+    """Flux against energy.
 
     Parameters
     ----------
     spectral_model : SpectralModel
         Spectral model; its covariance gives the band.
     energy_bounds : pair of Quantity or of str, or MapAxis
-        Energy range; the centres of the bins of an axis.
+        Energy range, which is cut into `n_points` bins; or the bins. The line joins their centres.
     ax : `matplotlib.axes.Axes`, optional
         Axes; the current ones if None. Units that they have already are used.
-    sed_type : {"dnde", "e2dnde"}
-        Differential flux, or the same times energy squared in erg cm-2 s-1.
+    sed_type : {"dnde", "e2dnde", "flux", "eflux"}
+        Differential flux in cm-2 s-1 TeV-1, or the same times energy squared in erg cm-2 s-1; integral of the flux over each bin in
+        cm-2 s-1, or of energy times flux in erg cm-2 s-1, which are as large as the bins are wide. Without influence on a factor (norm).
     energy_power : int
         Power of the energy that the flux is multiplied with.
     n_points : int
-        Number of energies, evenly in the logarithm.
+        Number of bins, evenly in the logarithm.
     error_band : bool
-        Draw a band of one standard deviation, ``dnde * exp(±s)`` with the relative error s of ``spectral_model.evaluate_error``.
+        Draw a band of one standard deviation, flux times ``exp(±s)`` with the relative error s of ``spectral_model.evaluate_error``,
+        ``integral_error`` or ``energy_flux_error``.
     **kwargs
         Arguments of `matplotlib.axes.Axes.plot`.
 
@@ -160,13 +192,12 @@ def plot_spectral_model(
         If the axes have a unit that does not convert.
     """
     with figure_style():
-        ax, energy, x, factor, label = _prepare(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points)
-        (line,) = ax.plot(x, spectral_model(energy).value * factor, **{"linewidth": 1.8, **normalize_kwargs(kwargs, Line2D)})
+        drawing = _Drawing(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points)
+        (line,) = drawing.ax.plot(drawing.x, drawing.values(), **{"linewidth": 1.8, **normalize_kwargs(kwargs, Line2D)})
         if error_band:
-            band = (part * factor for part in _band(spectral_model, energy))
-            ax.fill_between(x, *band, color=line.get_color(), alpha=0.25, linewidth=0, zorder=line.get_zorder() - 1)
-        _finish_spectrum(ax, label)
-    return ax
+            look = {"color": line.get_color(), "alpha": 0.25, "linewidth": 0, "zorder": line.get_zorder() - 1}
+            drawing.ax.fill_between(drawing.x, *drawing.band(), **look)
+        return drawing.finish()
 
 
 def plot_spectral_error(
@@ -181,7 +212,7 @@ def plot_spectral_error(
     samples=None,
     **kwargs,
 ):
-    """Band of one standard deviation around the differential flux.
+    """Band of one standard deviation around the flux.
 
     Parameters
     ----------
@@ -198,13 +229,12 @@ def plot_spectral_error(
         The axes.
     """
     with figure_style():
-        ax, energy, x, factor, label = _prepare(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points)
+        drawing = _Drawing(spectral_model, energy_bounds, ax, sed_type, energy_power, n_points)
         style = normalize_kwargs(kwargs, PolyCollection)
         if "color" not in style:
             style = {"facecolor": "black", **style}
-        ax.fill_between(x, *(part * factor for part in _band(spectral_model, energy)), **{"alpha": 0.2, "linewidth": 0, **style})
-        _finish_spectrum(ax, label)
-    return ax
+        drawing.ax.fill_between(drawing.x, *drawing.band(), **{"alpha": 0.2, "linewidth": 0, **style})
+        return drawing.finish()
 
 
 def plot_source_spectra(models, energy_bounds, ax=None):
@@ -269,3 +299,40 @@ def plot_spatial_model(spatial_model, ax=None, geom=None, **kwargs):
         geom = WcsGeom.create(skydir=spatial_model.position, npix=200, binsz=width / 200, proj="TAN", frame=spatial_model.frame)
     image = spatial_model.integrate_geom(geom.to_image())
     return plot_map(image, ax=ax, **{"add_cbar": True, "label": "Share of the flux per pixel", **kwargs})
+
+
+def plot_correlation(covariance, figsize=None, **kwargs):
+    """Correlation matrix of parameters, with its numbers written into the cells.
+
+    Parameters
+    ----------
+    covariance : Covariance
+        Covariance, such as that of ``models`` or of a part of their parameters.
+    figsize : pair of float, optional
+        Width and height in inches; by default 0.9 by 0.7 for each parameter, and room for their names.
+    **kwargs
+        Arguments of `matplotlib.axes.Axes.imshow`.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes; the matrix is ``ax.images[0]``. Parameters without an error have correlation 0.
+
+    Raises
+    ------
+    ModelError
+        If there are no parameters.
+    """
+    correlation, names = covariance.correlation, covariance.parameters.names
+    if not names:
+        raise ModelError("there are no parameters whose correlation can be drawn")
+    with figure_style():
+        ax = plt.figure(figsize=figsize or (1.6 + 0.9 * len(names), 1.2 + 0.7 * len(names))).add_subplot()
+        image = ax.imshow(correlation, **{"cmap": "coolwarm", "vmin": -1, "vmax": 1, "aspect": "auto", **kwargs})
+        ax.set_xticks(range(len(names)), names, rotation=30, ha="left", rotation_mode="anchor")
+        ax.set_yticks(range(len(names)), names)
+        ax.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
+        for (row, column), value in np.ndenumerate(correlation):
+            ax.text(column, row, f"{round(value, 2) + 0.0:.2f}", ha="center", va="center", color="white" if abs(value) > 0.7 else "black")
+        ax.figure.colorbar(image, label="Correlation")
+    return ax

@@ -5,7 +5,6 @@ They show differences or ratios of smoothed counts and prediction. For an image 
 """
 
 import astropy.units as u
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.cbook import normalize_kwargs
 from matplotlib.lines import Line2D
@@ -18,7 +17,7 @@ from .axes import current_axes, energy_unit, label_axis, set_range, x_positions
 from .images import check_counts, mask_image, masked_cube, summed_image
 from .maps import plot_map
 from .region_maps import shade_runs
-from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, figure_style
+from .style import SIGNIFICANCE_CMAP, TOTAL_COLOR, empty_figure, figure_style
 
 __all__ = ["excess_variance", "plot_residuals", "plot_residuals_spatial", "plot_residuals_spectral", "shade_masks"]
 
@@ -227,7 +226,7 @@ def plot_residuals(dataset, ax_spatial=None, ax_spectral=None, kwargs_spatial=No
     wcs = dataset.counts.geom.to_image().wcs
     with figure_style():
         if ax_spatial is None and ax_spectral is None:
-            figure = plt.figure(figsize=(11.5, 4.6))
+            figure = empty_figure((11.5, 4.6))
             ax_spatial, ax_spectral = figure.add_subplot(1, 2, 1, projection=wcs), figure.add_subplot(1, 2, 2)
         ax_spatial = plot_residuals_spatial(dataset, ax_spatial, **(kwargs_spatial or {}))
         ax_spectral = plot_residuals_spectral(dataset, ax_spectral, **kwargs_spectral)

@@ -8,7 +8,17 @@ import contextlib
 import matplotlib.pyplot as plt
 from matplotlib import patheffects, ticker
 
-__all__ = ["COUNTS_CMAP", "SIGNIFICANCE_CMAP", "SIGNIFICANCE_RANGE", "figure_style", "outlined", "plain_numbers", "save", "source_colors"]
+__all__ = [
+    "COUNTS_CMAP",
+    "SIGNIFICANCE_CMAP",
+    "SIGNIFICANCE_RANGE",
+    "empty_figure",
+    "figure_style",
+    "outlined",
+    "plain_numbers",
+    "save",
+    "source_colors",
+]
 
 SOURCE_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BACKGROUND_COLOR = "#B9B9B9"
@@ -39,6 +49,19 @@ def figure_style():
     """Settings for figures made by gpudl4; the caller's settings are restored at the end."""
     with plt.rc_context(SETTINGS):
         yield
+
+
+def empty_figure(figsize, **kwargs):
+    """The current figure if it is empty, made by the user for this picture; else a new one of this size.
+
+    Parameters
+    ----------
+    figsize : pair of float
+        Width and height in inches of a new one.
+    **kwargs
+        Further arguments of a new one.
+    """
+    return plt.gcf() if plt.get_fignums() and not plt.gcf().axes else plt.figure(figsize=figsize, **kwargs)
 
 
 def source_colors(names):

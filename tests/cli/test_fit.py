@@ -223,6 +223,29 @@ def test_a_fit_on_a_device_says_what_a_fit_on_the_host_says(command, kernel_devi
         assert abs(one["value"] - two["value"]) < 0.03 * two["error"]
 
 
+@pytest.mark.parametrize("dtype", [None, "float64", "float32"])
+def test_precision_decides_and_is_recorded(command, field, fitted, tmp_path, dtype):
+    words = ("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--backend", "numpy", "--no-plots")
+    code, out, err = command(*words, *(() if dtype is None else ("--dtype", dtype)))
+    assert (code, err) == (0, [])
+    expected = dtype or "float64"
+    assert re.search(rf"precision +: {expected}\n", out)
+    mine, double = (json.loads((folder / "result.json").read_text()) for folder in (tmp_path / "out", fitted))
+    assert (mine["dtype"], double["dtype"]) == (expected, "float64")
+    assert mine["command"][-2:] == ["--dtype", expected]
+    assert (mine["total_stat"] == double["total_stat"]) is (expected == "float64")
+    assert mine["total_stat"] == pytest.approx(double["total_stat"], abs=0.1)
+    for one, two in zip(mine["parameters"], double["parameters"], strict=True):
+        assert abs(one["value"] - two["value"]) < 0.03 * two["error"]
+
+
+def test_unknown_precision_is_refused(command, field, tmp_path):
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--dtype", "float16")
+    assert code == 2
+    assert "'float16' is not one of 'float64', 'float32'" in " ".join(err)
+    assert not (tmp_path / "out").exists()
+
+
 def test_pictures_without_matplotlib(command, field, tmp_path, monkeypatch):
     monkeypatch.setattr("gpudl4.cli.fit.can_plot", lambda: False)
     code, out, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "a", "--plots")

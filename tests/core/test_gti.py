@@ -252,3 +252,14 @@ def test_reads_what_gammapy_writes(tmp_path):
     ours = GTI.read(tmp_path / "theirs.fits")
     assert np.all(ours.met_start == theirs.met_start)
     assert ours.time_ref.scale == "utc"
+
+
+def test_checksums_of_a_file_are_verified_on_request(tmp_path):
+    gti = GTI.create([0, 7] * u.h, [1, 8] * u.h)
+    hdu = gti.to_table_hdu()
+    hdu.add_checksum()
+    hdu.header["DATASUM"] = "12345"
+    hdu.writeto(tmp_path / "gti.fits")
+    assert GTI.read(tmp_path / "gti.fits").time_sum == gti.time_sum
+    with pytest.warns(UserWarning, match="[Dd]atasum"):
+        GTI.read(tmp_path / "gti.fits", checksum=True)

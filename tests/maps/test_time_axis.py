@@ -200,3 +200,31 @@ def test_lightcurve_table():
         TimeMapAxis.from_table(Table({"Hist_Start": [1.0, 2.0] * u.s}), "fermi-fgl")
     table = Table({"Hist_Start": [1.0, 2.0, 4.0] * u.s}, meta={"MJDREFI": 51910, "MJDREFF": "7.428703703703703D-4"})
     assert TimeMapAxis.from_table(table, "fermi-fgl").nbin == 2
+
+
+@pytest.mark.parametrize("time_format", ["iso", "mjd"])
+def test_times_are_drawn_as_gammapy_draws_them(axes, time_format):
+    for axis in axes:
+        assert axis.time_format == "iso"
+        axis.time_format = time_format
+    ours, theirs = axes
+    assert ours.as_plot_labels == theirs.as_plot_labels
+    assert np.all(ours.as_plot_center == theirs.as_plot_center)
+    assert type(ours.as_plot_center) is type(theirs.as_plot_center)
+    for mine, other in zip(ours.as_plot_xerr, theirs.as_plot_xerr, strict=True):
+        assert np.all(mine == other)
+    closed = [axis.to_contiguous() for axis in axes]
+    closed[1].time_format = time_format  # gammapy's new axes are in "iso"
+    assert np.all(closed[0].as_plot_edges == closed[1].as_plot_edges)
+
+
+def test_the_format_of_times_changes_nothing_but_pictures():
+    one, other = make(), make()
+    one.time_format = "mjd"
+    assert one == other
+    assert hash(one) == hash(other)
+    assert str(one) == str(other)
+    assert (one.slice(slice(0, 2)).time_format, one.copy().time_format, other.copy().time_format) == ("mjd", "mjd", "iso")
+    with pytest.raises(GeometryError, match="unknown time_format 'jd'; known: iso, mjd"):
+        one.time_format = "jd"
+    assert one.time_format == "mjd"

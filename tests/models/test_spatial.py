@@ -172,3 +172,40 @@ def test_dict():
     assert (again.frame, again.lon_0.value, again.sigma.value) == ("galactic", 3, 0.2)
     del data["spatial"]["frame"]
     assert GaussianSpatialModel.from_dict(data).frame == "icrs"
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.9, -0.7])
+def test_ellipse_of_the_position_holds_95_percent(correlation):
+    pytest.importorskip("regions")
+    model = PointSpatialModel(lon_0="40 deg", lat_0="60 deg", frame="icrs")
+    lon_error, lat_error = 0.03, 0.01
+    mixed = correlation * lon_error * lat_error
+    model.covariance = np.array([[lon_error**2, mixed], [mixed, lat_error**2]])
+    ellipse = model.position_error
+    drawn = np.random.default_rng(2).multivariate_normal([40, 60], model.covariance.data, size=20000)
+    wcs = WcsGeom.create(skydir=model.position, width=1, binsz=0.001, proj="TAN", frame="icrs").wcs
+    inside = ellipse.contains(SkyCoord(*drawn.T, unit="deg"), wcs)
+    assert inside.mean() == pytest.approx(0.95, abs=0.006)
+    peer = pytest.importorskip("gammapy.modeling.models").PointSpatialModel(lon_0=40 * u.deg, lat_0=60 * u.deg, frame="icrs")
+    peer.covariance = model.covariance.data
+    for name in ("width", "height"):
+        assert getattr(ellipse, name).to_value("deg") == pytest.approx(getattr(peer.position_error, name).to_value("deg"), rel=1e-6)
+
+
+def test_no_errors_have_no_ellipse_and_no_ring():
+    pytest.importorskip("regions")
+    assert PointSpatialModel().position_error is None
+    model = GaussianSpatialModel(sigma="0.3 deg", e=0.6)
+    assert model.region_of_size_error() is None
+    model.sigma.error, model.e.error = 0.02, 0.1
+    wide = model.region_of_size_error()
+    assert wide.inner_width.value == pytest.approx(2 * 0.28 * np.sqrt(1 - 0.7**2))
+    assert wide.outer_width.value == pytest.approx(2 * 0.32 * np.sqrt(1 - 0.5**2))
+    model.e.error = 0
+    ring = model.region_of_size_error(2)
+    assert (ring.inner_height.value, ring.outer_height.value) == pytest.approx((4 * 0.28, 4 * 0.32))
+    peer = pytest.importorskip("gammapy.modeling.models").GaussianSpatialModel(sigma="0.3 deg", e=0.6)
+    peer.sigma.error = 0.02
+    other = peer._to_region_error(2)
+    for name in ("inner_width", "outer_width", "inner_height", "outer_height", "angle"):
+        assert getattr(ring, name).to_value("deg") == pytest.approx(getattr(other, name).to_value("deg"))

@@ -133,3 +133,19 @@ def test_negative_cutoff_is_a_rise_or_nothing():
     assert rising(10 * u.TeV).value == pytest.approx(1e-14 * np.e)
     bent = ExpCutoffPowerLawSpectralModel(index=2, lambda_="-0.1 TeV-1", alpha=0.7)
     assert bent(10 * u.TeV).value == pytest.approx(1e-14)
+
+
+def test_index_at_an_energy_and_its_error():
+    model = LogParabolaSpectralModel(alpha=2.1, beta=0.2, amplitude="3e-12 cm-2 s-1 TeV-1", reference="2 TeV")
+    model.alpha.error, model.beta.error, model.amplitude.error = 0.05, 0.02, 1e-13
+    energy = [0.5, 2, 30] * u.TeV
+    logarithm = np.log(energy.value / 2)
+    np.testing.assert_allclose(model.spectral_index(energy), 2.1 + 2 * 0.2 * logarithm, atol=1e-5)
+    index, errn, errp = model.spectral_index_error(energy)
+    np.testing.assert_allclose(index, model.spectral_index(energy))
+    np.testing.assert_allclose(errn, np.hypot(0.05, 2 * 0.02 * logarithm), rtol=1e-4)
+    assert np.array_equal(errn, errp)
+    peer = pytest.importorskip("gammapy.modeling.models").LogParabolaSpectralModel
+    theirs = peer(alpha=2.1, beta=0.2, amplitude="3e-12 cm-2 s-1 TeV-1", reference="2 TeV")
+    np.testing.assert_allclose(model.spectral_index(energy), theirs.spectral_index(energy), rtol=1e-9)
+    assert np.shape(model.spectral_index_error(1 * u.TeV)) == (3,)

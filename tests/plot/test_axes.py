@@ -9,7 +9,7 @@ from astropy.time import Time
 from astropy.wcs import WCS
 
 from gpudl4.core.errors import DatasetError, UnitMismatchError
-from gpudl4.maps import LabelMapAxis, MapAxis, TimeMapAxis
+from gpudl4.maps import LabelMapAxis, MapAxis, RegionNDMap, TimeMapAxis
 from gpudl4.plot.axes import axis_unit, current_axes, energy_unit, label_axis, range_text, set_range, two_axes, x_positions
 
 
@@ -111,3 +111,25 @@ def test_axes_format_a_picture():
     axis = TimeMapAxis(edges_min=[0] * u.d, edges_max=[1] * u.d, reference_time=Time(55000, format="mjd"))
     assert axis.format_plot_xaxis(ax=plt.figure().add_subplot()).get_xlabel() == "Time [UTC]"
     assert MapAxis.from_edges([0, 1, 2], name="x").format_plot_xaxis(plt.figure().add_subplot()).get_xlabel() == "X"
+
+
+def test_axes_of_numbers_format_y():
+    ax = plt.figure().add_subplot()
+    axis = MapAxis.from_energy_bounds("1 GeV", "100 GeV", nbin=3)
+    assert axis.format_plot_yaxis(ax=ax) is ax
+    assert (ax.get_ylabel(), ax.get_yscale()) == ("Energy [GeV]", "log")
+    assert np.allclose(ax.get_ylim(), [1, 100])
+    ax = MapAxis.from_edges([0, 0.5, 2], name="rad", unit="deg").format_plot_yaxis(plt.figure().add_subplot())
+    assert (ax.get_ylabel(), ax.get_yscale(), ax.get_ylim()) == ("Rad [deg]", "linear", (0, 2))
+
+
+def test_the_format_of_a_time_axis_is_used_where_none_is_given():
+    axis = TimeMapAxis(edges_min=[0, 4] * u.d, edges_max=[1, 6] * u.d, reference_time=Time(55000, format="mjd"))
+    axis.time_format = "mjd"
+    assert np.allclose(x_positions(axis, plt.figure().add_subplot())[1], [55000, 55004])
+    assert axis.format_plot_xaxis(plt.figure().add_subplot()).get_xlabel() == "Time [MJD, UTC]"
+    assert x_positions(axis, plt.figure().add_subplot(), "iso")[1][0] < 50000  # days of matplotlib
+    curve = RegionNDMap.create(region=None, axes=[axis], unit="cm-2 s-1", data=np.array([1.0, 2]).reshape(2, 1, 1))
+    ax = curve.plot(ax=plt.figure().add_subplot(), axis_name="time")
+    assert np.allclose(ax.containers[0].lines[0].get_xdata(), [55000.5, 55005])
+    assert ax.get_xlabel() == "Time [MJD, UTC]"

@@ -92,7 +92,7 @@ def test_histogram_holds_every_pixel(dataset):
 
 
 def test_overview_has_all_panels(dataset):
-    figure = plot.peek(dataset, figsize=(12, 8))
+    figure = plot.plot_overview(dataset, figsize=(12, 8))
     assert len([ax for ax in figure.axes if ax.images]) == 3
     labels = {ax.get_ylabel() for ax in figure.axes}
     assert {"Counts per bin", "Residual [σ]", "Density", "Containment radius [deg]"} <= labels
@@ -101,14 +101,14 @@ def test_overview_has_all_panels(dataset):
 
 def test_dataset_without_models_or_mask_can_be_shown():
     dataset = make_dataset(models=None, mask=False)
-    figure = plot.peek(dataset)
-    assert figure.axes
+    for draw in (plot.peek, plot.plot_overview):
+        assert draw(dataset).axes
 
 
 def test_dataset_without_counts_is_refused():
     dataset = make_dataset()
     dataset.counts = None
-    for function in (plot.peek, plot.plot_counts, plot.plot_images, plot.plot_spectrum, plot.plot_residual_histogram):
+    for function in (plot.peek, plot.plot_overview, plot.plot_counts, plot.plot_images, plot.plot_spectrum, plot.plot_residual_histogram):
         with pytest.raises(DatasetError, match="'test' has no counts"):
             function(dataset)
 

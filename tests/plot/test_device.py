@@ -46,6 +46,7 @@ def same_picture(draw, there, here):
 
 DATASETS = {
     "peek": lambda d: d.peek(),
+    "overview": lambda d: d.plot_overview(),
     "residuals": lambda d: d.plot_residuals(kwargs_spectral={"region": CircleSkyRegion(d.counts.geom.center_skydir, 0.5 * u.deg)}),
 }
 

@@ -8,6 +8,7 @@ import pytest
 from gpudl4.core.errors import DatasetError
 from gpudl4.datasets import FluxPointsDataset
 from gpudl4.fluxes import FluxPoints
+from gpudl4.maps import MapAxis
 from gpudl4.models import PowerLawSpectralModel, SkyModel
 from tests.paths import shared_data
 from tests.plot.test_flux_points import close, make_light_curve, make_points
@@ -47,7 +48,7 @@ def test_spectrum_with_models():
     assert close(bars(ax)[1], dataset.data.e2dnde.quantity.to_value("erg cm-2 s-1").ravel())
     lines = [line for line in ax.lines if line.get_label().startswith("Best fit model")]
     assert [line.get_label() for line in lines] == ["Best fit model, source-0", "Best fit model, source-1"]
-    energy = np.geomspace(0.5, 50, 5) * u.TeV
+    energy = MapAxis.from_energy_bounds("0.5 TeV", "50 TeV", nbin=5).center
     assert close(lines[0].get_xdata(), energy.value)
     model = dataset.models[0].spectral_model
     assert close(lines[0].get_ydata(), (model(energy) * energy**2).to_value("erg cm-2 s-1"))
@@ -55,6 +56,18 @@ def test_spectrum_with_models():
     dataset.models = None
     ax = dataset.plot_spectrum(ax=plt.figure().add_subplot(), kwargs_fp={"sed_type": "dnde"})
     assert close(bars(ax)[1], dataset.data.dnde.data.ravel())
+
+
+@pytest.mark.parametrize("sed_type", ["flux", "eflux"])
+def test_integral_fluxes_of_models_are_those_of_the_bins_of_the_points(sed_type):
+    dataset = make_dataset(limits=())
+    ax = dataset.plot_spectrum(kwargs_fp={"sed_type": sed_type})
+    axis = dataset.data.geom.axes["energy"]
+    model = dataset.models[0].spectral_model
+    (line,) = (line for line in ax.lines if line.get_label() == "Best fit model")
+    expected = (model.integral if sed_type == "flux" else model.energy_flux)(axis.edges_min, axis.edges_max)
+    assert close(line.get_xdata(), axis.center.to_value("TeV"))
+    assert close(line.get_ydata(), expected.to_value("cm-2 s-1" if sed_type == "flux" else "erg cm-2 s-1"))
 
 
 def test_fit_panels():

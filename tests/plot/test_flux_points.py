@@ -133,8 +133,8 @@ def test_units_of_the_axes_are_used():
     assert close(y, (points.dnde.quantity * points.energy_ref.reshape(-1, 1, 1) ** 2).to_value("TeV cm-2 s-1").ravel())
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Energy [GeV]", "E$^{2}$ dN/dE [TeV s⁻¹ cm⁻²]")
     MODEL.plot(energy_bounds=(1, 10) * u.TeV, ax=ax, sed_type="e2dnde", n_points=2)
-    assert close(ax.lines[-1].get_xdata(), [1000, 10000])
-    assert close(ax.lines[-1].get_ydata(), 3e-12 * np.array([1, 10**-0.4]))
+    assert close(ax.lines[-1].get_xdata(), 1000 * 10 ** np.array([0.25, 0.75]))  # centres of two bins
+    assert close(ax.lines[-1].get_ydata(), 3e-12 * 10 ** np.array([-0.1, -0.3]))
     with pytest.raises(UnitMismatchError, match="does not convert to"):
         points.plot(ax=ax, sed_type="flux")
 

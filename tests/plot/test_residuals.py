@@ -72,6 +72,7 @@ def test_methods_of_the_dataset(dataset):
     assert dataset.plot_residuals_spatial(method="diff/model").images[0].colorbar.ax.get_ylabel() == "(counts − model) / model"
     assert np.allclose(points(dataset.plot_residuals_spectral()), points(ax_spectral))
     assert dataset.peek() is not None
+    assert dataset.plot_overview() is not None
 
 
 def test_off_counts_add_to_the_errors():
@@ -83,6 +84,7 @@ def test_off_counts_add_to_the_errors():
     assert np.allclose(np.diff(ends, axis=1)[:, 0] / 2, np.sqrt(variance))
     assert dataset.plot_residuals()[0].images
     assert dataset.peek().axes
+    assert dataset.plot_overview().axes
 
 
 def test_energies_inside_the_masks_are_shaded():

@@ -4,6 +4,7 @@ import io
 
 import matplotlib.pyplot as plt
 import pytest
+from astropy.visualization.wcsaxes import WCSAxes
 
 from tests.paths import shared_data
 
@@ -92,3 +93,68 @@ def drawn(library):
 def test_the_same_script_draws_the_same_figures():
     pytest.importorskip("gammapy")
     assert drawn("gpudl4") == drawn("gammapy")
+
+
+MAP_SCRIPT = """
+import astropy.units as u
+import matplotlib.pyplot as plt
+from astropy.coordinates import SkyCoord
+from regions import CircleSkyRegion
+from LIBRARY.datasets import MapDataset
+from LIBRARY.maps import RegionGeom
+from LIBRARY.modeling.models import GaussianSpatialModel, Models, PointSpatialModel, PowerLawSpectralModel, SkyModel
+
+dataset = MapDataset.read(FILE)
+dataset.peek()
+dataset.psf.peek()
+dataset.edisp.peek()
+plt.figure()
+dataset.plot_residuals(kwargs_spatial={"smooth_radius": 0.2 * u.deg})
+
+center = SkyCoord(0, 0, unit="deg", frame="galactic")
+region = RegionGeom.create(CircleSkyRegion(center, 0.5 * u.deg))
+position = dict(lon_0=0.2 * u.deg, lat_0=0.5 * u.deg, frame="galactic")
+models = Models([
+    SkyModel(PowerLawSpectralModel(), PointSpatialModel(**position), name="point"),
+    SkyModel(PowerLawSpectralModel(), GaussianSpatialModel(sigma=0.3 * u.deg, **position), name="gauss"),
+])
+plt.figure(figsize=(8, 5))
+ax = dataset.counts.sum_over_axes().smooth("0.1 deg").plot(
+    cmap="viridis", add_cbar=True, stretch="sqrt", vmax=6, kwargs_colorbar={"label": "Counts"}, zorder=0
+)
+region.plot_region(ax=ax, color="w", linewidth=2)
+models.plot_regions(ax=ax, color="red", kwargs_point={"marker": "o"})
+models.plot_positions(ax=ax, color="k", marker="x")
+dataset.mask_safe_image.plot_mask(ax=ax, hatches=["///"], colors="w")
+
+models["gauss"].parameters["sigma"].error = 0.02
+models["gauss"].parameters["lon_0"].error = 0.01
+models["gauss"].parameters["lat_0"].error = 0.01
+models["gauss"].spatial_model.plot_error(ax=ax, which="all")
+models.covariance.plot_correlation()
+
+dataset.counts.slice_by_idx({"energy": slice(0, 4)}).plot_grid(ncols=2, add_cbar=True)
+
+spectrum = dataset.counts.get_spectrum(CircleSkyRegion(center, 1 * u.deg))
+fig, axes = plt.subplots(1, 2)
+spectrum.plot(ax=axes[0])
+spectrum.plot_hist(ax=axes[1])
+plt.figure()
+spectrum.plot_region()
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_script_with_maps_draws_the_same_figures():
+    pytest.importorskip("gammapy")
+    path, found = shared_data("cta-1dc-gc", "cta-gc-stacked.fits.gz"), []
+    for library in ("gpudl4", "gammapy"):
+        plt.close("all")
+        exec(compile(MAP_SCRIPT.replace("LIBRARY", library), f"<maps for {library}>", "exec"), {"FILE": path})
+        figures = [plt.figure(number) for number in plt.get_fignums()]
+        for figure in figures:
+            figure.savefig(io.BytesIO(), format="png")
+        sky = [[ax for ax in figure.axes if isinstance(ax, WCSAxes)] for figure in figures]
+        images = [sum(bool(ax.images) for ax in axes) for axes in sky[:-1]]  # the last has an empty image in gammapy
+        found.append((images, [sum(len(ax.patches) for ax in axes) for axes in sky]))
+    assert found[0] == found[1]

@@ -28,6 +28,8 @@ from .binding import NumericImageBinding, Sampling
 
 __all__ = ["SpatialModel"]
 
+POSITION_CONTAINMENT = 0.95  # of `position_error`, gammapy's
+
 
 class SpatialModel(ModelBase):
     """Base class of spatial models.
@@ -105,6 +107,23 @@ class SpatialModel(ModelBase):
     def position_lonlat(self):
         """Centre (lon, lat) as floats in radian, in the model's frame."""
         return self.lon_0.quantity.to_value("rad"), self.lat_0.quantity.to_value("rad")
+
+    @property
+    def position_error(self):
+        """Ellipse that holds the true position with a probability of 95 %, a `~regions.EllipseSkyRegion`; None without errors.
+
+        From the covariance of longitude and latitude, the former times cos(latitude). The longer axis is the height of the region.
+        """
+        from regions import EllipseSkyRegion
+
+        covariance = self.covariance.get_subcovariance(["lon_0", "lat_0"]).data
+        units = np.array([self.lon_0.unit.to("deg") * np.cos(self.position_lonlat[1]), self.lat_0.unit.to("deg")])
+        variances, directions = np.linalg.eigh(covariance * np.outer(units, units))
+        if not variances[1] > 0:
+            return None
+        east, north = directions[:, 1]
+        width, height = 2 * np.sqrt(-2 * np.log(1 - POSITION_CONTAINMENT) * np.clip(variances, variances[1] * 1e-12, None)) * u.deg
+        return EllipseSkyRegion(self.position, width=width, height=height, angle=np.rad2deg(np.arctan2(east, north)) * u.deg)
 
     @property
     def evaluation_radius(self):
@@ -261,3 +280,15 @@ class SpatialModel(ModelBase):
         from ...plot.models import plot_spatial_model
 
         return plot_spatial_model(self, ax=ax, geom=geom, **kwargs)
+
+    def plot_position_error(self, ax=None, **kwargs):
+        """Mark the position with the ellipse of its error, see `gpudl4.plot.regions.plot_position_error`."""
+        from ...plot.regions import plot_position_error
+
+        return plot_position_error(self, ax, **kwargs)
+
+    def plot_error(self, ax=None, which="position", size_factor=1.0, kwargs_position=None, kwargs_extension=None):
+        """Draw errors of position and size, see `gpudl4.plot.regions.plot_spatial_error`."""
+        from ...plot.regions import plot_spatial_error
+
+        return plot_spatial_error(self, ax, which, size_factor, kwargs_position, kwargs_extension)

@@ -94,6 +94,30 @@ class GaussianSpatialModel(SpatialModel):
             self.position, height=height, width=height * np.sqrt(1 - self.e.value**2), angle=self.phi.quantity, **kwargs
         )
 
+    def region_of_size_error(self, size_factor=1.0):
+        """`~regions.EllipseAnnulusSkyRegion` between the smallest and the largest outline within the errors, None if sigma has none.
+
+        Parameters
+        ----------
+        size_factor : float
+            Number of sigma, as for `to_region`.
+        """
+        from regions import EllipseAnnulusSkyRegion
+
+        sigma, error = self.sigma.value, self.sigma.error
+        if not error > 0:
+            return None
+        e_low, e_high = np.clip([self.e.value - self.e.error, self.e.value + self.e.error], 0, 1)
+        inner, outer = (2 * size_factor * size * self.sigma.unit for size in (max(sigma - error, 1e-3 * sigma), sigma + error))
+        return EllipseAnnulusSkyRegion(
+            self.position,
+            inner_height=inner,
+            outer_height=outer,
+            inner_width=inner * np.sqrt(max(1 - e_high**2, 1e-6)),
+            outer_width=outer * np.sqrt(max(1 - e_low**2, 1e-6)),
+            angle=self.phi.quantity,
+        )
+
     @property
     def evaluation_region(self):
         """Ellipse of 5 sigma."""

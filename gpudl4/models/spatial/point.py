@@ -93,11 +93,13 @@ class PointSpatialModel(SpatialModel):
         image = geom.to_image()
         return self.integrate_geom(image).data / image.solid_angle()
 
-    def to_region(self, **kwargs):
+    def to_region(self, size_factor=None, **kwargs):
         """`~regions.PointSkyRegion` at the position.
 
         Parameters
         ----------
+        size_factor : float, optional
+            Without influence: a point has no size.
         **kwargs
             Arguments of the region.
         """

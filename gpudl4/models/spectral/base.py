@@ -171,10 +171,13 @@ class SpectralModel(ModelBase):
         """
 
         def bind(low, high):
-            low, high, decades = energy_bins(low, high)
-            return LogLogIntegral(self._bind_evaluate, quadrature_nodes(low, high, decades, ndecade), power=1)
+            return self._bind_energy_flux(low, high, ndecade)
 
         return self._over_bins(energy_min, energy_max, bind, self._flux_unit * u.TeV**2)
+
+    def _bind_energy_flux(self, low, high, ndecade=NODES_PER_DECADE):
+        low, high, decades = energy_bins(low, high)
+        return LogLogIntegral(self._bind_evaluate, quadrature_nodes(low, high, decades, ndecade), power=1)
 
     def _error(self, bound, shape, unit):
         value, gradient = bound.value_and_gradient(self.parameters.value[np.newaxis])
@@ -184,12 +187,14 @@ class SpectralModel(ModelBase):
         error = np.sqrt(np.clip(variance, 0, None))
         return u.Quantity([value[0].reshape(shape), error.reshape(shape), error.reshape(shape)], unit)
 
-    def evaluate_error(self, energy):
+    def evaluate_error(self, energy, n_samples=None, random_state=None, samples=None):
         """Value and error, by linear propagation of the covariance with exact derivatives.
 
         Parameters
         ----------
         energy : `~astropy.units.Quantity`
+        n_samples, random_state, samples
+            Accepted so that scripts for gammapy run: there are no samples.
 
         Returns
         -------
@@ -199,10 +204,57 @@ class SpectralModel(ModelBase):
         energy = u.Quantity(energy)
         return self._error(self.bind_evaluate(energy.ravel()), energy.shape, self._flux_unit)
 
-    def integral_error(self, energy_min, energy_max):
-        """Integral flux and its error, by linear propagation of the covariance; shape (3, ...) as `evaluate_error`."""
+    def integral_error(self, energy_min, energy_max, n_samples=None, random_state=None, samples=None):
+        """Integral flux and its error, by linear propagation of the covariance; arguments and shape (3, ...) as `evaluate_error`."""
         low, high = np.broadcast_arrays(u.Quantity(energy_min), u.Quantity(energy_max), subok=True)
         return self._error(self.bind_integral(low.ravel(), high.ravel()), low.shape, self._flux_unit * u.TeV)
+
+    def energy_flux_error(self, energy_min, energy_max, n_samples=None, random_state=None, samples=None):
+        """Energy flux and its error, by linear propagation of the covariance; arguments and shape (3, ...) as `evaluate_error`."""
+        low, high = np.broadcast_arrays(u.Quantity(energy_min), u.Quantity(energy_max), subok=True)
+        return self._error(self._bind_energy_flux(low.ravel(), high.ravel()), low.shape, self._flux_unit * u.TeV**2)
+
+    def spectral_index(self, energy, epsilon=1e-5):
+        """Index of the power law that touches the spectrum at an energy, minus its slope in the logarithms.
+
+        Parameters
+        ----------
+        energy : `~astropy.units.Quantity`
+        epsilon : float
+            Relative step of the energy by which the slope is taken.
+
+        Returns
+        -------
+        index : float or array
+        """
+        low, high = self(energy), self(u.Quantity(energy) * (1 + epsilon))
+        return np.log((low / high).to_value("")) / np.log1p(epsilon)
+
+    def spectral_index_error(self, energy, epsilon=1e-5, n_samples=None, random_state=None, samples=None):
+        """Index at an energy and its error, by linear propagation of the covariance.
+
+        Parameters
+        ----------
+        energy : `~astropy.units.Quantity`
+        epsilon : float
+            As for `spectral_index`.
+        n_samples, random_state, samples
+            Accepted so that scripts for gammapy run: there are no samples.
+
+        Returns
+        -------
+        index, errn, errp : array
+            One array of shape (3, ...).
+        """
+        energy = u.Quantity(energy)
+        parts = [
+            self.bind_evaluate(one.ravel()).value_and_gradient(self.parameters.value[np.newaxis])
+            for one in (energy, energy * (1 + epsilon))
+        ]
+        slopes = [gradient[0] / value[0] for value, gradient in parts]
+        slope = (slopes[0] - slopes[1]) / np.log1p(epsilon)
+        error = np.sqrt(np.clip(np.einsum("pk,pq,qk->k", slope, self.covariance.data, slope), 0, None)).reshape(energy.shape)
+        return np.array([self.spectral_index(energy, epsilon), error, error])
 
     @property
     def pivot_energy(self):
@@ -239,14 +291,14 @@ class SpectralModel(ModelBase):
             "ref_e2dnde": dnde * energy**2,
         }
 
-    def plot(self, energy_bounds, **kwargs):
+    def plot(self, energy_bounds, ax=None, sed_type="dnde", energy_power=0, n_points=100, **kwargs):
         """Plot the spectrum, see `gpudl4.plot.models.plot_spectral_model`."""
         from ...plot.models import plot_spectral_model
 
-        return plot_spectral_model(self, energy_bounds, **kwargs)
+        return plot_spectral_model(self, energy_bounds, ax, sed_type, energy_power, n_points, **kwargs)
 
-    def plot_error(self, energy_bounds, **kwargs):
+    def plot_error(self, energy_bounds, ax=None, sed_type="dnde", energy_power=0, n_points=100, **kwargs):
         """Draw the error band of the spectrum, see `gpudl4.plot.models.plot_spectral_error`."""
         from ...plot.models import plot_spectral_error
 
-        return plot_spectral_error(self, energy_bounds, **kwargs)
+        return plot_spectral_error(self, energy_bounds, ax, sed_type, energy_power, n_points, **kwargs)
