@@ -63,7 +63,8 @@ class Buffers:
         self.users = np.zeros((batch, layout.n_users), dtype=real)
         old = getattr(earlier, "transforms", None)
         wanted = engine.backend, layout.tables.groups, batch, real, engine.complex, engine.has.mix_items
-        self.transforms = old if old is not None and old.serves(*wanted) else make_transforms(*wanted)
+        again = None if old is None else old.again(*wanted)
+        self.transforms = make_transforms(*wanted) if again is None else again
 
     def upload(self, with_users):
         """Bring the host's numbers to the backend; the images of user's models are a second upload."""

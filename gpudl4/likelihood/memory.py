@@ -224,7 +224,7 @@ def _second(layout, types, on_host):
     planes, spectra, results = zip(*(_transforms(own, types, on_host) for own in groups.values()), strict=True) if groups else [(0,)] * 3
     copies = (made.n_images > layout.images.size) + any(len(one.mixed_back_items) for one in made.passes)
     return {
-        "derivative images": made.n_jacobian * size,
+        "derivative images": made.n_jacobian * size if len(made.bands) == 1 or made.n_jacobian > _spare(layout) else 0,
         "templates": max((one.n_templates for one in made.passes), default=0) * size,
         "images": copies * made.n_images * size,
         "planes of transforms": sum(planes) + _kept(made, groups.values(), size),
@@ -234,6 +234,12 @@ def _second(layout, types, on_host):
         "tables": _size_of_tables(made.tables, *made.passes),
         "partial sums": 16 * made.n_parts,
     }
+
+
+def _spare(layout):
+    """Elements of the field that goes back through the PSF, where it has an array of its own: bands of derivative images use it."""
+    groups = layout.tables.groups
+    return int((groups[:, t.F_OUT_PLANES] * groups[:, t.F_NY] * groups[:, t.F_NX]).sum()) if len(layout.tables.mix_items) else 0
 
 
 def _kept(made, own, size):

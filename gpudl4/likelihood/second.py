@@ -100,7 +100,9 @@ class SecondOrder:
         if len(self._bands) == 1:
             yield self._bands[0], jacobian
             return
-        jacobian = np.empty((1, self._made.n_jacobian), dtype=self._engine.real)
+        size = self._made.n_jacobian
+        spare = jacobian if buffers.transforms is None else buffers.transforms.spare
+        jacobian = spare[:size].reshape(1, size) if spare.size >= size else np.empty((1, size), dtype=self._engine.real)
         for band in self._bands:
             for number, (templates, planes) in enumerate(kept):
                 self._fold(band, number, buffers, templates, planes, jacobian)

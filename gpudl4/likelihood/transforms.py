@@ -3,6 +3,7 @@
 `Transforms` owns the planes and spectra. Inverse transforms are not normalised; the kernels do that.
 """
 
+import copy
 import os
 
 import numpy as np
@@ -34,7 +35,12 @@ def make_transforms(backend, groups, batch, real, complex_, keeps=False):
 
 
 def _key(backend, groups, batch, real, complex_, keeps):
-    return backend.device, groups.tobytes(), batch, np.dtype(real), np.dtype(complex_), keeps
+    sizes = np.delete(groups, t.F_MODES, axis=1)
+    return backend.device, sizes.tobytes(), batch, np.dtype(real), np.dtype(complex_), keeps
+
+
+def _rows(groups):
+    return [tuple(int(n) for n in group) for group in groups]
 
 
 class _Transforms:
@@ -52,7 +58,7 @@ class _Transforms:
     def __init__(self, backend, groups, batch, real, complex_, keeps=False):
         self._backend, self._batch = backend, batch
         self._key = _key(backend, groups, batch, real, complex_, keeps)
-        self._groups = [tuple(int(n) for n in group) for group in groups]
+        self._groups = _rows(groups)
         sizes = {True: 0, False: 0}
         half = {True: 0, False: 0}
         for group in self._groups:
@@ -68,9 +74,18 @@ class _Transforms:
     def field(self):
         return self.planes_out if self._own_field is None else self._own_field
 
-    def serves(self, *arguments):
-        """Whether `make_transforms` would make the same for other arguments."""
-        return self._key == _key(*arguments)
+    @property
+    def spare(self):
+        """Memory that nobody needs between a pull and the next one, maybe none."""
+        return self.planes_out[:0] if self._own_field is None else self._own_field
+
+    def again(self, *arguments):
+        """Transforms for the arguments of `make_transforms` with these arrays, which are given away; None if they do not fit."""
+        if self._key != _key(*arguments):
+            return None
+        out = copy.copy(self)
+        out._groups = _rows(arguments[1])
+        return out
 
     def _plane_view(self, flat, group, inner):
         begin, planes = (group[t.F_IN], group[t.F_IN_PLANES]) if inner else (group[t.F_OUT], group[t.F_OUT_PLANES])

@@ -325,7 +325,7 @@ def test_result_prints_itself(fitted):
     for piece in ("success", "converged", "total stat", "point.amplitude", "observed Hessian"):
         assert piece in text
     html = result._repr_html_()
-    assert html.count("<tr") == 9 + len(result.names)
+    assert html.count("<tr") == 10 + len(result.names)
     assert "<table>" in html
     data = json.loads(json.dumps(result.to_dict()))
     assert data["total_stat"] == result.total_stat
