@@ -121,13 +121,14 @@ spread(const long long* __restrict__ sources, const long long* __restrict__ imag
     const long long plane = item[W_PLANE], nx = group[F_NX] / 2 + 1, size = group[F_NY] * nx;
     const long long plane_in = row[I_FIRST_IN] + (sources[S_SIZE * row[I_SOURCE] + S_LAST] ? plane : 0);
     const complex_t* in = spectrum_in + plane_begin(group[F_SPECTRUM_IN], group[F_IN_PLANES], plane_in, size);
-    const complex_t* factor = transfer + row[I_TRANSFER] + plane * size;
     complex_t* out = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size);
     const unsigned modes = group[F_MODES];  // a plane has fewer than 2^32 elements
+    const complex_t* factor = transfer + row[I_TRANSFER] + plane * group[F_NY] * modes;
     for (long long i = item[W_Y] * nx + threadIdx.x; i < item[W_Y_END] * nx; i += blockDim.x) {
         complex_t product{0, 0};
-        if ((unsigned)i % (unsigned)nx < modes) {
-            const complex_t value = in[i], by = factor[i];
+        const unsigned y = (unsigned)i / (unsigned)nx, x = (unsigned)i % (unsigned)nx;
+        if (x < modes) {
+            const complex_t value = in[i], by = factor[(long long)y * modes + x];
             const double a = value.x, b = value.y, c = by.x, d = by.y;
             product = complex_t{real(a * c - b * d), real(a * d + b * c)};
         }
@@ -187,15 +188,17 @@ gather(const long long* __restrict__ sources, const long long* __restrict__ imag
     const long long* group = groups + F_SIZE * row[I_GROUP];
     const long long plane = item[W_PLANE], nx = group[F_NX] / 2 + 1, size = group[F_NY] * nx;
     const long long planes = source[S_LAST] ? 1 : row[I_RANK];  // from `plane` on, which is 0 where the PSF acts first
-    const complex_t* factor = transfer + row[I_TRANSFER] + plane * size;
     const complex_t* in = spectrum_out + plane_begin(group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size);
     complex_t* out = spectrum_in + plane_begin(group[F_SPECTRUM_IN], group[F_IN_PLANES], row[I_FIRST_IN] + plane, size);
     const unsigned modes = group[F_MODES];
+    const long long stride = group[F_NY] * modes;
+    const complex_t* factor = transfer + row[I_TRANSFER] + plane * stride;
     for (long long i = item[W_Y] * nx + threadIdx.x; i < item[W_Y_END] * nx; i += blockDim.x) {
         double re = 0.0, im = 0.0;
-        if ((unsigned)i % (unsigned)nx < modes)
+        const unsigned y = (unsigned)i / (unsigned)nx, x = (unsigned)i % (unsigned)nx;
+        if (x < modes)
             for (long long l = 0; l < planes; ++l) {
-                const complex_t value = in[l * size + i], by = factor[l * size + i];
+                const complex_t value = in[l * size + i], by = factor[l * stride + (long long)y * modes + x];
                 const double a = value.x, b = value.y, c = by.x, d = by.y;
                 re += a * c + b * d;
                 im += b * c - a * d;

@@ -162,10 +162,11 @@ def spread(sources, images, groups, items, batch, transfer, spectrum_in, spectru
         plane_in = row[I_FIRST_IN] + (plane if sources[row[I_SOURCE], S_LAST] else 0)
         first_in = _plane(batch, b, group[F_SPECTRUM_IN], group[F_IN_PLANES], plane_in, size)
         first_out = _plane(batch, b, group[F_SPECTRUM_OUT], group[F_OUT_PLANES], row[I_FIRST_OUT] + plane, size)
-        modes, t = group[F_MODES], row[I_TRANSFER] + plane * size
+        modes = group[F_MODES]
+        t = row[I_TRANSFER] + plane * group[F_NY] * modes
         for y in range(item[W_Y], item[W_Y_END]):
             out = spectrum_out[first_out + y * nx : first_out + (y + 1) * nx]
-            values, factors = spectrum_in[first_in + y * nx : first_in + y * nx + modes], transfer[t + y * nx : t + y * nx + modes]
+            values, factors = spectrum_in[first_in + y * nx : first_in + y * nx + modes], transfer[t + y * modes : t + (y + 1) * modes]
             for x in range(modes):
                 out[x] = np.complex128(values[x]) * np.complex128(factors[x])
             out[modes:] = 0.0
@@ -258,7 +259,7 @@ def gather(sources, images, groups, items, batch, transfer, spectrum_out, spectr
         for y in range(item[W_Y], item[W_Y_END]):
             total[:] = 0.0
             for l in range(plane, end):
-                o, t = first_out + l * size + y * nx, row[I_TRANSFER] + l * size + y * nx
+                o, t = first_out + l * size + y * nx, row[I_TRANSFER] + (l * group[F_NY] + y) * modes
                 values, factors = spectrum_out[o : o + modes], transfer[t : t + modes]
                 for x in range(modes):
                     total[x] += np.complex128(values[x]) * np.complex128(factors[x]).conjugate()

@@ -96,7 +96,7 @@ F_IN, F_IN_PLANES, F_OUT, F_OUT_PLANES, F_NY, F_NX, F_SPECTRUM_IN, F_SPECTRUM_OU
 ) = range(16)
 # I_IMAGE: offset in images; I_FLUX: as for points; I_GROUP: its group of transforms, -1: no PSF; I_FIRST_IN, I_FIRST_OUT: its first plane
 # in the group before and after the PSF; I_OFFSET_Y, I_OFFSET_X: half the PSF kernel; I_TRANSFER: offset of its transfer function
-# [RANK, NY, NX / 2 + 1]; I_TEMPLATES: offset of its templates; I_STRIDE: only every so many rows and columns, starting where the map
+# [RANK, NY, MODES]; I_TEMPLATES: offset of its templates; I_STRIDE: only every so many rows and columns, starting where the map
 # index is a multiple (without PSF only); I_HEIGHT, I_WIDTH: size of its templates; I_RANK: its planes behind the PSF; I_MIXING: offset in
 # edisp of V[planes, RANK], from these planes to those of its templates, -1: they are the same; I_STARTS: as S_STARTS, of the source.
 

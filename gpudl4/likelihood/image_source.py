@@ -15,10 +15,10 @@ COARSE_STRIDE = 3  # of its rows and columns in a cheap metric
 EDGE_FRACTION = 1e-3  # of its peak that a shape may have at the edge of its cutout while a fit moves it; the end of a fit compiles anew
 
 
-def _transfer(psf, shape):
-    """Fourier transform of a small kernel in a large plane; rows that hold nothing are not transformed along x."""
+def _transfer(psf, shape, modes):
+    """First columns of the Fourier transform of a small kernel in a large plane; rows that hold nothing are not transformed along x."""
     fft = NUMPY.fft
-    return fft.fft(fft.rfft(psf, n=shape[1], axis=-1, workers=WORKERS), n=shape[0], axis=-2, workers=WORKERS)
+    return fft.fft(fft.rfft(psf, n=shape[1], axis=-1, workers=WORKERS)[..., :modes], n=shape[0], axis=-2, workers=WORKERS)
 
 
 class ImageSource(Source):
@@ -39,7 +39,7 @@ class ImageSource(Source):
         self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
         self.basis = self._choose_basis() if self.may_be_mixed else None
         kernels = psf if self.basis is None else self.basis.kernels
-        self.transfer = _transfer(kernels.astype(dtype), self.padded) if self.has_psf and with_transfer else None
+        self.transfer = _transfer(kernels.astype(dtype), self.padded, self.modes) if self.has_psf and with_transfer else None
 
     @property
     def may_be_mixed(self):

@@ -162,8 +162,13 @@ class World:
         self.groups[:, t.F_MODES] -= columns * (1 + np.arange(len(self.groups)))
         for one in self.each:
             if one.kind.psf is not None:
+                modes = self.groups[self._group_of[one.kind.padded], t.F_MODES]
+                at = one.row[t.I_TRANSFER]
+                kept = one.transfer[..., :modes].ravel()
+                self.transfer[at : at + one.transfer.size] = np.nan
+                self.transfer[at : at + kept.size] = kept
                 one.transfer = one.transfer.copy()
-                one.transfer[..., self.groups[self._group_of[one.kind.padded], t.F_MODES] :] = 0.0
+                one.transfer[..., modes:] = 0.0
 
     def _image(self, kind):
         """One image: its data, and its rows of `sources` and `images`."""
