@@ -21,7 +21,7 @@ from numba.np.numpy_support import from_dtype
 from ._arrays import KIND, KIND_THAT_COUNTS, OFFSETS, TYPE
 from ._compiled import OTHER, Kernel, prange
 
-__all__ = ["build", "load"]
+__all__ = ["build", "dispatcher", "load"]
 
 INT, ADDRESS = ir.IntType(32), ir.IntType(64)
 
@@ -51,12 +51,12 @@ def build(kernel, forms, symbol):
     numba.core.errors.NumbaError
         If it cannot be compiled for these types.
     """
-    target, dispatcher = cpu_target.target_context, _dispatcher(kernel)
+    target, made = cpu_target.target_context, dispatcher(kernel)
     flags = Flags()
-    cpu_target.options.parse_as_flags(flags, dispatcher.targetoptions)
+    cpu_target.options.parse_as_flags(flags, made.targetoptions)
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True  # nothing but the entry is ever called
     arguments = tuple(_type(form) for form in forms)
-    compiled = compile_extra(cpu_target.typing_context, target, dispatcher.py_func, arguments, None, flags, {})
+    compiled = compile_extra(cpu_target.typing_context, target, made.py_func, arguments, None, flags, {})
     if compiled.signature.return_type != types.none:
         raise TypeError(f"{kernel.name} returns {compiled.signature.return_type}: a kernel writes into its arguments and returns nothing")
     library = target.codegen().create_library(symbol)
@@ -95,8 +95,8 @@ def _launch_threads():
 
 
 @functools.cache
-def _dispatcher(kernel):
-    """What Numba makes of a function and of those it calls."""
+def dispatcher(kernel):
+    """What Numba makes of a kernel's function and of those it calls; unlike a kernel it may be asked for what it returns."""
     function = kernel.function
     used = {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
     own = python_types.FunctionType(function.__code__, {name: _for_numba(value) for name, value in used.items()}, function.__name__)
@@ -107,7 +107,7 @@ def _dispatcher(kernel):
 def _for_numba(value):
     if value is prange:
         return nb.prange
-    return _dispatcher(value) if isinstance(value, Kernel) else value
+    return dispatcher(value) if isinstance(value, Kernel) else value
 
 
 def _type(form):

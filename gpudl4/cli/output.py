@@ -74,11 +74,11 @@ def staged_folder(folder, overwrite=False):
         raise OutputError(f"the output folder '{target}' exists already; choose another one or pass --overwrite")
     base = _existing_ancestor(target)
     stage = base / f".{target.name or 'gpudl4'}.{secrets.token_hex(4)}.part"
-    try:
-        stage.mkdir()
-    except OSError as error:
-        raise OutputError(f"the output folder '{target}' cannot be written: {error.strerror or error} ('{base}')") from error
-    try:
+    try:  # from here on: a signal may come right behind `mkdir`
+        try:
+            stage.mkdir()
+        except OSError as error:
+            raise OutputError(f"the output folder '{target}' cannot be written: {error.strerror or error} ('{base}')") from error
         yield stage
         try:
             _publish(stage, target)

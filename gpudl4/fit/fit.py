@@ -199,15 +199,14 @@ class Fit:
             likelihood, minimum, settled, curvature = self._minimise(likelihood, counter, watch)
             if not curvature.serves(minimum):
                 curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
-            fisher, hessian = curvature.fisher, curvature.hessian
+            hessian = curvature.hessian
             if minimum.converged and np.all(np.isfinite(hessian)):
                 verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
             else:
                 verdict = Verdict(
                     False, minimum.edm, minimum.theta, minimum.stat, 0, "not asked, as the second derivatives are not finite here"
                 )
-                fisher = fisher if np.all(np.isfinite(fisher)) else minimum.metric
-            covariance = self._covariance(likelihood, minimum, fisher, hessian) if with_covariance else None
+            covariance = self._covariance(likelihood, minimum, hessian) if with_covariance else None
         total = minimum.stat
         compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
         if not compiled_here or cell_key(minimum.cells) != cell_key(likelihood.cells(minimum.theta)):
@@ -246,13 +245,18 @@ class Fit:
         likelihood, theta, _, metric = found
         return settle(likelihood, theta, metric, counter, watch)
 
-    def _covariance(self, likelihood, minimum, fisher, hessian):
+    def _covariance(self, likelihood, minimum, hessian):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
+        at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
+        if self.covariance_from == "hessian" and not len(at_kink) and is_positive(hessian):
+            return 2.0 * inverse(hessian), "hessian"
+        with np.errstate(all="ignore"):  # a failed fit may end where models overflow
+            fisher = likelihood.fisher(minimum.theta, minimum.cells)
+        fisher = fisher if np.all(np.isfinite(fisher)) else minimum.metric
         alive = np.diag(fisher) > 0
         matrix, kind = fisher, "fisher"
         if self.covariance_from == "hessian":
             hessian = hessian.copy()
-            at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
             hessian[at_kink, :] = fisher[at_kink, :]
             hessian[:, at_kink] = fisher[:, at_kink]
             if is_positive(hessian[np.ix_(alive, alive)]):

@@ -28,18 +28,17 @@ SERVES = 1e-4  # squared distance in standard deviations over which second deriv
 
 @dataclass(frozen=True)
 class Curvature:
-    """Second derivatives of a likelihood, and where they were taken.
+    """Observed second derivatives of a likelihood, and where they were taken.
 
     Attributes
     ----------
-    fisher, hessian : array[P, P]
+    hessian : array[P, P]
     theta : array[P]
     cells : list
     is_draft : bool
         Whether they are those of a draft.
     """
 
-    fisher: np.ndarray
     hessian: np.ndarray
     theta: np.ndarray
     cells: list
@@ -50,14 +49,14 @@ class Curvature:
         """Of a likelihood in a cell."""
         counter.metrics += 1
         with np.errstate(all="ignore"):  # a failed fit may end where models overflow; what is not finite is not used
-            return cls(*likelihood.second_derivatives(theta, cells), theta, cells, likelihood.is_draft)
+            return cls(likelihood.hessian(theta, cells), theta, cells, likelihood.is_draft)
 
     def serves(self, minimum):
         """Whether they hold at another minimum as well."""
         if self.is_draft:
             return False
         move = minimum.theta - self.theta
-        return cell_key(self.cells) == cell_key(minimum.cells) and bool(move @ self.fisher @ move / 2 < SERVES)
+        return cell_key(self.cells) == cell_key(minimum.cells) and bool(move @ self.metric(minimum.metric) @ move / 2 < SERVES)
 
     def metric(self, otherwise):
         """The Hessian if it is positive, else another matrix."""

@@ -270,7 +270,11 @@ class SecondOrder:
         return [(None, None) if i in self._spectra.terms else term.outside_weights(state.norm[0]) for i, (term, state) in terms]
 
     def both(self, theta, buffers, steps_of, cells=None):
-        """Fisher matrix and Hessian.
+        """Fisher matrix and Hessian; arguments as for `observed`, but steps from the Fisher matrix."""
+        return self._observed(theta, buffers, steps_of, cells, with_expected=True)
+
+    def observed(self, theta, buffers, steps_of, cells=None):
+        """Hessian.
 
         Parameters
         ----------
@@ -278,23 +282,33 @@ class SecondOrder:
         buffers : Buffers
             For one parameter vector.
         steps_of : callable
-            Steps of the differences of the models' own derivatives, array[P], from the Fisher matrix.
+            Steps of the differences of the models' own derivatives, array[P], from the part of the Hessian that has first derivatives only.
         cells : list, optional
         """
+        return self._observed(theta, buffers, steps_of, cells, with_expected=False)[1]
+
+    def _observed(self, theta, buffers, steps_of, cells, with_expected):
+        """Fisher matrix, of flux points alone if that is not wanted, and Hessian."""
         states = self._evaluation.predict(theta[np.newaxis], buffers, cells)
         self._evaluation.pull(buffers)
         parts = to_host(buffers.parts)[0]
         fisher, hessian = self._of_fluxes(theta, buffers, states)
         if not self._evaluation.terms:
-            hessian += self._fluxes_curved(theta, parts, steps_of(fisher))
+            if not with_expected and not np.all(np.diag(hessian) > 0):  # nothing was counted where a parameter acts: no scale for steps
+                return self._observed(theta, buffers, steps_of, cells, with_expected=True)
+            hessian += self._fluxes_curved(theta, parts, steps_of(fisher if with_expected else hessian.copy()))
             return fisher, hessian
         *prepared, mixed = self._prepare(buffers, with_mixed=True)
         buffers.pulled = None  # the transforms now hold derivative images, and the slope will be written over
         outside = list(zip(*self._outside(states), strict=True))
         dense, weights = self._spectra.jacobian(theta, states), self._weights(buffers, write_over=True)
-        for matrix, products in zip((fisher, hessian), self._products(buffers, prepared, weights, outside, states, dense), strict=True):
-            matrix += products
-        steps = steps_of(fisher)
+        wanted = slice(None if with_expected else 1, None)
+        products = self._products(buffers, prepared, weights[wanted], outside[wanted], states, dense)
+        for matrix, own in zip((fisher, hessian)[wanted], products, strict=True):
+            matrix += own
+        if not with_expected and not np.all(np.diag(hessian) > 0):  # nothing was counted where a parameter acts: no scale for steps
+            return self._observed(theta, buffers, steps_of, cells, with_expected=True)
+        steps = steps_of(fisher if with_expected else hessian.copy())
         hessian += self._fluxes_curved(theta, parts, steps) + self._spectra.curvature(theta, parts, steps)
         for i, term in enumerate(self._evaluation.terms):
             for j, source in enumerate(() if i in self._spectra.terms else term.sources):

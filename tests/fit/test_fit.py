@@ -8,7 +8,7 @@ import pytest
 from gpudl4 import Datasets, Fit
 from gpudl4.core.errors import FitError
 from gpudl4.datasets import MapDatasetOnOff
-from gpudl4.likelihood import compile
+from gpudl4.likelihood import Likelihood, compile
 from tests.factory import make_dataset, make_models
 
 
@@ -330,6 +330,19 @@ def test_result_prints_itself(fitted):
     data = json.loads(json.dumps(result.to_dict()))
     assert data["total_stat"] == result.total_stat
     assert [p["name"] for p in data["parameters"]] == list(result.names)
+
+
+def test_the_fisher_matrix_is_made_where_it_is_wanted(monkeypatch):
+    """A fit reports the Hessian, and makes no second matrix of all derivatives beside it."""
+    asked = []
+    fisher = Likelihood.fisher
+    monkeypatch.setattr(Likelihood, "fisher", lambda self, *args: asked.append(1) or fisher(self, *args))
+    dataset = make_dataset()
+    dataset.models["gauss"].spatial_model.freeze()
+    result = Fit().run(dataset)
+    assert (result.covariance_kind, asked) == ("hessian", [])
+    assert Fit(covariance="fisher").run(dataset).covariance_kind == "fisher"
+    assert asked == [1]
 
 
 def test_two_runs_are_bit_identical():

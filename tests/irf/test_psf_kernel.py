@@ -9,6 +9,7 @@ from gpudl4.core.errors import GeometryError
 from gpudl4.irf import PSFKernel, PSFMap, psf_kernel_array
 from gpudl4.irf.psf_column import PSFColumn
 from gpudl4.irf.psf_kernel import odd_npix
+from gpudl4.kernels._numba import dispatcher
 from gpudl4.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=4, name="energy_true")
@@ -112,13 +113,13 @@ def test_containment_radii_that_are_left_out_could_not_be_chosen(seed):
     rad_weight = pixel - rad_low
     rad_low[(pixel < -0.5) | (pixel > n_rad - 0.5)] = -1
     lat, lon, fractions = *rng.random(2), np.array([0.999, 0.68, 0.1])
-    index = np.empty((3, 9), dtype=np.int64)
+    index, containment = np.empty((3, 9), dtype=np.int64), dispatcher(twin._containment)
     twin.containment_radius_index(cumulative, energy_low, energy_weight, lat, lon, rad_low, rad_weight, 1.0, fractions, index)
     for p in range(9):
         known = (rad_low >= 0) & (energy_low[p] >= 0)
         value = np.zeros(pixel.size)
         for m in np.flatnonzero(known):
-            value[m] = twin._containment(cumulative, energy_low[p], energy_weight[p], lat, lon, rad_low[m], rad_weight[m])
+            value[m] = containment(cumulative, energy_low[p], energy_weight[p], lat, lon, rad_low[m], rad_weight[m])
         np.testing.assert_array_equal(index[:, p], np.abs(value - fractions[:, np.newaxis]).argmin(axis=1))
 
 

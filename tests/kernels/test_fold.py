@@ -138,8 +138,8 @@ def test_bins_of_an_item():
 # ---- transposed ----------------------------------------------------------------------------------------------------------------------
 GROUPS = np.array(
     [
-        [0, 10, 0, 9, 9, 10, 0, 0],  # planes of "image" and, behind them, of "bare image"
-        [900, 7, 810, 7, 8, 7, 0, 0],  # one plane that nobody uses, and "last image"
+        [0, 10, 0, 9, 9, 10, 0, 0, 6],  # planes of "image" and, behind them, of "bare image"
+        [900, 7, 810, 7, 8, 7, 0, 0, 4],  # one plane that nobody uses, and "last image"
     ]
 )
 FIELD_SIZE = 810 + 7 * 56
@@ -195,7 +195,7 @@ def run_pull(twins, scene, slope, items, n_parts, *, templates=None):
 def field_of(scene, field, name, b):
     """View of the padded planes of an image in the field."""
     group, first = IMAGES[name]
-    _, _, out, planes, ny, nx, _, _ = GROUPS[group]
+    _, _, out, planes, ny, nx, *_ = GROUPS[group]
     begin = scene.batch * out + (b * planes + first) * ny * nx
     return field[begin : begin + scene.named[name].n_planes * ny * nx].reshape(-1, ny, nx)
 

@@ -81,6 +81,28 @@ def test_gradient_and_hessian(dataset):
     assert np.abs(scaled).max() < 2e-5
 
 
+def test_hessian_alone_and_together_with_the_fisher_matrix(dataset):
+    """They differ by the steps of the models' own differences."""
+    likelihood = compile(dataset)
+    theta = _off_kink(likelihood)
+    fisher, hessian = likelihood.second_derivatives(theta)
+    sigma = np.sqrt(2 / np.diag(fisher))
+    np.testing.assert_allclose(likelihood.fisher(theta), fisher, rtol=1e-12, atol=1e-13 * np.abs(fisher).max())
+    assert np.abs((likelihood.hessian(theta) - hessian) * np.outer(sigma, sigma)).max() < 1e-5
+
+
+def test_hessian_where_nothing_was_counted(make):
+    """The counts tell no scale for steps then; the Fisher matrix does."""
+    dataset = make()
+    dataset.counts.data[...] = 0
+    likelihood = compile(dataset)
+    theta = _off_kink(likelihood)
+    fisher, hessian = likelihood.second_derivatives(theta)
+    sigma = np.sqrt(2 / np.diag(fisher))
+    assert np.abs(hessian * np.outer(sigma, sigma)).max() > 0.1  # the prediction is curved
+    np.testing.assert_array_equal(likelihood.hessian(theta), hessian)
+
+
 def test_second_derivatives_do_not_depend_on_passes(make, monkeypatch):
     """Templates of derivative images are made in passes to save memory; here in one, and one by one."""
     for kwargs in ({}, {"reco_psf": True}):
