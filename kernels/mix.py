@@ -151,6 +151,23 @@ def mix(sources, datasets, rows, images, groups, items, members, pixels, starts,
 
 
 @compiled
+def _not_zero(first_row, n_reco, rows, column, width, slope):
+    """Between which pixels of a row the slope is not 0, begin and end; masks leave it 0 where nothing is to be done."""
+    begin, end = width, 0
+    for k in range(n_reco):
+        first = rows[first_row + k, R_BEGIN] + column
+        x = 0
+        while x < begin and slope[first + x] == 0.0:
+            x += 1
+        begin = x
+        x = width
+        while x > end and slope[first + x - 1] == 0.0:
+            x -= 1
+        end = x
+    return begin, end
+
+
+@compiled
 def _folded_back(source, l, first_row, rows, column, edisp, reach, slope, q):
     """One row of q[l]."""
     q[:] = 0.0
@@ -163,11 +180,11 @@ def _folded_back(source, l, first_row, rows, column, edisp, reach, slope, q):
 
 
 @compiled
-def _combine(fields, mixing, out):
-    """``out[n] = sum_l V[l, n] fields[l]``, one row each; four at a time, as memory is what limits."""
-    n_true, width, rank = fields.shape[0], fields.shape[1], out.shape[0]
+def _combine(fields, width, mixing, out):
+    """``out[n] = sum_l V[l, n] fields[l]``, `width` pixels of one row each; four at a time, as memory is what limits."""
+    n_true, rank = fields.shape[0], out.shape[0]
     for n in range(rank):
-        plane = out[n]
+        plane = out[n][:width]
         plane[:] = 0.0
         for l in range(0, n_true, 4):
             m1, m2, m3 = min(l + 1, n_true - 1), min(l + 2, n_true - 1), min(l + 3, n_true - 1)
@@ -208,35 +225,37 @@ def mix_pull(sources, datasets, rows, images, groups, items, starts, exposure, e
         first_row = datasets[source[S_DATASET], D_ROW]
         first = _first(batch, b, row, group)
         fields, out, acc = np.empty((n_true, width)), np.zeros((rank, width)), np.zeros((n_true, width))
-        values = np.empty(width)
+        whole = np.empty(width)
         mixing = edisp[row[I_MIXING] : row[I_MIXING] + n_true * rank]
         for y in range(item[W_Y], item[W_Y_END]):
+            x0, x1 = 0, 0
             if y < height:
-                column = starts[source[S_STARTS] + y]
-                place = first + (y + row[I_OFFSET_Y]) * nx + row[I_OFFSET_X]
-                for l in range(n_true):
-                    q, own = fields[l], acc[l]
-                    _folded_back(source, l, first_row, rows, column, edisp, reach, slope[b], q)
-                    if source[S_EXPOSURE] >= 0:
-                        e = source[S_EXPOSURE] + l * source[S_AREA] + column
-                        e_row = exposure[e : e + width]
-                        for x in range(width):
-                            q[x] *= e_row[x]
-                    _mixed(planes[place:], mixing[l * rank : (l + 1) * rank], ny * nx, values)
-                    flux = params[b, row[I_FLUX] + l]
-                    for x in range(width):
-                        own[x] += values[x] * q[x]
-                        q[x] *= flux
+                x0, x1 = _not_zero(first_row, source[S_RECO], rows, starts[source[S_STARTS] + y], width, slope[b])
+            n = max(x1 - x0, 0)
+            column, place = starts[source[S_STARTS] + min(y, height - 1)] + x0, first + (y + row[I_OFFSET_Y]) * nx + row[I_OFFSET_X] + x0
+            values = whole[:n]
+            for l in range(n_true if n else 0):
+                q, own = fields[l][:n], acc[l][x0 : x0 + n]
+                _folded_back(source, l, first_row, rows, column, edisp, reach, slope[b], q)
+                if source[S_EXPOSURE] >= 0:
+                    e = source[S_EXPOSURE] + l * source[S_AREA] + column
+                    e_row = exposure[e : e + n]
+                    for x in range(n):
+                        q[x] *= e_row[x]
+                _mixed(planes[place:], mixing[l * rank : (l + 1) * rank], ny * nx, values)
+                flux = params[b, row[I_FLUX] + l]
+                for x in range(n):
+                    own[x] += values[x] * q[x]
+                    q[x] *= flux
             if not writes:
                 continue
-            if y < height:
-                _combine(fields, mixing, out)
-            else:
-                out[:] = 0.0
-            for n in range(rank):
-                begin = first + (n * ny + y) * nx
-                field[begin : begin + width] = out[n]
-                field[begin + width : begin + nx] = 0.0
+            if n:
+                _combine(fields, n, mixing, out)
+            for m in range(rank):
+                begin = first + (m * ny + y) * nx
+                field[begin : begin + x0] = 0.0
+                field[begin + x0 : begin + x0 + n] = out[m][:n]
+                field[begin + x0 + n : begin + nx] = 0.0
         for l in range(n_true):
             total = 0.0
             for x in range(width):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpudl4 import kernels
 from gpudl4.core.backend import NUMPY
 
 from .transforms import WORKERS
@@ -59,8 +60,8 @@ class Basis:
 
     def serves(self, image):
         """Whether the planes of an ``image[ny, nx]`` of the same box are still as good."""
-        weight = _Cells(self._padded, self.kernels.shape[1:]).weight(image, VALUE_ERROR, self._spread)
-        return weight is not None and float(weight @ self._left) <= SLACK
+        weights = _Cells(self._padded, self.kernels.shape[1:]).weights(image[np.newaxis], VALUE_ERROR, self._spread)
+        return weights is not None and float(self._left @ weights[:, 0]) <= SLACK
 
 
 class _Cells:
@@ -74,20 +75,26 @@ class _Cells:
         fy, fx = np.fft.fftfreq(ny), np.fft.rfftfreq(nx)
         self._rows, self._columns = np.rint(fy * my).astype(np.int64) % my, np.minimum(np.rint(fx * mx).astype(np.int64), self.width - 1)
         self._times = np.where((fx == 0) | (fx == 0.5), 1.0, 2.0) / (ny * nx)  # a half plane stands for the whole one
+        self._order = np.argsort(self._rows, kind="stable")
+        self._first = np.searchsorted(self._rows[self._order], np.arange(my + 1))
 
-    def weight(self, image, error, spread):
-        """w per cell, or None for an image without a scale of its own; `error` is what may be left out of the largest value."""
-        largest, bend = (float(np.max(np.abs(a), initial=0.0)) for a in (image, _laplacian(image)))
-        if not (0 < largest < np.inf and bend > 0):
+    def weights(self, images, error, spread):
+        """w per cell for images[n, ny, nx], array[cells, n]; `error` is what may be left out of the largest value.
+
+        None if one of them has no scale of its own.
+        """
+        kernel, fft, (ny, nx) = kernels.cpu("smooth"), NUMPY.fft, self.padded
+        images = np.ascontiguousarray(images, dtype=np.float64)
+        extremes, cells = np.empty((*images.shape[:2], 2)), np.empty((len(images), self.shape[0], self.width))
+        kernel.extremes(images, extremes)
+        largest, bend = extremes.max(axis=1).T
+        if not (np.all(largest > 0) and np.all(bend > 0)):
             return None
         shrink = 1.0 / (1.0 + spread * bend / (2.0 * largest))  # what the widest kernel leaves of a Gaussian's maximum
-        fft, (ny, nx) = NUMPY.fft, self.padded
-        spectrum = fft.fft(fft.rfft(image, n=nx, axis=1, workers=WORKERS), n=ny, axis=0, workers=WORKERS)
-        per_row = np.add.reduceat(np.abs(spectrum) * self._times, _begins(self._columns), axis=1)
-        runs = _begins(self._rows)
-        per_cell = np.zeros((self.shape[0], self.width))
-        np.add.at(per_cell, self._rows[runs], np.add.reduceat(per_row, runs, axis=0))  # the first and the last run are of one cell
-        return per_cell.ravel() / (error * largest * shrink)
+        spectra = fft.fft(fft.rfft(images, n=nx, axis=2, workers=WORKERS), n=ny, axis=1, workers=WORKERS)
+        kernel.gather_cells(spectra, self._order, self._first, self._columns, self._times, cells)
+        weights = cells.reshape(len(images), -1).T / (error * largest * shrink)
+        return weights if np.all(np.isfinite(weights)) else None
 
     def columns_left_out(self, most, weights):
         """First column of cells from which on all may be left out; `most` is the largest ``|P[l]|`` per cell, `weights` array[cells, n]."""
@@ -103,15 +110,6 @@ class _Cells:
         """Transforms at the cells, real and imaginary parts array[n, 2, cells]; where the kernels' origin lies does not matter."""
         out = NUMPY.fft.rfft2(kernels, s=self.shape, workers=WORKERS).reshape(len(kernels), -1)
         return np.stack([out.real, out.imag], axis=1)
-
-
-def _begins(numbers):
-    """Where runs of equal numbers begin."""
-    return np.flatnonzero(np.diff(numbers, prepend=-1))
-
-
-def _laplacian(image):
-    return image[1:-1, :-2] + image[1:-1, 2:] + image[:-2, 1:-1] + image[2:, 1:-1] - 4.0 * image[1:-1, 1:-1]
 
 
 def _spread(psf):
@@ -139,11 +137,12 @@ def choose_basis(psf, image, slopes, padded):
     Basis or None
     """
     cells, spread = _Cells(padded, psf.shape[1:]), _spread(psf)
-    weights = [cells.weight(image, VALUE_ERROR, spread)]
-    weights += [cells.weight(slope, SLOPE_ERROR, spread) for slope in slopes if slope.any()]
-    if any(weight is None for weight in weights):
+    weights = [cells.weights(np.asarray(image)[np.newaxis], VALUE_ERROR, spread)]
+    if moving := [slope for slope in slopes if slope.any()]:
+        weights.append(cells.weights(np.stack(moving), SLOPE_ERROR, spread))
+    if any(some is None for some in weights):
         return None
-    weights = np.stack(weights, axis=1)
+    weights = np.concatenate(weights, axis=1)
     transfer = cells.transfer(psf)
     most = _magnitude(transfer).max(axis=0)
     column = cells.columns_left_out(most, weights)

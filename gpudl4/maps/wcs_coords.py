@@ -9,6 +9,8 @@ from .geom import Geom, pix_tuple_to_idx
 
 __all__ = ["WcsCoordinates"]
 
+CYLINDRICAL = ("CAR", "CEA", "CYP", "MER")  # FITS codes of projections with parallels and meridians as straight lines
+
 
 class WcsCoordinates(Geom):
     """Lookups of `~gpudl4.maps.WcsGeom`. The centre of the first pixel has the coordinate 0."""
@@ -47,8 +49,35 @@ class WcsCoordinates(Geom):
         lon, lat : `~numpy.ndarray`
             Degrees; NaN where the projection has no sky.
         """
-        lon, lat = self._transform(self._wcs.wcs.p2s, "world", x, y)
+        lonlat = self._lonlat_of_grid(x, y)
+        lon, lat = self._transform(self._wcs.wcs.p2s, "world", x, y) if lonlat is None else lonlat
         return (lon, lat) if frame is None else rotate_lonlat(lon, lat, self._frame, frame)
+
+    def _lonlat_of_grid(self, x, y):
+        """`pix_to_lonlat` in the map's frame where lon follows from x and lat from y: a row of x and a column of y on an unrotated
+        cylindrical projection. None for anything else."""
+        is_grid = np.ndim(x) in (1, 2) and np.size(x) == np.shape(x)[-1] and np.ndim(y) == 2 and np.shape(y)[1] == 1
+        if not is_grid or self._is_rotated():
+            return None
+        p2s, (x0, y0) = self._wcs.wcs.p2s, self._wcs.wcs.crpix - 1.0
+        x, y = np.ravel(x), np.ravel(y)
+        if x.size == 0 or y.size == 0:
+            return None
+        lon, lat = self._transform(p2s, "world", x, y0)[0], self._transform(p2s, "world", x0, y)[1]
+        no_lon, no_lat = np.isnan(lon), np.isnan(lat)
+        lon, lat = np.tile(lon, (y.size, 1)), np.repeat(lat, x.size).reshape(y.size, x.size)
+        lon[no_lat], lat[:, no_lon] = np.nan, np.nan
+        ends = np.ix_([0, -1], [0, -1])  # of the corners, which would tell a projection with another pole, everything is asked
+        corners = self._transform(p2s, "world", x[[0, -1]], y[[0, -1], np.newaxis])
+        same = all(np.array_equal(whole[ends], own, equal_nan=True) for whole, own in zip((lon, lat), corners, strict=True))
+        return (lon, lat) if same else None
+
+    def _is_rotated(self):
+        """Whether longitude or latitude may follow from both pixel coordinates."""
+        if self.projection not in CYLINDRICAL or self._wcs.wcs.crval[1] != 0.0:
+            return True
+        matrix = self._wcs.wcs.cd if self._wcs.wcs.has_cd() else self._wcs.wcs.get_pc()
+        return bool(matrix[0, 1] or matrix[1, 0])
 
     @staticmethod
     def _transform(function, key, a, b):

@@ -260,3 +260,41 @@ def test_other_bad_input():
         WcsGeom(WCS(naxis=2))
     with pytest.raises(GeometryError, match="npix differs between image planes"):
         WcsGeom(WcsGeom.create(npix=3).wcs, npix=([3, 4], [3, 4]))
+
+
+def _turned(**header):
+    wcs = WcsGeom.create(npix=(30, 20), binsz=2.0, frame="galactic").wcs.deepcopy()
+    for name, value in header.items():
+        setattr(wcs.wcs, name, value)
+    wcs.wcs.set()
+    return WcsGeom(wcs, npix=(30, 20))
+
+
+@pytest.mark.parametrize(
+    "geom",
+    [
+        WcsGeom.create(npix=(50, 40), binsz=0.02, frame="galactic", skydir=(0.3, 0.0)),
+        WcsGeom.create(npix=(200, 100), binsz=2.0, frame="icrs"),  # more than the sky
+        WcsGeom.create(npix=(80, 60), binsz=3.0, proj="CEA"),
+        WcsGeom.create(npix=(80, 60), binsz=3.0, proj="MER", frame="galactic"),
+        WcsGeom.create(npix=(50, 40), binsz=0.2, skydir=(83.6, 22.0)),
+        WcsGeom.create(npix=(50, 40), binsz=0.2, skydir=(83.6, 22.0), proj="TAN"),
+        _turned(lonpole=30.0),
+        _turned(pc=np.array([[0.8, -0.6], [0.6, 0.8]])),
+        _turned(crval=np.array([10.0, 40.0])),
+    ],
+    ids=["CAR", "all-sky", "CEA", "MER", "off the equator", "TAN", "other pole", "rotated", "tilted"],
+)
+def test_a_grid_is_looked_up_as_its_pixels_are(geom):
+    """On unrotated cylindrical maps a row of longitudes and a column of latitudes are enough, bit by bit."""
+    columns = np.arange(geom.data_shape[-1] + 1) - 0.5
+    rows = (np.arange(geom.data_shape[-2] + 1) - 0.5)[:, np.newaxis]
+    each = geom.pix_to_lonlat(*np.broadcast_arrays(columns, rows))
+    for x in (columns, columns[np.newaxis]):
+        found = geom.pix_to_lonlat(x, rows)
+        np.testing.assert_array_equal(found, each)
+        assert all(part.flags.writeable for part in found)
+    turned = geom.pix_to_lonlat(columns, rows, frame="fk5")
+    np.testing.assert_array_equal(turned, geom.pix_to_lonlat(*np.broadcast_arrays(columns, rows), frame="fk5"))
+    assert geom.pix_to_lonlat(columns[:0], rows)[0].shape == (len(rows), 0)
+    assert geom.pix_to_lonlat(2.0, rows)[0].shape == rows.shape

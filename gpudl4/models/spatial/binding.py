@@ -212,11 +212,8 @@ class GaussBinding:
         lon, lat = sampling.lonlat(self._geom, frame)
         weight = pixel_weights(self._geom, sampling)
         ny, nx, f = *weight.shape, sampling.factor
-        lon, lat = np.deg2rad(lon), np.deg2rad(lat)
-        cos_lat = np.cos(lat)
-        vectors = np.stack([cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)], axis=-1)
-        vectors = vectors.reshape(ny, f, nx, f, 3).transpose(0, 2, 1, 3, 4).reshape(ny * nx, f * f, 3)
-        no_sky = ~np.isfinite(vectors).all(axis=(1, 2))
+        vectors = _directions(lon, lat).reshape(ny, f, nx, f, 3).transpose(0, 2, 1, 3, 4).reshape(ny * nx, f * f, 3)
+        no_sky = np.isnan(vectors[..., 2]).any(axis=1)
         vectors[no_sky] = 0
         self.vectors = np.ascontiguousarray(vectors)
         self.weights = np.where(no_sky, 0.0, weight.ravel())
@@ -266,9 +263,10 @@ class GaussBinding:
         """``sum over pixels of a * gradient``, array[B, 5], for ``a[B, ny, nx]``."""
         params = self._params(values)
         a = np.ascontiguousarray(a, dtype=np.float64).reshape(len(params), -1)
-        out = np.empty((len(params), 5))
-        self._kernel.gauss_pullback(self._table, _whole(self.window[2]), self.vectors.ravel(), self.weights, params, a, out)
-        return out * self.factors
+        strips = _strips(self.window[2], summed=True)
+        parts = np.empty((len(params), 5 * len(strips)))
+        self._kernel.gauss_pullback(self._table, strips, self.vectors.ravel(), self.weights, params, a, parts)
+        return parts.reshape(len(params), 5, -1).sum(axis=-1) * self.factors
 
     def is_valid(self, values):
         """Whether binding at these values would give the same sampling, see `Sampling.covers`; True if it holds for every row."""
@@ -279,14 +277,24 @@ class GaussBinding:
         return True
 
 
-def _whole(rows):
-    """One item of work that covers all rows of an image."""
-    return np.array([[0, 0, 0, rows, 0, 1]], dtype=np.int64)
+def _strips(rows, more=0, summed=False):
+    """Items of work that cover all rows of an image, and of `more` that follow it in their table, some rows each.
+
+    With `summed` each leaves sums of its own, one beside the other for each parameter.
+    """
+    begins = range(0, rows, STRIP)
+    sums = [(i, len(begins)) for i in range(len(begins))] if summed else [(-1, 1)] * len(begins)
+    return np.array([[0, more, y, min(y + STRIP, rows), *s] for y, s in zip(begins, sums, strict=True)], dtype=np.int64).reshape(-1, 6)
 
 
-def _strips(rows, more=0):
-    """Items of work that cover all rows of an image, and of `more` that follow it in their table, some rows each."""
-    return np.array([[0, more, y, min(y + STRIP, rows), -1, 1] for y in range(0, rows, STRIP)], dtype=np.int64)
+def _directions(lon, lat):
+    """Unit vectors of positions in degrees, array[y, x, 3]; NaN where there is none."""
+    if np.array_equal(lon, np.broadcast_to(lon[:1], lon.shape)) and np.array_equal(lat, np.broadcast_to(lat[:, :1], lat.shape)):
+        lon, lat = lon[:1], lat[:, :1]  # meridians and parallels are straight: few sines
+    lon, lat = np.deg2rad(lon), np.deg2rad(lat)
+    out, cos_lat = np.empty((*np.broadcast_shapes(lon.shape, lat.shape), 3)), np.cos(lat)
+    out[..., 0], out[..., 1], out[..., 2] = cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)
+    return out
 
 
 class NumericImageBinding:
