@@ -203,7 +203,7 @@ class _Sky:
         self._geom, self._indices = dataset.counts.geom.to_image(), list(indices)
         self._frame = next(m.spatial_model.frame for m in models_of(dataset, plan.models) if m.name == name)
         self._degrees = np.array([likelihood.parameters[i].unit.to("deg") for i in indices])
-        self.scale = float(self._geom.pixel_scales.deg.max())
+        self.scale = self._geom.largest_pixel_scale
 
     def pixel(self, theta):
         """Column and row in the map, array[2]."""

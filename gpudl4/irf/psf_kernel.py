@@ -191,7 +191,7 @@ class PSFKernel(PSFKernelPlotVerbs):
             raise GeometryError("a PSF kernel needs a map with a WCS geometry, got a region map")
         self._data, self._unit = psf_kernel_map.data, psf_kernel_map.unit
         self._make_geom = functools.partial(_same, psf_kernel_map.geom)
-        self._pixel_scale = float(psf_kernel_map.geom.pixel_scales.max().to_value("deg"))
+        self._pixel_scale = psf_kernel_map.geom.largest_pixel_scale
         if normalize:
             self.normalize()
 

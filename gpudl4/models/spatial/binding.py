@@ -64,7 +64,7 @@ class Sampling:
         """
         ny, nx = geom.data_shape[-2:]
         whole = cls(1, slice(0, ny), slice(0, nx))
-        pixel = float(np.max(geom.pixel_scales.deg))
+        pixel = geom.largest_pixel_scale
         rows, columns = whole.rows, whole.columns
         if radius is not None:
             try:
@@ -313,7 +313,7 @@ class NumericImageBinding:
         self._shape = tuple(geom.data_shape[-2:])
         self._bounds = np.array([[p.min, p.max] for p in model.parameters], dtype=np.float64).reshape(-1, 2)
         # a position varies on the scale of the bins the model wants, whatever its value
-        bin_size = float(np.max(geom.pixel_scales.deg)) / sampling.factor
+        bin_size = geom.largest_pixel_scale / sampling.factor
         self._steps = [POSITION_STEP * bin_size * u.deg.to(p.unit) if p.name in ("lon_0", "lat_0") else np.nan for p in model.parameters]
         self._own_geom_methods = model._overrides("evaluate_geom", "integrate_geom")
         if not self._own_geom_methods:
