@@ -125,8 +125,12 @@ def test_incomplete_on_off_datasets_are_refused():
 
 
 def test_kinds_do_not_mix():
-    with pytest.raises(DatasetError, match="is a MapDatasetOnOff and cannot be stacked on 'test', a MapDataset"):
+    with pytest.raises(DatasetError, match=r"MapDatasetOnOff and cannot be stacked on 'test', a MapDataset: stack its to_map_dataset\(\)"):
         make_kind("MapDataset").stack(make_kind("MapDatasetOnOff"))
+    with pytest.raises(DatasetError, match=r"a SpectrumDataset: stack its to_spectrum_dataset\(\)"):
+        make_kind("SpectrumDataset").stack(make_kind("SpectrumDatasetOnOff"))
+    with pytest.raises(DatasetError, match=r"'the argument' is a int and cannot be stacked on 'test', a MapDataset$"):
+        make_kind("MapDataset").stack(5)
     with pytest.raises(DatasetError, match="at least one dataset"):
         stack_datasets([])
     with pytest.raises(GeometryError, match="equivalent maps or cutout"):
@@ -136,6 +140,15 @@ def test_kinds_do_not_mix():
     with pytest.raises(GeometryError):
         first.stack(make_kind("SpectrumDataset", n_true=7))  # counts fit, the rest does not
     assert_same(first.counts, counts)
+
+
+def test_livetimes_keep_their_unit():
+    first, second = make_kind("SpectrumDataset"), make_kind("SpectrumDataset", name="other")
+    first.exposure.meta, second.exposure.meta = {"livetime": 2 * u.h}, {"livetime": 30 * u.min}
+    stacked = Datasets([first, second]).stack_reduce()
+    assert stacked.exposure.meta["livetime"] == 2.5 * u.h
+    assert stacked.exposure.meta["livetime"].unit == "h"
+    assert Datasets([first, second]).info_table(cumulative=True)["livetime"].unit == "h"
 
 
 def test_two_instruments_are_warned_of():
