@@ -111,11 +111,12 @@ class Stacking:
         Warns
         -----
         UserWarning
-            If their metadata name different telescopes or instruments.
+            If their metadata name different telescopes or instruments, or a response would count nothing.
         """
         dataset = self.dataset
         _check(dataset, other)
         self._warn_of_instruments(other)
+        _warn_of_weightless(other)
         self._prepare(other)
         for field in field_table(dataset.tag):
             theirs = _value(other, field)
@@ -312,6 +313,24 @@ def _check_response(field, mine, theirs, where):
         raise DatasetError(f"{where} is in reconstructed energy, where the exposure that would weight it is not known; set it to None")
     if mine.exposure_map is None or theirs.exposure_map is None:
         raise DatasetError(f"{where} has no exposure map, which would weight it; set it to None")
+
+
+def _warn_of_weightless(other):
+    """Warn of responses whose exposure map is zero although the dataset has exposure: they count nothing in a stack."""
+    safe = other.mask_safe is None or bool(other.mask_safe.data.any())
+    if not safe or other.exposure is None or not bool((other.exposure.data > 0).any()):
+        return
+    for field in field_table(other.tag):
+        response = other._values[field.name] if field.stack == "exposure-weighted" else None
+        if response is None or response.exposure_map is None or bool((response.exposure_map.data > 0).any()):
+            continue
+        if bool((response._irf_map.data > 0).any()):
+            warnings.warn(
+                f"dataset '{other.name}': the exposure map of its {field.name} is zero, so that its {field.name} counts nothing in the "
+                f"stack; fill dataset.{field.name}.exposure_map",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def _add_livetime(mine, theirs, mask):

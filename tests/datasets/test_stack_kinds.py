@@ -1,6 +1,7 @@
 """Stacking of many runs of each kind: against gammapy, against invariants, on each backend, and what it may cost."""
 
 import tracemalloc
+import warnings
 
 import astropy.units as u
 import numpy as np
@@ -156,6 +157,19 @@ def test_two_instruments_are_warned_of():
     second.meta_table["TELESCOP"] = ["VERITAS"]
     with pytest.warns(UserWarning, match=r"'other' is of another instrument \(TELESCOP VERITAS\) than what it is stacked on \(CTA\)"):
         Datasets([first, second]).stack_reduce()
+
+
+def test_a_response_that_counts_nothing_is_warned_of():
+    first, second = make_kind("SpectrumDataset"), make_kind("SpectrumDataset", name="other")
+    second.edisp.exposure_map.data[...] = 0
+    with pytest.warns(UserWarning, match="'other': the exposure map of its edisp is zero, so that its edisp counts nothing in the stack"):
+        first.stack(second)
+    first.edisp, second.edisp.exposure_map = None, None
+    first.stack(second)  # what the first has not is not looked at
+    empty = MapDataset.create(make_kind("MapDataset").counts.geom, name="empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        empty.stack(empty.copy())
 
 
 def test_intervals_may_be_missing_on_both_sides(backend):
