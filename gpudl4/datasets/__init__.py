@@ -17,6 +17,7 @@ from .onoff import MapDatasetOnOff
 from .spectrum import SpectrumDataset, SpectrumDatasetOnOff
 from .split import split_dataset
 from .stack import stack_datasets
+from .utils import apply_edisp, set_and_restore_mask_fit
 
 DATASET_REGISTRY = Registry([MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff, FluxPointsDataset], kind="dataset type")
 """Kinds of datasets that files can name."""
@@ -32,7 +33,9 @@ __all__ = [
     "MapDatasetOnOff",
     "SpectrumDataset",
     "SpectrumDatasetOnOff",
+    "apply_edisp",
     "create_map_dataset_geoms",
+    "set_and_restore_mask_fit",
     "split_dataset",
     "stack_datasets",
 ]

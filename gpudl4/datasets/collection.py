@@ -314,8 +314,8 @@ class Datasets(DatasetsFiles, collections.abc.MutableSequence):
 
         Parameters
         ----------
-        time_min, time_max : `astropy.time.Time`
-            Interval.
+        time_min, time_max : `astropy.time.Time` or str
+            Interval; texts such as "2020-01-31 12:00" are in UTC.
         atol : Quantity or str
             Tolerance.
 
@@ -325,8 +325,9 @@ class Datasets(DatasetsFiles, collections.abc.MutableSequence):
             The same objects; datasets without intervals are left out.
         """
         import astropy.units as u
+        from astropy.time import Time
 
-        atol = u.Quantity(atol)
+        atol, time_min, time_max = u.Quantity(atol), Time(time_min), Time(time_max)
         inside = []
         for dataset in self._datasets:
             gti = getattr(dataset, "gti", None)

@@ -54,7 +54,8 @@ class OnOff:
         """Measured background, alpha times the off counts; None without off counts. It cannot be set."""
         if self.counts_off is None:
             return None
-        return self._map(self.alpha.data * self.counts_off.data)
+        with np.errstate(over="ignore"):  # alpha is the largest float where no off acceptance is
+            return self._map(self.alpha.data * self.counts_off.data)
 
     def npred_background(self):
         """Predicted background in the ON region: what makes ON and OFF counts most likely, given the signal that the models predict.
@@ -88,7 +89,7 @@ class OnOff:
         self._need("the fit statistic", "counts", "counts_off", "acceptance", "acceptance_off")
         mask = self.mask
         for name, bad_value, wanted in (
-            ("counts_off", lambda values: ~(values >= 0), "not be negative"),
+            ("counts_off", lambda values: ~(values >= 0), "be zero or positive"),
             ("acceptance_off", lambda values: ~(values > 0), "be positive"),
         ):
             values = self._values[name].data

@@ -54,13 +54,15 @@ def stack_datasets(datasets, name=None, nan_to_num=True, edisp_kernels=False):
     Raises
     ------
     DatasetError
-        If there is none, or they are of different kinds.
+        If there is none, they are of different kinds, or of a kind that cannot be stacked (flux points).
     """
     stacking = None
     for dataset in datasets:
         if edisp_kernels:
             dataset = dataset.to_edisp_kernels(name=dataset.name, models=dataset.models)
         if stacking is None:
+            if not hasattr(dataset, "from_geoms"):
+                raise DatasetError(f"datasets of type {type(dataset).__name__} cannot be stacked: fit them together")
             stacking = Stacking(
                 type(dataset).from_geoms(**dataset.geoms, name=name, stat_type=dataset.stat_type).to_device(dataset.backend)
             )
@@ -109,11 +111,12 @@ class Stacking:
         Warns
         -----
         UserWarning
-            If their metadata name different telescopes or instruments.
+            If their metadata name different telescopes or instruments, or a response would count nothing.
         """
         dataset = self.dataset
         _check(dataset, other)
         self._warn_of_instruments(other)
+        _warn_of_weightless(other)
         self._prepare(other)
         for field in field_table(dataset.tag):
             theirs = _value(other, field)
@@ -280,9 +283,10 @@ def _labels(table, key):
 def _check(dataset, other):
     """Refuse what does not stack, before the first field is touched."""
     if type(dataset) is not type(other):
-        raise DatasetError(
-            f"'{other.name}' is a {type(other).__name__} and cannot be stacked on '{dataset.name}', a {type(dataset).__name__}"
-        )
+        name, kind, wanted = getattr(other, "name", "the argument"), type(other).__name__, type(dataset).__name__
+        verb = {"MapDataset": "to_map_dataset", "SpectrumDataset": "to_spectrum_dataset"}.get(wanted)
+        hint = f": stack its {verb}(), which takes alpha times the off counts as background" if kind == f"{wanted}OnOff" else ""
+        raise DatasetError(f"'{name}' is a {kind} and cannot be stacked on '{dataset.name}', a {wanted}{hint}")
     if dataset.backend != other.backend:
         raise BackendError(
             f"dataset '{other.name}' on {other.backend.device} cannot be stacked on '{dataset.name}' on {dataset.backend.device}: "
@@ -311,6 +315,24 @@ def _check_response(field, mine, theirs, where):
         raise DatasetError(f"{where} has no exposure map, which would weight it; set it to None")
 
 
+def _warn_of_weightless(other):
+    """Warn of responses whose exposure map is zero although the dataset has exposure: they count nothing in a stack."""
+    safe = other.mask_safe is None or bool(other.mask_safe.data.any())
+    if not safe or other.exposure is None or not bool((other.exposure.data > 0).any()):
+        return
+    for field in field_table(other.tag):
+        response = other._values[field.name] if field.stack == "exposure-weighted" else None
+        if response is None or response.exposure_map is None or bool((response.exposure_map.data > 0).any()):
+            continue
+        if bool((response._irf_map.data > 0).any()):
+            warnings.warn(
+                f"dataset '{other.name}': the exposure map of its {field.name} is zero, so that its {field.name} counts nothing in the "
+                f"stack; fill dataset.{field.name}.exposure_map",
+                UserWarning,
+                stacklevel=4,
+            )
+
+
 def _add_livetime(mine, theirs, mask):
     """Sum the livetimes in the exposures' metadata, if any pixel of the other counts."""
     import astropy.units as u
@@ -318,8 +340,8 @@ def _add_livetime(mine, theirs, mask):
     livetime = (theirs.meta or {}).get("livetime")
     if livetime is None or (mask is not None and not bool(mask.data.any())):
         return
-    before = (mine.meta or {}).get("livetime", 0 * u.s)
-    mine.meta["livetime"] = u.Quantity(before) + u.Quantity(livetime)
+    livetime = u.Quantity(livetime)
+    mine.meta["livetime"] = u.Quantity((mine.meta or {}).get("livetime", 0 * livetime.unit)) + livetime
 
 
 def hstack_columns(*tables):

@@ -84,13 +84,26 @@ _ROWS = (
 )
 
 
+def _measured(dataset):
+    """What can be said of a dataset without any prediction: sums of counts inside mask_safe, the exposure and numbers of bins."""
+    info = dict(zip(("exposure_min", "exposure_max"), exposure_range(dataset), strict=True))
+    select = slice(None) if dataset.mask_safe is None else dataset.mask_safe.data
+    for name in ("counts", "counts_off"):
+        field = getattr(dataset, name, None)
+        if field is not None:
+            info[name] = float(field.data[select].sum(dtype=float))
+    mask = dataset.mask
+    info["n_bins"] = 0 if dataset.counts is None else int(dataset.counts.data.size)
+    return {**info, "n_fit_bins": 0 if mask is None else int(mask.data.sum()), "stat_type": dataset.stat_type}
+
+
 def _blocks(dataset):
     """Groups of (label, text) pairs, and a remark if predictions are not possible."""
     remark = ""
     try:
         info = dataset.info_dict()
     except GPUDL4Error as error:
-        info, remark = {}, f"The summary is incomplete: {error}"
+        info, remark = _measured(dataset), f"The summary is incomplete: {error}"
     blocks = [[("Name", dataset.name)]]
     if dataset.backend.name != "numpy":
         blocks[0].append(("Device", dataset.backend.device))

@@ -50,7 +50,7 @@ class AxisBase(AxisPlotVerbs):
 
     def _selected_bins(self, idx):
         """Numbers of the bins that a slice or a number selects; GeometryError if there are none."""
-        bins = np.arange(self.nbin)[idx if isinstance(idx, slice) else slice(idx, idx + 1)]
+        bins = np.arange(self.nbin)[idx if isinstance(idx, slice) else slice(idx, idx + 1 or None)]
         if bins.size == 0:
             raise GeometryError(f"slice {idx} selects none of the {self.nbin} bins of axis '{self.name}'")
         return bins

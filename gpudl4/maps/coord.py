@@ -13,6 +13,14 @@ from .frames import degrees, lonlat_of, rotate_lonlat
 __all__ = ["MapCoord"]
 
 
+def _from_text(text):
+    """A quantity if the text is one, such as "1 TeV"; else the text itself, a label."""
+    try:
+        return u.Quantity(text)
+    except TypeError:
+        return text
+
+
 class MapCoord:
     """Sequence of coordinate arrays that broadcast against each other.
 
@@ -34,7 +42,7 @@ class MapCoord:
     def __init__(self, data, frame=None, match_by_name=True):
         if "lon" not in data or "lat" not in data:
             raise GeometryError(f"coordinates need 'lon' and 'lat', got: {list(data)}")
-        self._data = {name: np.atleast_1d(u.Quantity(v) if isinstance(v, str) else v) for name, v in data.items()}
+        self._data = {name: np.atleast_1d(_from_text(v) if isinstance(v, str) else v) for name, v in data.items()}
         self._frame = frame
         self._match_by_name = match_by_name
 

@@ -23,11 +23,16 @@ def as_regions(regions):
     -------
     regions : list of `~regions.Region`
         Regions.
+
+    Raises
+    ------
+    GeometryError
+        If a text cannot be read or names no region, a compound region is no union, or it is nothing of all this.
     """
     from regions import CompoundPixelRegion, CompoundSkyRegion, PointSkyRegion, Region, Regions
 
     if isinstance(regions, str):
-        regions = Regions.parse(regions, format="ds9")
+        regions = _parse(regions)
     if isinstance(regions, SkyCoord):
         return [PointSkyRegion(position) for position in np.atleast_1d(regions)]
     if isinstance(regions, (CompoundSkyRegion, CompoundPixelRegion)):
@@ -39,6 +44,19 @@ def as_regions(regions):
     if isinstance(regions, (list, tuple, Regions)):
         return [single for region in regions for single in as_regions(region)]
     raise GeometryError(f"regions must be DS9 text, regions or positions, got: {type(regions).__name__}")
+
+
+def _parse(text):
+    """The regions of a DS9 text, at least one."""
+    from regions import Regions
+
+    try:
+        regions = Regions.parse(text, format="ds9")
+    except (IndexError, TypeError, ValueError) as error:
+        raise GeometryError(f"the DS9 text {text!r} cannot be read: {error}") from error
+    if not len(regions):
+        raise GeometryError(f"no region in the DS9 text {text!r}: write for instance 'icrs;circle(83.63, 22.01, 0.1)', in degrees")
+    return regions
 
 
 def sky_regions(regions, wcs=None):

@@ -260,6 +260,11 @@ def test_text_and_summary():
     assert "<pre>" in ours._repr_html_()
 
 
+def test_they_cannot_be_stacked():
+    with pytest.raises(DatasetError, match="datasets of type FluxPointsDataset cannot be stacked: fit them together"):
+        Datasets([make()]).stack_reduce()
+
+
 def test_it_has_a_table_of_fields_and_is_registered():
     assert [field.name for field in field_table("FluxPointsDataset")] == ["data", "mask_safe", "mask_fit", "meta_table"]
     assert DATASET_REGISTRY.get_cls("FluxPointsDataset") is FluxPointsDataset

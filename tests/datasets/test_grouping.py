@@ -94,6 +94,7 @@ def test_selection_in_time(runs):
     assert chosen.names == ["run-1", "run-2"]
     assert chosen[0] is runs["run-1"]
     assert runs.select_time(start + 5000 * u.s, start + 6000 * u.s, atol=1 * u.s).names == ["run-1"]
+    assert runs.select_time("2020-01-01 01:06:40", "2020-01-01T03:03:20").names == ["run-1", "run-2"]
     runs[0].gti = GTI.from_time_intervals([])
     runs[1].gti = None
     assert runs.select_time(start - 1 * u.d, start + 1 * u.d).names == ["run-2", "run-3"]

@@ -8,6 +8,7 @@ from gpudl4.datasets import Datasets, MapDataset, create_map_dataset_geoms
 from gpudl4.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from gpudl4.maps import Map, MapAxis
 from gpudl4.stats import cash
+from tests.datasets.makers import make_kind
 from tests.factory import make_dataset, make_geom, make_models
 from tests.paths import shared_data
 
@@ -402,6 +403,18 @@ def test_text_of_an_incomplete_dataset(dataset):
     dataset.exposure = None
     assert "The summary is incomplete: dataset 'test' has no exposure" in str(dataset)
     assert "Name" in str(MapDataset())
+
+
+def test_text_of_a_dataset_without_a_statistic_still_has_its_counts():
+    dataset = make_kind("MapDatasetOnOff")
+    dataset.acceptance_off.data[...] = 0
+    text = str(dataset)
+    assert "The summary is incomplete: dataset 'test': acceptance_off must be positive" in text
+    inside = dataset.mask_safe.data
+    assert f"{'Total counts':32}: {dataset.counts.data[inside].sum():.0f}" in text
+    assert f"{'Total counts_off':32}: {dataset.counts_off.data[inside].sum():.0f}" in text
+    assert f"{'Number of total bins':32}: {dataset.counts.data.size}" in text
+    assert "Exposure max" in dataset._repr_html_()
 
 
 # files

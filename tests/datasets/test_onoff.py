@@ -162,7 +162,7 @@ def test_what_cannot_be_fitted_is_refused_inside_the_mask_only(backend, kind):
     dataset.counts_off.data[where] = -1
     assert np.isfinite(dataset.stat_sum())
     dataset.mask_safe = dataset.mask_fit = None
-    with pytest.raises(DatasetError, match="'test': counts_off must not be negative and finite inside the mask, but 1 of the bins"):
+    with pytest.raises(DatasetError, match="'test': counts_off must be zero or positive and finite inside the mask, but 1 of the bins"):
         dataset.stat_sum()
     dataset.counts_off.data[where] = 1
     with pytest.raises(DatasetError, match="acceptance_off must be positive and finite inside the mask, but 1 of the bins"):

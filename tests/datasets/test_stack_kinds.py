@@ -1,6 +1,7 @@
 """Stacking of many runs of each kind: against gammapy, against invariants, on each backend, and what it may cost."""
 
 import tracemalloc
+import warnings
 
 import astropy.units as u
 import numpy as np
@@ -125,8 +126,12 @@ def test_incomplete_on_off_datasets_are_refused():
 
 
 def test_kinds_do_not_mix():
-    with pytest.raises(DatasetError, match="is a MapDatasetOnOff and cannot be stacked on 'test', a MapDataset"):
+    with pytest.raises(DatasetError, match=r"MapDatasetOnOff and cannot be stacked on 'test', a MapDataset: stack its to_map_dataset\(\)"):
         make_kind("MapDataset").stack(make_kind("MapDatasetOnOff"))
+    with pytest.raises(DatasetError, match=r"a SpectrumDataset: stack its to_spectrum_dataset\(\)"):
+        make_kind("SpectrumDataset").stack(make_kind("SpectrumDatasetOnOff"))
+    with pytest.raises(DatasetError, match=r"'the argument' is a int and cannot be stacked on 'test', a MapDataset$"):
+        make_kind("MapDataset").stack(5)
     with pytest.raises(DatasetError, match="at least one dataset"):
         stack_datasets([])
     with pytest.raises(GeometryError, match="equivalent maps or cutout"):
@@ -138,11 +143,33 @@ def test_kinds_do_not_mix():
     assert_same(first.counts, counts)
 
 
+def test_livetimes_keep_their_unit():
+    first, second = make_kind("SpectrumDataset"), make_kind("SpectrumDataset", name="other")
+    first.exposure.meta, second.exposure.meta = {"livetime": 2 * u.h}, {"livetime": 30 * u.min}
+    stacked = Datasets([first, second]).stack_reduce()
+    assert stacked.exposure.meta["livetime"] == 2.5 * u.h
+    assert stacked.exposure.meta["livetime"].unit == "h"
+    assert Datasets([first, second]).info_table(cumulative=True)["livetime"].unit == "h"
+
+
 def test_two_instruments_are_warned_of():
     first, second = make_kind("SpectrumDataset"), make_kind("SpectrumDataset", name="other")
     second.meta_table["TELESCOP"] = ["VERITAS"]
     with pytest.warns(UserWarning, match=r"'other' is of another instrument \(TELESCOP VERITAS\) than what it is stacked on \(CTA\)"):
         Datasets([first, second]).stack_reduce()
+
+
+def test_a_response_that_counts_nothing_is_warned_of():
+    first, second = make_kind("SpectrumDataset"), make_kind("SpectrumDataset", name="other")
+    second.edisp.exposure_map.data[...] = 0
+    with pytest.warns(UserWarning, match="'other': the exposure map of its edisp is zero, so that its edisp counts nothing in the stack"):
+        first.stack(second)
+    first.edisp, second.edisp.exposure_map = None, None
+    first.stack(second)  # what the first has not is not looked at
+    empty = MapDataset.create(make_kind("MapDataset").counts.geom, name="empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        empty.stack(empty.copy())
 
 
 def test_intervals_may_be_missing_on_both_sides(backend):

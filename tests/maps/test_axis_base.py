@@ -27,6 +27,8 @@ def test_names_and_bins(axis):
     np.testing.assert_array_equal(axis.pix_to_idx([-1, 0, 2, 3], clip=True), [0, 0, 2, 2])
     assert axis.slice(slice(1, None)).nbin == 2
     assert axis.slice(2).nbin == 1
+    assert axis.slice(-1) == axis.slice(2)
+    assert axis.slice(-2) == axis.slice(1)
     with pytest.raises(GeometryError, match=r"slice\(3, None, None\) selects none of the 3 bins of axis 'one'"):
         axis.slice(slice(3, None))
     assert type(axis.slice(0)) is type(axis)

@@ -92,3 +92,10 @@ def test_bad_input():
         MapCoord.create((1,))
     with pytest.raises(GeometryError, match="no coordinate for axis 'energy'"):
         MapCoord.create((1, 2))["energy"]
+
+
+def test_a_text_is_a_quantity_or_a_label():
+    coord = MapCoord({"lon": "1 deg", "lat": 2 * u.deg, "energy": "3 TeV", "run": "first"})
+    assert coord.lon == [1] * u.deg
+    assert coord["energy"] == [3] * u.TeV
+    assert list(coord["run"]) == ["first"]

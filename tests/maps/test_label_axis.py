@@ -133,3 +133,13 @@ def test_tables():
     with pytest.raises(GeometryError, match="unknown table format"):
         LabelMapAxis.from_table(table, format="x")
     assert isinstance(RegionNDMap.create(None, axes=[make()]), RegionNDMap)
+
+
+def test_one_label_is_a_coordinate():
+    axis = LabelMapAxis(["first", "second"], name="run")
+    cube = Map.create(npix=3, binsz=1, skydir=(1, 1), axes=[axis])
+    cube.data[1] = 5
+    assert cube.get_by_coord((1, 1, "second")) == [5]
+    assert cube.get_by_coord({"lon": 1, "lat": 1, "run": "first"}) == [0]
+    cube.set_by_coord((1, 1, "first"), 7)
+    assert cube.data[0, 1, 1] == 7

@@ -53,3 +53,12 @@ def test_centers():
 
     for angle in range(0, 360, 45):
         assert total(center) < total(center.directional_offset_by(angle * u.deg, 0.05 * u.deg))
+
+
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
+def test_texts_without_a_region_are_refused():
+    for text in ("nonsense", ""):
+        with pytest.raises(GeometryError, match="no region in the DS9 text"):
+            RegionGeom.create(text)
+    with pytest.raises(GeometryError, match="cannot be read"):
+        RegionGeom.create("icrs;circle(83.63, 22.01)")
