@@ -317,14 +317,12 @@ def _check_response(field, mine, theirs, where):
 
 def _warn_of_weightless(other):
     """Warn of responses whose exposure map is zero although the dataset has exposure: they count nothing in a stack."""
-    safe = other.mask_safe is None or bool(other.mask_safe.data.any())
-    if not safe or other.exposure is None or not bool((other.exposure.data > 0).any()):
-        return
     for field in field_table(other.tag):
         response = other._values[field.name] if field.stack == "exposure-weighted" else None
         if response is None or response.exposure_map is None or bool((response.exposure_map.data > 0).any()):
-            continue
-        if bool((response._irf_map.data > 0).any()):
+            continue  # nearly always, and small: cubes are not looked at
+        safe = other.mask_safe is None or bool(other.mask_safe.data.any())
+        if safe and other.exposure is not None and bool((other.exposure.data > 0).any()) and bool((response._irf_map.data > 0).any()):
             warnings.warn(
                 f"dataset '{other.name}': the exposure map of its {field.name} is zero, so that its {field.name} counts nothing in the "
                 f"stack; fill dataset.{field.name}.exposure_map",
