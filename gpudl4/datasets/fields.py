@@ -173,7 +173,7 @@ def check_value(field, value, dataset_name):
     Raises
     ------
     DatasetError
-        If it is of the wrong class.
+        If it is of the wrong class, or numbers as a mask of safe data.
     GeometryError
         If its axes are not those of the field.
     UnitMismatchError
@@ -200,8 +200,11 @@ def check_value(field, value, dataset_name):
         raise GeometryError(f"{where}: axes {list(names)} were given, {wanted} were wanted (fastest first)")
     if field.unit is not None:
         conversion_factor(data_map.unit, field.unit, where)
-    if field.kind == "mask" and data_map.data.dtype != bool and not (field.name == "mask_fit" and has_weights(value)):
-        value = value.copy(data=data_map.data.astype(bool))
+    if field.kind == "mask" and data_map.data.dtype != bool:
+        if not has_weights(value):
+            return value.copy(data=data_map.data.astype(bool))
+        if field.name != "mask_fit":
+            raise DatasetError(f"{where}: a mask was wanted, got numbers other than 0 and 1; weights belong into mask_fit")
     return value
 
 

@@ -21,6 +21,7 @@ from .flux_statistics import (
     interpolate_profile,
     profile,
 )
+from .utils import sigma_to_ts, ts_to_sigma
 from .wstat import get_wstat_gof_terms, get_wstat_mu_bkg, wstat, wstat_slope
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "get_wstat_mu_bkg",
     "interpolate_profile",
     "profile",
+    "sigma_to_ts",
+    "ts_to_sigma",
     "weighted_cash_sum",
     "wstat",
     "wstat_slope",
