@@ -55,7 +55,7 @@ UPWARD_VERBS = {
     "gpudl4.irf.edisp_kernel": {"read", "write", "from_hdulist", "to_hdulist"},
     "gpudl4.irf.verbs": {"peek", "plot_bias", "plot_containment_radius_vs_energy", "plot_kernel", "plot_matrix", "plot_psf_vs_rad"},
     "gpudl4.models.covariance": {"plot_correlation"},
-    "gpudl4.models.collection": {"read", "write"},
+    "gpudl4.models.collection": {"from_dict", "read", "write"},
     "gpudl4.models.places": {"plot_positions", "plot_regions"},
     "gpudl4.models.spatial.base": {"plot", "plot_error", "plot_position_error"},
     "gpudl4.models.spectral.base": {"plot", "plot_error"},

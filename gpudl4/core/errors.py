@@ -13,6 +13,7 @@ __all__ = [
     "GPUDL4Error",
     "GeometryError",
     "MemoryLimitError",
+    "MissingFileError",
     "MissingLibraryError",
     "ModelError",
     "OutputError",
@@ -34,6 +35,10 @@ class UnitMismatchError(GPUDL4Error, ValueError):
 
 class DataFileError(GPUDL4Error, ValueError):
     """A file cannot be read: truncated, not FITS or YAML, or a part is missing."""
+
+
+class MissingFileError(DataFileError, FileNotFoundError):
+    """A file that shall be read is not there."""
 
 
 class DatasetError(GPUDL4Error, ValueError):

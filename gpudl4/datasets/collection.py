@@ -86,6 +86,10 @@ class Datasets(DatasetsFiles, collections.abc.MutableSequence):
         """Insert a dataset before `index` (number or name)."""
         self._datasets.insert(self.index(index), self._checked(dataset, self.names))
 
+    def reverse(self):
+        """Turn the order of the datasets round."""
+        self._datasets.reverse()
+
     def __contains__(self, key):
         return key in self.names if isinstance(key, str) else any(dataset is key for dataset in self._datasets)
 

@@ -90,8 +90,8 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
 
     @property
     def stat_kwargs(self):
-        """How profiles are interpolated."""
-        return dict(self._stat_kwargs)
+        """How profiles are interpolated: a dict, whose entries can be set."""
+        return self._stat_kwargs
 
     @stat_kwargs.setter
     def stat_kwargs(self, value):
@@ -221,7 +221,8 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
             norms = points.stat_scan.geom.axes["norm"].center.value
             scans = np.abs(_along_last(points.stat_scan) - points.stat.data[..., np.newaxis])  # the absolute value as in gammapy
             reference = np.broadcast_to(points.dnde_ref.to_value(DNDE), self.data_shape)
-            return Profile(norms, scans.reshape(-1, norms.size), reference.ravel(), **self.stat_kwargs)
+            self.stat_kwargs = self._stat_kwargs  # checks what may have been set in the dict
+            return Profile(norms, scans.reshape(-1, norms.size), reference.ravel(), **self._stat_kwargs)
         if "norm_err" not in available and not {"norm_errn", "norm_errp"} <= set(available):
             self._refuse("the flux points have no errors")
         values, errn, errp, limit = (part.ravel() for part in self._fluxes())

@@ -237,10 +237,33 @@ class FluxMaps(FluxValues):
         return hdulist
 
     @classmethod
-    def from_hdulist(cls, hdulist, hdu_bands=None, sed_type=None, reference_model=None):
-        """Fluxes from FITS HDUs as `to_hdulist` or gammapy make them."""
-        from ..core.gti import GTI
+    def from_hdulist(cls, hdulist, hdu_bands=None, sed_type=None, checksum=False, reference_model=None):
+        """Fluxes from FITS HDUs as `to_hdulist` or gammapy make them.
 
+        Parameters
+        ----------
+        hdulist : `~astropy.io.fits.HDUList`
+            HDUs.
+        hdu_bands : str, optional
+            HDU with the energies; by default that which each map names.
+        sed_type : str, optional
+            SED type; by default that of the keyword SED_TYPE.
+        checksum : bool
+            Verify the checksum of the file with the reference model.
+        reference_model : `~gpudl4.models.SkyModel` or `~gpudl4.models.SpectralModel`, optional
+            By default that of the YAML file which the keyword MODEL names.
+
+        Raises
+        ------
+        DataFileError
+            If that file is missing or damaged.
+        """
+        from ..core.gti import GTI
+        from ..models import Models
+
+        filename = hdulist[0].header.get("MODEL")
+        if reference_model is None and filename:
+            reference_model = Models.read(filename, checksum=checksum)[0]
         maps = Maps.from_hdulist(hdulist, hdu_bands=hdu_bands)
         sed_type = hdulist[0].header.get("SED_TYPE") if sed_type is None else sed_type
         gti = GTI.from_table_hdu(hdulist["GTI"]) if "GTI" in hdulist else None
@@ -286,7 +309,7 @@ class FluxMaps(FluxValues):
             if model is not None and not Path(model).is_file():
                 beside = expand_path(filename).parent / Path(model).name
                 model = beside if beside.is_file() else model
-            reference = None if model is None else Models.read(model)[0]
+            reference = None if model is None else Models.read(model, checksum=checksum)[0]
             return cls.from_hdulist(hdulist, reference_model=reference)
 
     def __getitem__(self, name):

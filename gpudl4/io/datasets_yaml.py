@@ -8,7 +8,7 @@ import os
 import warnings
 from pathlib import Path
 
-from gpudl4.core.errors import DataFileError
+from gpudl4.core.errors import DataFileError, MissingFileError
 
 from .files import expand_path, read_yaml, write_yaml
 
@@ -81,7 +81,7 @@ def _checked(entry, number, path, types):
     try:
         file = expand_path(entry["filename"])
     except DataFileError as error:
-        raise DataFileError(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}") from error
     return {"name": entry["name"], "type": kind, "filename": _located(file, path.parent, where)}
 
 
@@ -89,7 +89,7 @@ def _located(file, folder, where):
     for candidate in (folder / file, file):
         if candidate.is_file():
             return candidate
-    raise DataFileError(
+    raise MissingFileError(
         f"{where}: file '{file}' was not found in '{folder}'" + ("" if file.is_absolute() else " nor in the working folder")
     )
 

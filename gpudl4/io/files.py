@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from gpudl4.core.errors import DataFileError, OutputError
+from gpudl4.core.errors import DataFileError, MissingFileError, OutputError
 
 __all__ = [
     "atomic_open",
@@ -49,7 +49,7 @@ def expand_path(filename):
     Raises
     ------
     DataFileError
-        If the name is empty or uses a variable that is not set.
+        If the name is empty or (`MissingFileError`) uses a variable that is not set.
     """
     if filename is None or not str(filename):
         raise DataFileError("no file name was given")
@@ -57,7 +57,7 @@ def expand_path(filename):
     missing = VARIABLE.search(text)
     if missing and (missing[1] or missing[2]) not in os.environ:
         name = missing[1] or missing[2]
-        raise DataFileError(f"'{filename}' uses the environment variable {name}, which is not set: set {name} or write the full path")
+        raise MissingFileError(f"'{filename}' uses the environment variable {name}, which is not set: set {name} or write the full path")
     return Path(text).expanduser()
 
 
@@ -66,7 +66,7 @@ def _existing(filename, kind):
     if path.is_dir():
         raise DataFileError(f"'{path}' is a folder; a {kind} file was wanted")
     if not path.exists():
-        raise DataFileError(f"file '{path}' does not exist")
+        raise MissingFileError(f"file '{path}' does not exist")
     return path
 
 

@@ -5,14 +5,15 @@
 
 import io
 import warnings
+from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import DataFileError, ModelError, UnitMismatchError
+from ..core.errors import DataFileError, MissingFileError, ModelError, UnitMismatchError
 from ..models import Models
 from .files import atomic_open, check_output, expand_path, read_yaml, write_yaml
 
-__all__ = ["read_covariance", "read_models", "write_models"]
+__all__ = ["add_covariance", "read_covariance", "read_models", "write_models"]
 
 TABLE_STYLE = {"format": "fixed_width", "delimiter": "|"}
 
@@ -46,19 +47,33 @@ def read_models(filename, checksum=False, cls=Models):
     if "components" not in data and "datasets" in data:
         raise DataFileError(f"'{path}' has 'datasets' and no 'components': it is a datasets file, a models file was wanted")
     try:
-        models = cls.from_dict(data)
+        models = cls.from_dict({key: value for key, value in data.items() if key != "covariance"})
     except (ModelError, UnitMismatchError) as error:
         raise type(error)(f"'{path}': {error}") from error
-    name = data.get("covariance")
-    if name is not None:
-        # gammapy writes a name relative to the YAML file; older files may hold a path relative to the working folder
-        file = path.parent / expand_path(name)
-        file = file if file.exists() else expand_path(name)
-        try:
-            models.covariance = read_covariance(file, len(models.parameters))
-        except DataFileError as error:
-            warnings.warn(f"'{path}': {error}. The errors of the parameters are used, correlations are lost.", UserWarning, stacklevel=3)
+    if data.get("covariance") is not None:
+        add_covariance(models, data["covariance"], path.parent, where=f"'{path}': ")
     return models
+
+
+def add_covariance(models, name, folder, where=""):
+    """Set the covariance of models from a file; where it cannot be read, a warning tells so and the errors of the parameters stay.
+
+    Parameters
+    ----------
+    models : Models
+    name : str or pathlib.Path
+        File as a models file names it: in `folder` or, as older files have it, relative to the working folder.
+    folder : str or pathlib.Path
+        Folder; environment variables are expanded.
+    where : str
+        Start of the warning.
+    """
+    file = (expand_path(folder) if str(folder) else Path()) / expand_path(name)
+    file = file if file.exists() else expand_path(name)
+    try:
+        models.covariance = read_covariance(file, len(models.parameters))
+    except DataFileError as error:
+        warnings.warn(f"{where}{error}. The errors of the parameters are used, correlations are lost.", UserWarning, stacklevel=4)
 
 
 def read_covariance(filename, n_parameters):
@@ -73,7 +88,7 @@ def read_covariance(filename, n_parameters):
 
     path = expand_path(filename)
     if not path.is_file():
-        raise DataFileError(f"covariance file '{path}' does not exist")
+        raise MissingFileError(f"covariance file '{path}' does not exist")
     try:
         table = ascii.read(path.read_text(encoding="utf-8").splitlines(), guess=False, **TABLE_STYLE)
         columns = [np.asarray(table[str(i)], dtype=np.float64) for i in range(n_parameters)]

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from gpudl4.core.errors import DataFileError, DatasetError
+from gpudl4.core.errors import DataFileError, DatasetError, MissingFileError
 from gpudl4.maps.ogip_read import read_area, same_bounds
 from gpudl4.maps.ogip_tables import area_columns, bounds_columns, ogip_cards, ogip_hdu
 from gpudl4.maps.region_files import region_table_hdu, table_keywords
@@ -119,7 +119,7 @@ def _linked(path, header, key):
     for candidate in (path.parent / given, given):
         if candidate.is_file():
             return candidate
-    raise DataFileError(
+    raise MissingFileError(
         f"'{path}' names the {LINKS[key]} file '{value}' ({key}), which was found neither in '{path.parent}' nor as it stands"
     )
 

@@ -3,7 +3,7 @@
 What the columns mean is the business of `gpudl4.fluxes`.
 """
 
-from gpudl4.core.errors import DataFileError
+from gpudl4.core.errors import DataFileError, MissingFileError
 from gpudl4.core.gti import GTI
 
 from .files import atomic_open, expand_path, open_fits, write_fits
@@ -42,7 +42,7 @@ def read_table(filename, checksum=False, table_format="ascii.ecsv", **kwargs):
 
     path = expand_path(filename)
     if not path.is_file():
-        raise DataFileError(f"file '{path}' does not exist")
+        raise MissingFileError(f"file '{path}' does not exist")
     if not _is_fits(path):
         try:
             return Table.read(path, format=table_format, **kwargs), None

@@ -209,17 +209,20 @@ class EDispKernel(EDispKernelPlotVerbs):
                 return read_drm(hdulist, f"'{filename}'")
             return read_rmf(hdulist, f"'{filename}'", hdu1=hdu1, hdu2=hdu2)
 
-    def to_hdulist(self, format="ogip"):
-        """HDUs of an RMF file, format "ogip" or "ogip-sherpa" (keV); see `gpudl4.io.ogip_response.rmf_hdulist`."""
+    def to_hdulist(self, format="ogip", creation=None):
+        """HDUs of an RMF file, format "ogip" or "ogip-sherpa" (keV); see `gpudl4.io.ogip_response.rmf_hdulist`.
+
+        `creation`, an object whose ``to_header()`` gives cards (as of `CreatorMetaData`), says in all headers who made it.
+        """
         from gpudl4.io.ogip_response import rmf_hdulist
 
-        return rmf_hdulist(self, format=format)
+        return rmf_hdulist(self, format=format, cards=None if creation is None else creation.to_header())
 
-    def write(self, filename, format="ogip", overwrite=False, checksum=False):
+    def write(self, filename, format="ogip", overwrite=False, checksum=False, creation=None):
         """Write an RMF file, with checksums if wanted; see `to_hdulist`."""
         from gpudl4.io.files import write_fits
 
-        write_fits(self.to_hdulist(format=format), filename, overwrite=overwrite, checksum=checksum)
+        write_fits(self.to_hdulist(format=format, creation=creation), filename, overwrite=overwrite, checksum=checksum)
 
     def copy(self):
         """Independent copy."""

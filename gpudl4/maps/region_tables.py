@@ -50,9 +50,10 @@ def region_map_to_table(map_, format="gadf"):
 
     data = to_host(map_.data)
     if format == "gadf":
-        data = data.astype(int) if map_.is_mask else data
         rows = data.reshape((data.shape[0], *data.shape[1:]))
-        return Table({"CHANNEL": channels(len(rows)), "DATA": u.Quantity(rows, map_.unit, dtype=rows.dtype, copy=None)})
+        is_mask = rows.dtype == bool  # truth values stay: gammapy takes a mask of integers for indices
+        data = rows if is_mask else u.Quantity(rows, map_.unit, dtype=rows.dtype, copy=None)
+        return Table({"CHANNEL": channels(len(rows)), "DATA": data})
     if format not in OGIP_FORMATS:
         raise GeometryError(f"unknown table format {format!r} for a region map: choose 'gadf' or one of {', '.join(OGIP_FORMATS)}")
     if len(map_.geom.axes) != 1:

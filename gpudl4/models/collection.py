@@ -248,17 +248,11 @@ class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
     # copies, files, text
 
     def copy(self, copy_data=False):
-        """Independent copy with the same names; links between the models stay.
-
-        Parameters
-        ----------
-        copy_data : bool
-            Data attached to models are always copied; the argument is gammapy's.
-        """
+        """Independent copy with the same names, links and data; `copy_data` stands in gammapy's signature and has no effect."""
         return copy.deepcopy(self)
 
-    def to_dict(self, full_output=False):
-        """Dict as models files hold it.
+    def to_dict(self, full_output=False, overwrite_templates=False):
+        """Dict as models files hold it; see `write` for `overwrite_templates`.
 
         Parameters
         ----------
@@ -269,15 +263,22 @@ class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
         return {"components": [m.to_dict(full_output=full_output, links=links) for m in self._models]}
 
     @classmethod
-    def from_dict(cls, data):
+    def from_dict(cls, data, path=""):
         """From a dict as models files hold it; parameters with the same ``link`` become one.
+
+        If it names a covariance file in the folder `path` or the working folder, that is read; a warning tells where it cannot be.
 
         Raises
         ------
         ModelError
             If it does not describe models.
         """
-        return cls(components_from_dict(data))
+        models = cls(components_from_dict(data))
+        if data.get("covariance") is not None:
+            from ..io.models_yaml import add_covariance
+
+            add_covariance(models, data["covariance"], path)
+        return models
 
     @classmethod
     def read(cls, filename, checksum=False):
@@ -295,20 +296,14 @@ class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
 
         write_models(self, path, overwrite=overwrite, full_output=full_output, write_covariance=write_covariance, checksum=checksum)
 
-    def to_yaml(self, full_output=False):
+    def to_yaml(self, full_output=False, overwrite_templates=False):
         """Text of a models YAML file, without covariance."""
         return to_yaml(self.to_dict(full_output=full_output))
 
     @classmethod
-    def from_yaml(cls, yaml_str):
-        """From the text of a models YAML file; a covariance file it names is not read.
-
-        Raises
-        ------
-        ModelError
-            If the text does not parse or does not describe models.
-        """
-        return cls.from_dict(from_yaml(yaml_str))
+    def from_yaml(cls, yaml_str, path=""):
+        """From the text of a models YAML file, see `from_dict`; ModelError if it does not parse or does not describe models."""
+        return cls.from_dict(from_yaml(yaml_str), path=path)
 
     def __str__(self):
         lines = [type(self).__name__, ""]

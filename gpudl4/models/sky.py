@@ -3,6 +3,8 @@
 `SkyModel` is what a fit is made of, next to `FoVBackgroundModel` (background.py); `Models` (collection.py) holds them.
 """
 
+from collections import UserDict
+
 import astropy.units as u
 
 from ..core.errors import ModelError, UnitMismatchError
@@ -16,6 +18,18 @@ __all__ = ["SkyModel"]
 
 IRFS = ("exposure", "psf", "edisp")
 _KEYS = {"name", "type", "spectral", "spatial", "temporal", "apply_irf", "datasets_names", "filename", "covariance"}
+
+
+class _Switches(UserDict):
+    """Which IRFs apply; only True or False for a known one can be set, and none can be removed."""
+
+    def __setitem__(self, key, value):
+        if key not in IRFS or not isinstance(value, bool):
+            raise ModelError(f"apply_irf must map {', '.join(IRFS)} to True or False, got {{{key!r}: {value!r}}}")
+        self.data[key] = value
+
+    def __delitem__(self, key):
+        raise ModelError(f"apply_irf always holds {', '.join(IRFS)}: set '{key}' to True or False instead of removing it")
 
 
 class SkyModel(CompositeModel):
@@ -84,16 +98,12 @@ class SkyModel(CompositeModel):
 
     @property
     def apply_irf(self):
-        """Which IRFs apply, dict of bool."""
-        return dict(self._apply_irf)
+        """Which IRFs apply: a mapping to bool, whose entries can be set."""
+        return self._apply_irf
 
     @apply_irf.setter
     def apply_irf(self, value):
-        value = {} if value is None else dict(value)
-        unknown = [key for key in value if key not in IRFS]
-        if unknown or not all(isinstance(v, bool) for v in value.values()):
-            raise ModelError(f"apply_irf must map {', '.join(IRFS)} to True or False, got {value}")
-        self._apply_irf = {key: value.get(key, True) for key in IRFS}
+        self._apply_irf = _Switches(dict.fromkeys(IRFS, True) | dict(value or {}))
 
     @property
     def temporal_model(self):
@@ -193,7 +203,7 @@ class SkyModel(CompositeModel):
         """Dict as models files hold it."""
         data = {"name": self.name, "type": self._main_tag()}
         if not all(self._apply_irf.values()):
-            data["apply_irf"] = self.apply_irf
+            data["apply_irf"] = dict(self._apply_irf)
         if self.datasets_names is not None:
             data["datasets_names"] = list(self.datasets_names)
         return self._add_parts(data, full_output, links)

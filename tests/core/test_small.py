@@ -13,6 +13,8 @@ def test_every_error_is_a_gpudl4_error():
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), GPUDL4Error)
     assert issubclass(errors.DataFileError, ValueError)
+    assert issubclass(errors.MissingFileError, errors.DataFileError)
+    assert issubclass(errors.MissingFileError, FileNotFoundError)
     assert issubclass(errors.OutputError, OSError)
 
 

@@ -267,3 +267,8 @@ def test_we_read_what_gammapy_writes_and_compute_the_same(tmp_path):
     theirs.write(tmp_path / "x_datasets.yaml", filename_models=tmp_path / "x_models.yaml")
     ours = Datasets.read(tmp_path / "x_datasets.yaml", filename_models=tmp_path / "x_models.yaml")
     assert ours.stat_sum() == pytest.approx(theirs.stat_sum(), rel=1e-7)
+
+
+def test_reverse(datasets):
+    datasets.reverse()
+    assert datasets.names == ["b", "a"]

@@ -165,6 +165,11 @@ def test_linear_profiles():
         ours.stat_kwargs = {"interp_scale": "log"}
     with pytest.raises(DatasetError, match="stat_kwargs may set"):
         make(stat_kwargs={"bounds": 1})
+    ours.stat_kwargs["interp_scale"] = "sqrt"
+    assert ours.stat_sum() == make(stat_type="profile", path=real()).stat_sum()
+    ours.stat_kwargs["interp_scale"] = "log"
+    with pytest.raises(DatasetError, match="stat_kwargs may set"):
+        ours.stat_sum()
 
 
 def test_distrib_is_no_likelihood_of_a_limit():

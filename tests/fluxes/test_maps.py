@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpudl4.core.errors import BackendError, DatasetError
+from gpudl4.core.errors import BackendError, DataFileError, DatasetError
 from gpudl4.estimators import FluxMaps, FluxPoints
 from gpudl4.models import PowerLawSpectralModel
 from tests.factory import get_library
@@ -70,3 +70,23 @@ def test_slices_and_quantities_by_name():
     assert ours.all_quantities("flux")[:3] == ["flux", "flux_err", "flux_errp"]
     assert ours.sed_type_plot_default == "dnde"
     assert (ours.has_ul, ours.has_any_ts, ours.has_stat_profiles, ours.has_success) == (False, True, False, True)
+
+
+def test_reference_model_of_hdus_is_that_which_they_name(tmp_path, recwarn):
+    from astropy.io import fits
+
+    flux_maps().write(tmp_path / "fluxes.fits", filename_model=tmp_path / "model.yaml")
+    with fits.open(tmp_path / "fluxes.fits") as hdulist:
+        assert FluxMaps.from_hdulist(hdulist, checksum=True).reference_spectral_model.index.value == 2.3
+        other = FluxMaps.from_hdulist(hdulist, reference_model=PowerLawSpectralModel(index=3.1))
+        assert other.reference_spectral_model.index.value == 3.1
+        assert not recwarn.list
+        text = (tmp_path / "model.yaml").read_text() + "checksum: 0\n"
+        (tmp_path / "model.yaml").write_text(text)
+        with pytest.warns(UserWarning, match="Checksum verification failed"):
+            FluxMaps.from_hdulist(hdulist, checksum=True)
+        with pytest.warns(UserWarning, match="Checksum verification failed"):
+            FluxMaps.read(tmp_path / "fluxes.fits", checksum=True)
+        (tmp_path / "model.yaml").unlink()
+        with pytest.raises(DataFileError, match=r"model\.yaml"):
+            FluxMaps.from_hdulist(hdulist)

@@ -117,3 +117,11 @@ def test_existing_file_is_kept(tmp_path):
 )
 def test_real_files(file, names):
     assert [row["name"] for row in read_entries(shared_data(file), TYPES)] == names
+
+
+@pytest.mark.parametrize("filename", ["gone.fits", "$NOT_SET_HERE/a.fits"])
+def test_missing_files_are_caught_as_in_python(write, filename, monkeypatch):
+    monkeypatch.delenv("NOT_SET_HERE", raising=False)
+    path = write({"datasets": [entry(filename=filename)]})
+    with pytest.raises(FileNotFoundError, match=r"dataset 1 \('crab'\)"):
+        read_entries(path, TYPES)

@@ -37,7 +37,7 @@ def test_environment_variables_are_expanded(monkeypatch):
 @pytest.mark.parametrize("name", ["$NOT_SET_HERE/a.fits", "x/${NOT_SET_HERE}.fits"])
 def test_unset_variable_is_named(name, monkeypatch):
     monkeypatch.delenv("NOT_SET_HERE", raising=False)
-    with pytest.raises(DataFileError, match="environment variable NOT_SET_HERE, which is not set"):
+    with pytest.raises(FileNotFoundError, match="environment variable NOT_SET_HERE, which is not set"):
         files.expand_path(name)
 
 
@@ -73,7 +73,7 @@ def test_gzip_is_recognised_by_content_not_name(cube_bytes, tmp_path):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(DataFileError, match=r"file '.*nothing\.fits' does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"file '.*nothing\.fits' does not exist"):
         files.open_fits(tmp_path / "nothing.fits")
 
 

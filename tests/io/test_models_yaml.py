@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gpudl4.core.errors import DataFileError, ModelError, OutputError, UnitMismatchError
+from gpudl4.io.files import read_yaml
 from gpudl4.io.models_yaml import read_models, write_models
 from gpudl4.models import (
     DatasetModels,
@@ -282,3 +283,20 @@ def test_full_covariance_both_ways(tmp_path):
     np.testing.assert_allclose(theirs.covariance.data, models.covariance.data, rtol=1e-14)
     theirs.write(tmp_path / "theirs.yaml")
     np.testing.assert_allclose(Models.read(tmp_path / "theirs.yaml").covariance.data, models.covariance.data, rtol=1e-14)
+
+
+def test_covariance_of_a_text_or_dict_is_read_from_a_folder(models, tmp_path, monkeypatch):
+    path = tmp_path / "models.yaml"
+    models.write(path)
+    text = path.read_text()
+    for again in (Models.from_yaml(text, path=tmp_path), Models.from_dict(read_yaml(path), path=str(tmp_path))):
+        np.testing.assert_array_equal(again.covariance.data, models.covariance.data)
+    with pytest.warns(UserWarning, match=r"^covariance file 'models_covariance.dat' does not exist.*correlations are lost"):
+        Models.from_yaml(text)
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(Models.from_yaml(text).covariance.data, models.covariance.data)
+
+
+def test_arguments_about_templates_are_accepted(models):
+    assert models.to_dict(overwrite_templates=True) == models.to_dict()
+    assert models.to_yaml(overwrite_templates=True) == models.to_yaml()

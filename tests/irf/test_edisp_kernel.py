@@ -116,3 +116,14 @@ def test_bad_input():
 def test_matrices_live_on_the_host(device):
     with pytest.raises(BackendError, match="the matrix of an EDispKernel: an array on cpu was wanted, got a CuPy array on cuda:0"):
         EDispKernel([TRUE, RECO], device.xp.zeros((12, 6)))
+
+
+def test_who_made_a_matrix_stands_in_all_headers(tmp_path):
+    from gpudl4.datasets.metadata import CreatorMetaData
+
+    kernel = EDispKernel.from_gauss(TRUE, RECO, sigma=0.2, bias=0)
+    creation = CreatorMetaData(creator="my code", date="2026-01-01", origin="me")
+    for hdu in kernel.to_hdulist(creation=creation):
+        assert (hdu.header["CREATOR"], hdu.header["ORIGIN"]) == ("my code", "me")
+    kernel.write(tmp_path / "rmf.fits", creation=creation)
+    assert np.array_equal(EDispKernel.read(tmp_path / "rmf.fits").pdf_matrix, kernel.pdf_matrix)

@@ -49,7 +49,7 @@ def test_any_map(backend):
     table = m.to_table()
     assert table["DATA"].shape == (4, 3, 1, 1)
     assert table["DATA"].unit == "s"
-    assert (m > 3 * u.s).to_table()["DATA"].dtype.kind == "i"
+    assert (m > 3 * u.s).to_table()["DATA"].dtype.kind == "b"
     for format in ("ogip", "ogip-arf"):
         with pytest.raises(GeometryError, match="holds one energy axis"):
             m.to_table(format)

@@ -164,3 +164,18 @@ def test_create():
     assert model.spectral_model.tag[1] == "ecpl"
     with pytest.raises(ModelError, match="unknown temporal model 'exp-decay'"):
         SkyModel.create("pl", temporal_model="exp-decay")
+
+
+def test_irfs_are_switched_one_by_one():
+    model = SkyModel(PowerLawSpectralModel(), GaussianSpatialModel(sigma="0.3 deg"), name="source")
+    model.apply_irf["psf"] = False
+    model.apply_irf.update(edisp=False)
+    assert model.apply_irf == {"exposure": True, "psf": False, "edisp": False}
+    assert model.to_dict()["apply_irf"] == {"exposure": True, "psf": False, "edisp": False}
+    other = model.copy()
+    other.apply_irf["psf"] = True
+    assert model.apply_irf["psf"] is False
+    with pytest.raises(ModelError, match="apply_irf must map exposure, psf, edisp to True or False"):
+        model.apply_irf["pfs"] = False
+    with pytest.raises(ModelError, match="always holds exposure, psf, edisp"):
+        del model.apply_irf["psf"]

@@ -54,3 +54,18 @@ def test_fields_survive(writer, reader, tmp_path):
     np.testing.assert_array_equal(found.psf.psf_map.data, dataset.psf.psf_map.data)
     np.testing.assert_array_equal(found.edisp.edisp_map.data, dataset.edisp.edisp_map.data)
     assert found.gti.time_sum.to_value("s") == pytest.approx(dataset.gti.time_sum.to_value("s"), rel=1e-9)
+
+
+@pytest.mark.parametrize("format", ["gadf", "ogip"])
+def test_mask_of_a_spectrum_stays_boolean(format, tmp_path):
+    from gammapy.datasets import SpectrumDatasetOnOff as Peer
+
+    from gpudl4.datasets import SpectrumDatasetOnOff
+    from tests.paths import shared_data
+
+    ours = SpectrumDatasetOnOff.read(shared_data("joint-crab", "hess", "pha_obs23523.fits"))
+    ours.write(tmp_path / "spectrum.fits", format=format)
+    theirs = Peer.read(tmp_path / "spectrum.fits", format=format)
+    assert theirs.mask_safe.data.dtype == bool
+    assert theirs.stat_sum() == pytest.approx(ours.stat_sum(), rel=1e-9)
+    assert ours.stat_sum() > 100
