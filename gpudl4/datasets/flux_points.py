@@ -230,8 +230,8 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
             return Chi2(values, errn)
         return Distrib(values, errn, errp, limit, self.data.is_ul.data.ravel())
 
-    def _refuse(self, what):
-        raise DatasetError(f"dataset '{self.name}', stat_type '{self.stat_type}': {what}: {HINTS[self.stat_type]}")
+    def _refuse(self, what, hint=None):
+        raise DatasetError(f"dataset '{self.name}', stat_type '{self.stat_type}': {what}: {hint or HINTS[self.stat_type]}")
 
     def flux_data(self):
         """What a likelihood needs (`gpudl4.likelihood.flux_term.FluxData`).
@@ -246,8 +246,12 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
         statistic, valid = self._statistic(), self.mask_valid
         if not valid.any():
             only_limits = self.data.is_ul.data.all()
-            why = "all of them are upper limits (see data.is_ul)" if only_limits else "none has a finite flux and error"
-            self._refuse(f"no flux point to fit, as {why}")
+            if only_limits and self.stat_type == "chi2":
+                self._refuse(
+                    "no flux point to fit, as all of them are upper limits (see data.is_ul)",
+                    "use stat_type='distrib', which takes limits, or 'profile' if they have profiles",
+                )
+            self._refuse(f"no flux point to fit, as {'all are upper limits' if only_limits else 'none has a finite flux and error'}")
         return FluxData(self.name, self.data.energy_ref.to_value("TeV"), self._where(), self._masked(valid).ravel(), statistic)
 
     def _where(self):
