@@ -260,11 +260,11 @@ def time_imports(packages, repeat=3):
             if package not in packages:
                 continue
             code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-            command = [sys.executable, "-c", code]
             runs = [
-                float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout) for _ in range(repeat + 1)
+                subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+                for _ in range(repeat + 1)
             ]
-            out[statement] = min(runs[1:])
+            out[statement] = min(float(run.stdout) for run in runs[1:])
             print(f"{statement}: {out[statement]:.2f} s" + (f" (target {target} s)" if target else ""))
     return out
 

@@ -25,7 +25,7 @@ def run_import(statement, environment=None):
     return float(seconds), loaded
 
 
-def best_time(statement, bound, folder, attempts=12):
+def best_time(statement, bound, folder, attempts=8):
     """Shortest of several imports; stops at the first one inside the bound, so that a busy machine costs tries and not the test.
 
     Byte code is kept in a folder, as packages have it that were installed; the first import, which makes it, does not count.
@@ -60,10 +60,12 @@ def test_front_door_is_instant(tmp_path):
 
 
 def test_working_names_load_fast(tmp_path):
-    """In 0.7 s or, on a machine where what they need of NumPy and astropy takes about as long, little more than that, side by side."""
+    """In 0.7 s or, on a machine where NumPy and astropy alone take about as long, little more than these take, side by side."""
     names = "from gpudl4 import MapDataset, Fit"
-    seconds = best_time(names, 0.7, tmp_path)
-    if seconds < 0.7:
-        return
-    below = best_time(ASTROPY, 0.0, tmp_path)
-    assert min(seconds, best_time(names, 1.3 * below, tmp_path)) < 1.3 * below
+    own, below = best_time(names, 0.7, tmp_path, attempts=3), float("inf")
+    for _ in range(12):
+        if own < 0.7 or (below < float("inf") and own < 1.4 * below):
+            break
+        below = min(below, best_time(ASTROPY, 0.0, tmp_path, attempts=1))
+        own = min(own, best_time(names, 0.0, tmp_path, attempts=1))
+    assert own < 0.7 or own < 1.4 * below < float("inf")
