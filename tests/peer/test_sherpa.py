@@ -15,7 +15,7 @@ pytestmark = [
 
 @pytest.fixture
 def ui():
-    return pytest.importorskip("sherpa.astro.ui", reason="sherpa is not installed")
+    return pytest.importorskip("sherpa.astro.ui", reason="sherpa is not installed", exc_type=ImportError)
 
 
 @pytest.mark.parametrize("name", ["hess/pha_obs23523", "magic/pha_obs5029747"])
