@@ -77,22 +77,20 @@ class set_and_restore_mask_fit:
     def __enter__(self):
         from .collection import Datasets
 
-        try:
-            return Datasets([dataset for dataset in self.datasets if self._restrict(dataset)])
-        except Exception:
-            self.__exit__()
-            raise
+        masks = [self._mask_of(dataset) for dataset in self.datasets]  # all of them before the first is set: one may not fit
+        for dataset, mask in zip(self.datasets, masks, strict=True):
+            dataset.mask_fit = mask
+        return Datasets([dataset for dataset, mask in zip(self.datasets, masks, strict=True) if bool(mask.data.any())])
 
     def __exit__(self, *error):
         for dataset, before in zip(self.datasets, self._before, strict=True):
             dataset.mask_fit = before
 
-    def _restrict(self, dataset):
-        """Set the mask of one dataset; whether anything is left."""
+    def _mask_of(self, dataset):
+        """The mask that one dataset has inside the block."""
         mask = dataset._geom.energy_mask(*self._limits).to_device(dataset.backend)
         if self.mask_fit is not None:
             mask &= self.mask_fit.to_device(dataset.backend).interp_to_geom(mask.geom, method="nearest")
         if self.operator is not None and dataset.mask_fit is not None:
             mask.data = self.operator(dataset.mask_fit.data, mask.data)
-        dataset.mask_fit = mask
-        return bool(mask.data.any())
+        return mask
