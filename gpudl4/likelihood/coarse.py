@@ -119,11 +119,11 @@ def _factor_and_crop(shape):
     raise AssertionError("three pixels can always be merged")
 
 
-def _merged(array, factor, crop, add):
-    """Blocks of factor x factor pixels made one by adding them up; rows first, which are contiguous.
+def _merged(array, factor, crop, combine):
+    """Blocks of factor x factor pixels made one by adding them up, or by another way to combine two; rows first, which are contiguous.
 
     Strided slices are added, for a sum along a short last axis takes ten times as long.
     """
     (y, x), (ny, nx) = crop, array.shape[-2:]
-    rows = reduce(add, (array[..., y + i : ny - y : factor, x : nx - x] for i in range(factor)))
-    return reduce(add, (rows[..., i::factor] for i in range(factor)))
+    rows = reduce(combine, (array[..., y + i : ny - y : factor, x : nx - x] for i in range(factor)))
+    return reduce(combine, (rows[..., i::factor] for i in range(factor)))

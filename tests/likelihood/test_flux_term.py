@@ -343,7 +343,7 @@ def test_recompile_draft_memory_and_estimate():
     ("change", "kwargs", "text"),
     [
         (None, {"errors": None}, "'points', stat_type 'chi2': the flux points have no errors: give the flux points errors"),
-        (None, {"limits": tuple(range(6))}, r"all of them are upper limits \(see data.is_ul\)"),
+        (None, {"limits": tuple(range(6))}, r"all of them are upper limits \(see data.is_ul\): use stat_type='distrib'"),
         ("nan", {"ts": False}, "all of them are upper limits|none has a finite flux and error"),
         ("mask", {}, "no bin to fit in 'points': mask_safe and mask_fit exclude everything"),
         ("profile", {}, "have no profiles of the fit statistic: give the flux points profiles"),
