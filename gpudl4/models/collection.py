@@ -29,7 +29,7 @@ class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
     ----------
     models : model, list of models or Models, optional
     covariance_data : array[P, P], optional
-        Default: that of `models` if it is a collection, else from the models.
+        Default: what the models' parameters remember of their errors and correlations.
 
     Raises
     ------
@@ -38,8 +38,6 @@ class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
     """
 
     def __init__(self, models=None, covariance_data=None):
-        if isinstance(models, DatasetModels) and covariance_data is None:
-            covariance_data = models.covariance.data
         if models is None:
             models = []
         elif isinstance(models, CompositeModel):

@@ -90,6 +90,7 @@ class Parameter(ParameterScale, ParameterScan):
         self._name = name
         self._type = None
         self._link = None
+        self._share = None  # in a covariance with other parameters, see `covariance`
         self._scale = float(scale)
         self._scale_method = checked(scale_method, SCALE_METHODS, f"scale_method of parameter '{name}'")
         self._scale_transform = checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
@@ -185,6 +186,7 @@ class Parameter(ParameterScale, ParameterScan):
         factor = self._unit.to(quantity.unit)
         if factor != 1:
             self._min, self._max, self._error = self._min * factor, self._max * factor, self._error * abs(factor)
+            self._share = None if self._share is None else self._share.scaled(factor)
         self._value, self._unit = float(quantity.value), quantity.unit
 
     @property

@@ -223,8 +223,8 @@ class Parameters(collections.abc.Sequence):
             parameter.autoscale()
 
     def prior_stat_sum(self):
-        """Sum of what the priors add to the statistic; a linked parameter counts as often as it stands in the list."""
-        return sum(p.prior_stat_sum() for p in self._parameters)
+        """Sum of what the priors add to the statistic; a linked parameter is one parameter and counts once."""
+        return sum(p.prior_stat_sum() for p in self.unique_parameters)
 
     def restore_status(self, restore_values=True):
         """Context manager that puts values and frozen flags back at its end.
