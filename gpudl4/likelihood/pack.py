@@ -68,10 +68,10 @@ class Pack:
     def __init__(self, models):
         found, names = {}, []
         for model in models:
-            for parameter in model.parameters:
+            for name, parameter in zip(model.parameters.names, model.parameters, strict=True):
                 if not parameter.frozen and id(parameter) not in found:
                     found[id(parameter)] = parameter
-                    names.append(f"{model.name}.{parameter.name}")
+                    names.append(f"{model.name}.{name}")
         self.parameters = tuple(found.values())
         self.names = tuple(names)
         self._index = {key: i for i, key in enumerate(found)}
@@ -100,4 +100,3 @@ def frozen_priors(models):
 def _bounds(parameter):
     low, high = float(parameter.min), float(parameter.max)
     return (-np.inf if np.isnan(low) else low), (np.inf if np.isnan(high) else high)
-

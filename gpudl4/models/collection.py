@@ -10,6 +10,7 @@ import copy
 import numpy as np
 
 from ..core.errors import ModelError
+from ..core.sealed import Sealed
 from .background import FoVBackgroundModel
 from .composite import CompositeModel
 from .covariance import HasCovariance
@@ -22,7 +23,7 @@ from .text import components_from_dict, from_yaml, to_yaml
 __all__ = ["DatasetModels", "Models"]
 
 
-class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
+class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces, Sealed):
     """Models in a fixed order; the list cannot be changed, the models in it can.
 
     Parameters

@@ -1,8 +1,8 @@
 """Covariance of parameters, and the rule by which models share it.
 
-Every parameter remembers the covariance that was set on it last, together with those it was set with. So any collection of models, a part of
-one, or a copy knows the correlations between its parameters: there is no list of models that alone holds them. The errors are the truth for
-the diagonal. Where an error was changed since, or set together with other parameters, the old correlations of that parameter are dropped.
+Every parameter remembers the covariance that was set on it last, together with those it was set with. So any collection of models, a part
+of one, or a copy knows the correlations between its parameters: there is no list of models that alone holds them. The errors are the truth
+for the diagonal. Where an error was changed since, or set with other parameters, the old correlations of that parameter are dropped.
 """
 
 import numpy as np
