@@ -1,6 +1,7 @@
 """Objects that refuse attributes nobody would read, so that ``model.indx = 2.7`` is an error and not a fit without that value."""
 
 import abc
+import inspect
 
 from .errors import UnknownAttributeError
 from .nearest import meant
@@ -13,6 +14,12 @@ class _SealedType(abc.ABCMeta):
         new = super().__call__(*args, **kwargs)
         vars(new)["_is_sealed"] = True
         return new
+
+    @property
+    def __signature__(cls):
+        """That of ``__init__``, which help and `inspect.signature` would not find behind `__call__`."""
+        _, *others = inspect.signature(cls.__init__).parameters.values()
+        return inspect.Signature(others)
 
 
 class Sealed(metaclass=_SealedType):

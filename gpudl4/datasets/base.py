@@ -103,8 +103,11 @@ class Dataset(Sealed):
     def models(self, models):
         if models is not None:
             from gpudl4.models import Models
+            from gpudl4.models.usage import warn_of_left_out
 
-            models = Models(models).select(datasets_names=self.name)
+            given = Models(models)
+            models = given.select(datasets_names=self.name)
+            warn_of_left_out(given, models, self)
         self._models = models
 
     @property

@@ -131,11 +131,13 @@ class Datasets(DatasetsFiles, collections.abc.MutableSequence, Sealed):
     def models(self, models):
         if models is not None:
             from gpudl4.models import Models
+            from gpudl4.models.usage import warn_of_unused
 
             models = models if isinstance(models, Models) else Models(models)
+            warn_of_unused(models, self._datasets)
         self._models = models
         for dataset in self._datasets:
-            dataset.models = models
+            dataset._models = None if models is None else models.select(datasets_names=dataset.name)
 
     @property
     def parameters(self):

@@ -30,6 +30,7 @@ from .result import FitResult
 from .scoring import Counter, approach, cell_key
 from .seek import better_places, has_moved, put, seek
 from .settle import RECOMPILE_TOLERANCE, Curvature, settle
+from .start import start_of
 
 __all__ = ["Fit"]
 
@@ -225,7 +226,7 @@ class Fit(Sealed):
         -------
         likelihood, minimum, settled, curvature
         """
-        theta, reach = np.clip(likelihood.theta0, *likelihood.bounds.T), self.search_radius.to_value("deg")
+        theta, reach = start_of(likelihood), self.search_radius.to_value("deg")
         likelihood, before, metric, is_clear = seek(likelihood, theta, counter, watch, reach)
         found = approach(likelihood, before, counter, watch, metric=metric)
         for _ in range(MAX_MOVES):

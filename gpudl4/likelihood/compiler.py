@@ -9,6 +9,8 @@ Use it directly for anything that needs many evaluations at one set of IRFs (sam
 them has no effect until the next compile.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from gpudl4.core.backend import device_memory
@@ -36,6 +38,22 @@ def _unique(models):
     for model in models:
         found.setdefault(id(model), model)
     return list(found.values())
+
+
+def _checked_models(models, datasets):
+    """The models given, once all that act on the datasets are found to be fit for it; None stays."""
+    from gpudl4.models.composite import CompositeModel
+    from gpudl4.models.door import check_models
+    from gpudl4.models.usage import warn_of_unused
+
+    if isinstance(models, CompositeModel):
+        models = [models]
+    if models is not None:
+        if not isinstance(models, Iterable) or not all(isinstance(model, CompositeModel) for model in models):
+            raise ModelError(f"models must be a model, a list of models or Models, got {models!r}")
+        warn_of_unused(models, datasets)
+    check_models(_unique(model for dataset in datasets for model in models_of(dataset, models)))
+    return models
 
 
 def compile(
@@ -89,9 +107,10 @@ def compile(
     MemoryLimitError
         If it would take more than `memory_limit`; the message lists what takes how much. Nothing large has been allocated then.
     ModelError
-        If no model contributes to any dataset.
+        If no model contributes to any dataset, a value is NaN, a latitude beyond a pole, an energy not above zero, or bounds leave no room.
     """
     datasets, where = checked(datasets, backend, dtype)
+    models = _checked_models(models, datasets)
     datasets = [widened(dataset) for dataset in datasets]
     if memory_limit is not None:
         check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)

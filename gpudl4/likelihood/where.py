@@ -13,12 +13,16 @@ WORTH_A_GPU = 300_000  # bins of all datasets; a prediction from launch costs (a
 
 
 def _as_list(datasets):
-    return list(datasets) if hasattr(datasets, "__iter__") and not hasattr(datasets, "counts") else [datasets]
+    is_list = hasattr(datasets, "__iter__") and not hasattr(datasets, "counts") and not isinstance(datasets, str)
+    return list(datasets) if is_list else [datasets]
 
 
 def checked(datasets, backend, dtype):
     """List of datasets, and the backend to run on."""
     datasets = _as_list(datasets)
+    for dataset in datasets:
+        if not hasattr(dataset, "models"):
+            raise DatasetError(f"a dataset, a list of datasets or Datasets was wanted, got {dataset!r}")
     if not datasets:
         raise DatasetError("no dataset was given: pass a dataset, a list of datasets or Datasets")
     if str(np.dtype(dtype)) not in ("float32", "float64"):

@@ -108,8 +108,9 @@ class Parameter(ParameterScale, ParameterScan, Sealed):
             self._value = parse_number(value, self._unit, f"value of parameter '{name}'")
         self.frozen = frozen
         self.error = error
-        self.min = min
-        self.max = max
+        self._min = self._max = np.nan
+        self._prior = None
+        self.set_lim(min, max)
         self.scan_min = scan_min
         self.scan_max = scan_max
         self.scan_values = scan_values
@@ -215,7 +216,7 @@ class Parameter(ParameterScale, ParameterScan, Sealed):
     @property
     def min(self):
         """Lower bound in the own unit, NaN where there is none. A uniform prior bounds too."""
-        return self._min if self.prior is None or np.isnan(self.prior.bounds[0]) else self.prior.bounds[0]
+        return self._min if self.prior is None else float(np.fmax(self._min, self.prior.bounds[0]))
 
     @min.setter
     def min(self, value):
@@ -224,7 +225,7 @@ class Parameter(ParameterScale, ParameterScan, Sealed):
     @property
     def max(self):
         """Upper bound in the own unit, NaN where there is none. A uniform prior bounds too."""
-        return self._max if self.prior is None or np.isnan(self.prior.bounds[1]) else self.prior.bounds[1]
+        return self._max if self.prior is None else float(np.fmin(self._max, self.prior.bounds[1]))
 
     @max.setter
     def max(self, value):
@@ -269,10 +270,15 @@ class Parameter(ParameterScale, ParameterScan, Sealed):
 
     def set_lim(self, min=None, max=None):
         """Set one or both bounds; None leaves a bound as it is."""
+        before = self._min, self._max
         if min is not None:
             self.min = min
         if max is not None:
             self.max = max
+        if self._min > self._max:
+            low, high = self._min, self._max
+            self._min, self._max = before
+            raise ModelError(f"parameter '{self._name}' cannot have min {low:g} above max {high:g}")
 
     def copy(self):
         """Independent copy."""

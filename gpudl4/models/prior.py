@@ -87,6 +87,11 @@ class Prior(ModelBase):
         """Lower and upper bound the prior puts on a parameter, NaN where there is none."""
         return math.nan, math.nan
 
+    @property
+    def problem(self):
+        """What keeps it from being a density, None if nothing does."""
+        return None if np.all(np.isfinite(self.parameters.value)) else "whose parameters are not all finite numbers"
+
     def _kwargs(self):
         return dict(zip(self.default_parameters.names, self.parameters.value, strict=True))
 
@@ -166,6 +171,11 @@ class GaussianPrior(Prior):
     mu = PriorParameter("mu", 0)
     sigma = PriorParameter("sigma", 1)
 
+    @property
+    def problem(self):
+        """What keeps it from being a density, None if nothing does."""
+        return super().problem or (None if self.sigma.value > 0 else f"with sigma {self.sigma.value:g}: a sigma above zero is wanted")
+
     @staticmethod
     def evaluate(value, mu, sigma):
         """-2 ln(density)."""
@@ -192,6 +202,12 @@ class UniformPrior(Prior):
     tag = ["UniformPrior"]
     min = PriorParameter("min", 0)
     max = PriorParameter("max", 1)
+
+    @property
+    def problem(self):
+        """What keeps it from being a density, None if nothing does."""
+        low, high = self.bounds
+        return super().problem or (None if low < high else f"from {low:g} to {high:g}: a min below its max is wanted")
 
     @property
     def bounds(self):

@@ -1,4 +1,5 @@
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -66,3 +67,9 @@ def test_nearest_names():
     assert nearest("nHit9", ["nHit-8", "nHit-9", "crab"])[0] == "nHit-9"
     assert nearest("CRAB", ["crab", "geminga"]) == ["crab"]
     assert (nearest("x", []), meant("x", ["crab"]), meant("crb", ["crab"])) == ([], "", "; did you mean 'crab'?")
+
+
+def test_help_shows_the_arguments_of_init():
+    assert list(inspect.signature(Parameter).parameters)[:3] == ["name", "value", "unit"]
+    assert list(inspect.signature(SkyModel).parameters)[:2] == ["spectral_model", "spatial_model"]
+    assert next(iter(inspect.signature(Fit).parameters)) == "backend"
