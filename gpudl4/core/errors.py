@@ -18,6 +18,7 @@ __all__ = [
     "ModelError",
     "OutputError",
     "UnitMismatchError",
+    "UnknownAttributeError",
 ]
 
 
@@ -47,6 +48,10 @@ class DatasetError(GPUDL4Error, ValueError):
 
 class ModelError(GPUDL4Error, ValueError):
     """A model, a parameter or a models file is wrong."""
+
+
+class UnknownAttributeError(GPUDL4Error, AttributeError):
+    """A value was assigned to an attribute that does not exist, probably a misspelt one."""
 
 
 class FitError(GPUDL4Error, ValueError):

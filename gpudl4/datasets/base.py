@@ -9,6 +9,7 @@ import numpy as np
 
 from gpudl4.core.backend import backend_of, device_memory, get_backend
 from gpudl4.core.errors import DatasetError
+from gpudl4.core.sealed import Sealed
 
 from .fields import check_agreement, check_value, field_table, main_map
 
@@ -49,7 +50,7 @@ class FieldValue:
         dataset._values[self.name] = value
 
 
-class Dataset(abc.ABC):
+class Dataset(Sealed):
     """Base class of the datasets; a subclass has a ``tag`` that names its table of fields.
 
     Parameters

@@ -8,6 +8,7 @@ import html
 import numpy as np
 
 from gpudl4.core.errors import DatasetError, GeometryError, ModelError
+from gpudl4.core.sealed import Sealed
 
 from .base import Dataset
 from .collectionfiles import DatasetsFiles
@@ -17,7 +18,7 @@ from .stack import stack_datasets
 __all__ = ["Datasets"]
 
 
-class Datasets(DatasetsFiles, collections.abc.MutableSequence):
+class Datasets(DatasetsFiles, collections.abc.MutableSequence, Sealed):
     """List of datasets with unique names; items are found by number, name or the dataset itself.
 
     Parameters

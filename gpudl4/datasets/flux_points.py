@@ -362,7 +362,7 @@ class FluxPointsDataset(FluxSimulation, FluxPointsFiles, FluxPlotVerbs, Dataset)
         ]
         if models is not None:
             rows.append(("Number of parameters", len(models.parameters)))
-            rows.append(("Number of free parameters", len(models.parameters.free_parameters)))
+            rows.append(("Number of free parameters", len(models.parameters.free_unique_parameters)))
         lines = ["" if row is None else f"  {row[0]:32}: {row[1]}" for row in rows]
         return "\n".join([title, "-" * len(title), "", *lines, ""])
 

@@ -111,7 +111,7 @@ def _blocks(dataset):
     blocks += [group for group in rows if group]
     models = dataset.models
     parameters = [] if models is None else models.parameters
-    free = [] if models is None else models.parameters.free_parameters
+    free = [] if models is None else models.parameters.free_unique_parameters
     counts = (("Number of models", models or ()), ("Number of parameters", parameters), ("Number of free parameters", free))
     blocks.append([(label, str(len(items))) for label, items in counts])
     return blocks, remark

@@ -18,6 +18,7 @@ import numpy as np
 
 from gpudl4.core.errors import FitError
 from gpudl4.core.progress import Progress
+from gpudl4.core.sealed import Sealed
 from gpudl4.likelihood import compile
 
 from .advice import hints, inverse, inverse_alive, is_positive, moves
@@ -39,7 +40,7 @@ DTYPES = ("float64", "float32")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
 
 
-class Fit:
+class Fit(Sealed):
     """Fits models to datasets.
 
     Parameters

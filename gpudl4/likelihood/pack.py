@@ -4,6 +4,7 @@ theta holds the unique free parameters of all models in the models' order, in th
 `Pack` is made at compile time and copies what it needs: later edits of a parameter do not reach it.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,17 +68,17 @@ class Pack:
     def __init__(self, models):
         found, names = {}, []
         for model in models:
-            for parameter in model.parameters:
+            for name, parameter in zip(model.parameters.names, model.parameters, strict=True):
                 if not parameter.frozen and id(parameter) not in found:
                     found[id(parameter)] = parameter
-                    names.append(f"{model.name}.{parameter.name}")
+                    names.append(f"{model.name}.{name}")
         self.parameters = tuple(found.values())
         self.names = tuple(names)
         self._index = {key: i for i, key in enumerate(found)}
         self.theta0 = np.array([p.value for p in self.parameters], dtype=np.float64)
         self.bounds = np.array([_bounds(p) for p in self.parameters], dtype=np.float64).reshape(-1, 2)
         self._frozen = tuple((id(p), p.value) for model in models for p in model.parameters if p.frozen)
-        self.priors = tuple((i, p.prior, _count(models, p)) for i, p in enumerate(self.parameters) if getattr(p, "prior", None) is not None)
+        self.priors = tuple((i, copy.deepcopy(p.prior)) for i, p in enumerate(self.parameters) if p.prior is not None)
 
     def is_like(self, other):
         """Whether the same parameters are free, and the others have the same values."""
@@ -91,20 +92,11 @@ class Pack:
 
 
 def frozen_priors(models):
-    """Priors of frozen parameters: a constant of the statistic, counted as gammapy counts it."""
-    total = 0.0
-    for model in models:
-        for p in model.parameters:
-            if p.frozen and getattr(p, "prior", None) is not None:
-                total += p.prior.value_and_gradient(p.value)[0]
-    return total
+    """Priors of frozen parameters, each once: a constant of the statistic."""
+    frozen = {id(p): p for model in models for p in model.parameters if p.frozen}
+    return float(sum(p.prior_stat_sum() for p in frozen.values()))
 
 
 def _bounds(parameter):
     low, high = float(parameter.min), float(parameter.max)
     return (-np.inf if np.isnan(low) else low), (np.inf if np.isnan(high) else high)
-
-
-def _count(models, parameter):
-    """How often a parameter stands in the list of all parameters: gammapy adds the prior of a linked parameter once per appearance."""
-    return sum(p is parameter for model in models for p in model.parameters)

@@ -318,16 +318,16 @@ class PriorTerm:
 
     def evaluate(self, thetas, stat, gradient=None):
         """Add value and gradient."""
-        for index, prior, times in self._priors:
+        for index, prior in self._priors:
             for b, theta in enumerate(thetas):
                 value, slope = prior.value_and_gradient(theta[index])
-                stat[b] += times * value
+                stat[b] += value
                 if gradient is not None:
-                    gradient[b, index] += times * slope
+                    gradient[b, index] += slope
 
     def fisher(self, theta, matrix):
         """Add the second derivatives where they are positive."""
-        for index, prior, times in self._priors:
+        for index, prior in self._priors:
             curvature = prior.second_derivative(theta[index])
             if np.isfinite(curvature) and curvature > 0:
-                matrix[index, index] += times * curvature
+                matrix[index, index] += curvature

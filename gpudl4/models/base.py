@@ -6,12 +6,12 @@
 import copy
 import html
 
-import astropy.units as u
 import numpy as np
 
 from ..core.errors import ModelError, UnitMismatchError
+from ..core.sealed import Sealed
 from .covariance import HasCovariance
-from .parameter import Parameter
+from .parameter import SCALED_BY_FLUX, Parameter
 from .parameters import Parameters, parameter_from_dict
 from .registries import MODEL_REGISTRY, PRIOR_REGISTRY, SPATIAL_MODEL_REGISTRY, SPECTRAL_MODEL_REGISTRY, TEMPORAL_MODEL_REGISTRY
 
@@ -19,10 +19,9 @@ __all__ = ["Model", "ModelBase"]
 
 # keys that are left out of a models file when they hold the default of the class
 _OPTIONAL_KEYS = ("min", "max", "error", "interp", "scale_method", "scale_transform", "frozen")
-_SCALED_BY_FLUX = (u.Unit("cm-2 s-1 TeV-1"), u.Unit("cm-2 s-1"))
 
 
-class ModelBase(HasCovariance):
+class ModelBase(HasCovariance, Sealed):
     """Base class of all models.
 
     Parameters are declared as class attributes; a class also takes those of its base classes::
@@ -80,7 +79,13 @@ class ModelBase(HasCovariance):
     @classmethod
     def from_parameters(cls, parameters, **kwargs):
         """Model that holds these `Parameter` objects."""
-        return cls(**{p.name: p for p in parameters}, **kwargs)
+        named = parameters if isinstance(parameters, Parameters) else Parameters(parameters)
+        places = dict(zip(named.names, named, strict=True))
+        model = cls(**{name: p for name, p in places.items() if p.name == name}, **kwargs)
+        for name, p in places.items():
+            if p.name != name:  # linked to a parameter of another name
+                setattr(model, name, p)
+        return model
 
     @property
     def type(self):
@@ -90,7 +95,8 @@ class ModelBase(HasCovariance):
     @property
     def parameters(self):
         """Its `Parameters`, in the order of declaration."""
-        return Parameters(getattr(self, name) for name in self.default_parameters.names)
+        names = self.default_parameters.names
+        return Parameters([getattr(self, name) for name in names], names)
 
     @property
     def parameters_unique_names(self):
@@ -154,7 +160,7 @@ class ModelBase(HasCovariance):
         """
         entries = []
         for parameter, default in zip(self.parameters, self.default_parameters, strict=True):
-            entry = parameter.to_dict()
+            entry = parameter.to_dict() | {"name": default.name}
             if not full_output:
                 reference = default.to_dict()
                 for key in _OPTIONAL_KEYS:
@@ -220,7 +226,8 @@ class ModelBase(HasCovariance):
         return f"{text}\n\n{self.parameters}" if len(self.parameters) else text
 
     def __repr__(self):
-        values = ", ".join(f"{p.name}={p.value:g}{' ' + str(p.unit) if str(p.unit) else ''}" for p in self.parameters)
+        named = zip(self.default_parameters.names, self.parameters, strict=True)
+        values = ", ".join(f"{name}={p.value:g}{' ' + str(p.unit) if str(p.unit) else ''}" for name, p in named)
         return f"{type(self).__name__}({values})"
 
     def _repr_html_(self):
@@ -239,7 +246,7 @@ def _check_read(parameter, default, where):
     if parameter.min > parameter.max:
         raise ModelError(f"parameter '{parameter.name}' {where} has min {parameter.min} above max {parameter.max}")
     # the unit of an amplitude depends on which IRFs apply, so the sky model checks it
-    if default.unit not in _SCALED_BY_FLUX and not parameter.unit.is_equivalent(default.unit):
+    if default.unit not in SCALED_BY_FLUX and not parameter.unit.is_equivalent(default.unit):
         raise UnitMismatchError(
             f"parameter '{parameter.name}' {where} has unit '{parameter.unit}', which does not convert to '{default.unit}'"
         )

@@ -10,6 +10,7 @@ import copy
 import numpy as np
 
 from ..core.errors import ModelError
+from ..core.sealed import Sealed
 from .background import FoVBackgroundModel
 from .composite import CompositeModel
 from .covariance import HasCovariance
@@ -22,14 +23,14 @@ from .text import components_from_dict, from_yaml, to_yaml
 __all__ = ["DatasetModels", "Models"]
 
 
-class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
+class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces, Sealed):
     """Models in a fixed order; the list cannot be changed, the models in it can.
 
     Parameters
     ----------
     models : model, list of models or Models, optional
     covariance_data : array[P, P], optional
-        Default: that of `models` if it is a collection, else from the models.
+        Default: what the models' parameters remember of their errors and correlations.
 
     Raises
     ------
@@ -38,8 +39,6 @@ class DatasetModels(collections.abc.Sequence, HasCovariance, ModelPlaces):
     """
 
     def __init__(self, models=None, covariance_data=None):
-        if isinstance(models, DatasetModels) and covariance_data is None:
-            covariance_data = models.covariance.data
         if models is None:
             models = []
         elif isinstance(models, CompositeModel):

@@ -63,7 +63,7 @@ class CompositeModel(ModelBase):
     @property
     def parameters_unique_names(self):
         """Names like ``spectral.index``."""
-        return [f"{m.type}.{name}" for m in self._submodels for name in m.parameters.unique_parameters.names]
+        return [f"{m.type}.{name}" for m in self._submodels for name in m.parameters.names]
 
     def _parts(self, model_type):
         kinds = ("spectral", "spatial", "temporal")
@@ -155,11 +155,11 @@ class CompositeModel(ModelBase):
 def parameter_lines(parameters):
     """One aligned line per parameter: name, value, error or "frozen", unit."""
     lines = []
-    for p in parameters:
+    for name, p in zip(parameters.names, parameters, strict=True):
         small = p.value != 0 and not 1e-3 <= abs(p.value) < 1e5
         value = f"{p.value:12.3e}" if small else f"{p.value:12.4f}"
         error = "(frozen)" if p.frozen else f"+/- {p.error:.2g}" if p.error else ""
-        lines.append(f"{p.name:20} {value}  {error:14} {p.unit}".rstrip())
+        lines.append(f"{name:20} {value}  {error:14} {p.unit}".rstrip())
     return lines
 
 

@@ -1,7 +1,8 @@
 """Covariance of parameters, and the rule by which models share it.
 
-The errors of the parameters are the truth for the diagonal: a model's covariance is computed when asked for, from the matrix that was set
-last and the errors as they are now. Where an error was changed since, the correlations of that parameter are dropped.
+Every parameter remembers the covariance that was set on it last, together with those it was set with. So any collection of models, a part
+of one, or a copy knows the correlations between its parameters: there is no list of models that alone holds them. The errors are the truth
+for the diagonal. Where an error was changed since, or set with other parameters, the old correlations of that parameter are dropped.
 """
 
 import numpy as np
@@ -82,7 +83,18 @@ class Covariance:
     def set_subcovariance(self, covar):
         """Replace a block; where it differs from the old one, the correlations with other parameters become zero."""
         index = [self.parameters.index(p) for p in covar.parameters]
-        _put_block(self._data, index, covar.data)
+        place = np.ix_(index, index)
+        if not np.allclose(self._data[place], covar.data, rtol=1e-9, atol=0, equal_nan=True):
+            self._data[index, :] = 0
+            self._data[:, index] = 0
+        self._data[place] = covar.data
+
+    @property
+    def expanded(self):
+        """Matrix in which a linked parameter has its row and column at each of its places, array[P, P]: what errors are propagated with."""
+        first = {}
+        rows = [first.setdefault(id(p), place) for place, p in enumerate(self.parameters)]
+        return self._data[np.ix_(rows, rows)]
 
     @property
     def correlation(self):
@@ -104,46 +116,75 @@ class Covariance:
         return str(self._data)
 
 
-def _put_block(data, index, block):
-    place = np.ix_(index, index)
-    # variances of amplitudes are of order 1e-26: only a relative comparison means something
-    if not np.allclose(data[place], block, rtol=1e-9, atol=0, equal_nan=True):
-        data[index, :] = 0
-        data[:, index] = 0
-    data[place] = block
+class _Record:
+    """A covariance matrix that was set on several parameters at once; copies of the parameters made together share a copy of it."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def __deepcopy__(self, memo):
+        return _Record(self.matrix)  # the matrix is never written again
+
+
+class _Share:
+    """A parameter's row in a `_Record`, and the factor by which its unit has changed since."""
+
+    def __init__(self, record, row, factor=1.0):
+        self.record, self.row, self.factor = record, row, factor
+
+    def scaled(self, factor):
+        """The same row for a parameter in another unit."""
+        return _Share(self.record, self.row, self.factor * factor)
+
+    def holds(self, error):
+        """Whether the parameter's error is still the one that was set."""
+        variance = self.record.matrix[self.row, self.row] * self.factor**2
+        # variances of amplitudes are of order 1e-26: only a relative comparison means something
+        return bool(np.isclose(error**2, variance, rtol=1e-9, atol=0, equal_nan=True))
+
+
+def _known(parameters):
+    """Covariance of parameters as they remember it, array[P, P]; of a repeated one in its first row and column."""
+    data, records, seen = np.zeros((len(parameters), len(parameters))), {}, set()
+    for place, parameter in enumerate(parameters):
+        if id(parameter) in seen:
+            continue
+        seen.add(id(parameter))
+        share = parameter._share
+        if share is not None and share.holds(parameter.error):
+            records.setdefault(id(share.record), (share.record.matrix, []))[1].append((place, share))
+        else:
+            data[place, place] = parameter.error**2
+    for matrix, members in records.values():
+        places, shares = zip(*members, strict=True)
+        rows, factors = [share.row for share in shares], np.array([share.factor for share in shares])
+        data[np.ix_(places, places)] = matrix[np.ix_(rows, rows)] * np.outer(factors, factors)
+    return data
+
+
+def _remember(parameters, data):
+    """Set the errors of parameters and let them remember how they are correlated."""
+    same = np.allclose(_known(parameters), data, rtol=1e-9, atol=0, equal_nan=True)  # then correlations with others hold as well
+    record, seen = _Record(data), set()
+    for row, parameter in enumerate(parameters):
+        if id(parameter) in seen:
+            continue
+        seen.add(id(parameter))
+        parameter.error = np.sqrt(data[row, row])
+        if not same:
+            parameter._share = _Share(record, row)
 
 
 class HasCovariance:
-    """Gives a model or a collection of models a `covariance`. A class that uses it has ``parameters`` and ``_submodels``."""
-
-    _submodels = ()
-    _stored_covariance = None
+    """Gives a model or a collection of models a `covariance`. A class that uses it has ``parameters``."""
 
     @property
     def covariance(self):
         """Covariance of the parameters; setting it (array[P, P] or `Covariance`) sets the parameters' errors."""
         parameters = self.parameters
-        stored = self._stored_covariance
-        known = stored is not None and stored.parameters == parameters
-        data = stored.data.copy() if known else np.zeros((len(parameters), len(parameters)))
-        if self._submodels:
-            blocks = [model.covariance for model in self._submodels]
-        else:
-            blocks = [Covariance([p], [[p.error**2]]) for p in parameters]
-        for block in blocks:
-            index = [parameters.index(p) for p in block.parameters]
-            if known:
-                _put_block(data, index, block.data)
-            else:
-                data[np.ix_(index, index)] = block.data
-        return Covariance(parameters, data)
+        return Covariance(parameters, _known(parameters))
 
     @covariance.setter
     def covariance(self, value):
         covariance = Covariance(self.parameters, value.data if isinstance(value, Covariance) else value)
-        self._stored_covariance = covariance
-        for model in self._submodels:
-            model.covariance = covariance.get_subcovariance(model.parameters).data
-        if not self._submodels:
-            for parameter, variance in zip(covariance.parameters, np.diag(covariance.data), strict=True):
-                parameter.error = np.sqrt(variance)
+        _remember(covariance.parameters, covariance.data)

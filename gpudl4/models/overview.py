@@ -23,9 +23,9 @@ def parameters_table(parameters, labels):
     from astropy.table import Table
 
     rows = []
-    for p in parameters:
+    for name, p in zip(parameters.names, parameters, strict=True):
         prior = "" if p.prior is None else type(p.prior).__name__
-        rows.append((p.type or "", p.name, p.value, str(p.unit), p.error, p.min, p.max, p.frozen, labels.get(id(p), ""), prior))
+        rows.append((p.type or "", name, p.value, str(p.unit), p.error, p.min, p.max, p.frozen, labels.get(id(p), ""), prior))
     table = Table(rows=rows or None, names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
     table["value"].format = ".4e"
     for name in ("error", "min", "max"):

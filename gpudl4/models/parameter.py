@@ -16,15 +16,18 @@ import astropy.units as u
 import numpy as np
 
 from ..core.errors import ModelError, UnitMismatchError
+from ..core.sealed import Sealed
 from .parameter_scale import SCALE_METHODS, ParameterScale
 from .parameter_scan import ParameterScan
 from .transforms import TRANSFORMS, checked
 from .units import parse_number, parse_quantity, plain_number
 
-__all__ = ["Parameter"]
+__all__ = ["SCALED_BY_FLUX", "Parameter"]
+
+SCALED_BY_FLUX = (u.Unit("cm-2 s-1 TeV-1"), u.Unit("cm-2 s-1"))
 
 
-class Parameter(ParameterScale, ParameterScan):
+class Parameter(ParameterScale, ParameterScan, Sealed):
     """A model parameter.
 
     `value` is in the parameter's own `unit`. The optimiser may work with ``factor = value / scale``, which is of order one.
@@ -90,6 +93,7 @@ class Parameter(ParameterScale, ParameterScan):
         self._name = name
         self._type = None
         self._link = None
+        self._share = None  # in a covariance with other parameters, see `covariance`
         self._scale = float(scale)
         self._scale_method = checked(scale_method, SCALE_METHODS, f"scale_method of parameter '{name}'")
         self._scale_transform = checked(scale_transform, TRANSFORMS, f"scale_transform of parameter '{name}'")
@@ -128,9 +132,20 @@ class Parameter(ParameterScale, ParameterScan):
                 f"cannot assign {value!r} to parameter '{self._name}': set `.{self._name}.value` or `.{self._name}.quantity`, "
                 "or assign another Parameter to link the two"
             )
+        self._check_unit(value, instance.__dict__.get(self._name, self))
         if value._type is None:
             value._type = getattr(instance, "type", None)
         instance.__dict__[self._name] = value
+
+    def _check_unit(self, other, present):
+        """Refuse another parameter in this place if its unit does not convert to that of the present one."""
+        # the unit of an amplitude depends on which IRFs apply, so the sky model checks that of a new model
+        is_new = present is self
+        if not other.unit.is_equivalent(present.unit) and not (is_new and self._unit in SCALED_BY_FLUX):
+            raise UnitMismatchError(
+                f"parameter '{other.name}' with unit '{other.unit}' cannot stand for '{self._name}', whose unit is '{present.unit}': "
+                "the two do not convert"
+            )
 
     # value and unit
 
@@ -185,6 +200,7 @@ class Parameter(ParameterScale, ParameterScan):
         factor = self._unit.to(quantity.unit)
         if factor != 1:
             self._min, self._max, self._error = self._min * factor, self._max * factor, self._error * abs(factor)
+            self._share = None if self._share is None else self._share.scaled(factor)
         self._value, self._unit = float(quantity.value), quantity.unit
 
     @property

@@ -47,6 +47,9 @@ class Parameters(collections.abc.Sequence):
     Parameters
     ----------
     parameters : iterable of Parameter, optional
+    names : iterable of str, optional
+        What they are called here, by default their own names. A parameter that is linked to one of another name, ``lp.alpha = pl.index``,
+        is called "alpha" in one model and "index" in the other.
 
     Example
     -------
@@ -57,16 +60,22 @@ class Parameters(collections.abc.Sequence):
     ['index', 'amplitude']
     """
 
-    def __init__(self, parameters=None):
+    def __init__(self, parameters=None, names=None):
         self._parameters = [] if parameters is None else list(parameters)
         for parameter in self._parameters:
             if not isinstance(parameter, Parameter):
                 raise ModelError(f"Parameters holds Parameter objects, got {parameter!r}")
+        if names is None:
+            names = parameters.names if isinstance(parameters, Parameters) else [p.name for p in self._parameters]
+        self._names = list(names)
+        if len(self._names) != len(self._parameters):
+            raise ModelError(f"{len(self._parameters)} parameters need as many names, got {len(self._names)}")
 
     @classmethod
     def from_stack(cls, parameters_list):
         """One list from several."""
-        return cls(parameter for parameters in parameters_list for parameter in parameters)
+        lists = [one if isinstance(one, Parameters) else cls(one) for one in parameters_list]
+        return cls([p for one in lists for p in one], [name for one in lists for name in one.names])
 
     def __len__(self):
         return len(self._parameters)
@@ -76,10 +85,13 @@ class Parameters(collections.abc.Sequence):
         if isinstance(key, np.ndarray) and key.dtype == bool:
             if key.shape != (len(self),):
                 raise ModelError(f"a mask for {len(self)} parameters was wanted, got shape {key.shape}")
-            return type(self)(p for p, wanted in zip(self._parameters, key, strict=True) if wanted)
+            return self._at(np.flatnonzero(key))
         if isinstance(key, slice):
-            return type(self)(self._parameters[key])
+            return self._at(range(len(self))[key])
         return self._parameters[self.index(key)]
+
+    def _at(self, places):
+        return type(self)([self._parameters[i] for i in places], [self._names[i] for i in places])
 
     def index(self, val):
         """Position of a parameter given by name, number or itself (its first place).
@@ -125,8 +137,8 @@ class Parameters(collections.abc.Sequence):
 
     @property
     def names(self):
-        """Names."""
-        return [p.name for p in self._parameters]
+        """Names under which they stand here."""
+        return list(self._names)
 
     @property
     def types(self):
@@ -177,12 +189,15 @@ class Parameters(collections.abc.Sequence):
     @property
     def free_parameters(self):
         """Those that are fitted."""
-        return type(self)(p for p in self._parameters if not p.frozen)
+        return self._at([i for i, p in enumerate(self._parameters) if not p.frozen])
 
     @property
     def unique_parameters(self):
-        """Each parameter once."""
-        return type(self)({id(p): p for p in self._parameters}.values())
+        """Each parameter once, under its first name."""
+        first = {}
+        for i, p in enumerate(self._parameters):
+            first.setdefault(id(p), i)
+        return self._at(first.values())
 
     @property
     def free_unique_parameters(self):
@@ -200,8 +215,8 @@ class Parameters(collections.abc.Sequence):
         """
         names = [name] if isinstance(name, str) else name
         keep = [
-            (names is None or p.name in names) and (type is None or p.type == type) and (frozen is None or p.frozen == frozen)
-            for p in self._parameters
+            (names is None or own in names) and (type is None or p.type == type) and (frozen is None or p.frozen == frozen)
+            for p, own in zip(self._parameters, self._names, strict=True)
         ]
         return self[np.array(keep, dtype=bool)]
 
@@ -223,8 +238,8 @@ class Parameters(collections.abc.Sequence):
             parameter.autoscale()
 
     def prior_stat_sum(self):
-        """Sum of what the priors add to the statistic; a linked parameter counts as often as it stands in the list."""
-        return sum(p.prior_stat_sum() for p in self._parameters)
+        """Sum of what the priors add to the statistic; a linked parameter is one parameter and counts once."""
+        return sum(p.prior_stat_sum() for p in self.unique_parameters)
 
     def restore_status(self, restore_values=True):
         """Context manager that puts values and frozen flags back at its end.

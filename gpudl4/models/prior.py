@@ -79,7 +79,8 @@ class Prior(ModelBase):
     @property
     def parameters(self):
         """Parameters of the prior itself."""
-        return PriorParameters(getattr(self, name) for name in self.default_parameters.names)
+        names = self.default_parameters.names
+        return PriorParameters([getattr(self, name) for name in names], names)
 
     @property
     def bounds(self):
@@ -87,7 +88,7 @@ class Prior(ModelBase):
         return math.nan, math.nan
 
     def _kwargs(self):
-        return {p.name: p.value for p in self.parameters}
+        return dict(zip(self.default_parameters.names, self.parameters.value, strict=True))
 
     def __call__(self, parameter):
         """Term of the statistic for a parameter (anything with a ``value``)."""

@@ -300,3 +300,28 @@ def test_covariance_of_a_text_or_dict_is_read_from_a_folder(models, tmp_path, mo
 def test_arguments_about_templates_are_accepted(models):
     assert models.to_dict(overwrite_templates=True) == models.to_dict()
     assert models.to_yaml(overwrite_templates=True) == models.to_yaml()
+
+
+@pytest.mark.parametrize("first", ["pl", "lp"])
+@pytest.mark.parametrize("full_output", [False, True])
+def test_links_between_parameters_of_different_names(tmp_path, first, full_output):
+    """Each model's own name stands in its place, whichever of the two comes first."""
+    pl, lp = SkyModel.create("pl", "point", name="pl"), SkyModel.create("lp", "point", name="lp")
+    lp.spectral_model.alpha = pl.spectral_model.index
+    lp.spectral_model.beta = lp.spectral_model.alpha
+    pl.spectral_model.index.value, pl.spectral_model.index.error = 2.7, 0.1
+    models = Models([pl, lp] if first == "pl" else [lp, pl])
+    models.write(tmp_path / "models.yaml", full_output=full_output)
+    text = (tmp_path / "models.yaml").read_text()
+    assert [text.count(f"name: {name}\n") for name in ("index", "alpha", "beta")] == [1, 1, 1]
+    labels = (tmp_path / "models_covariance.dat").read_text()
+    assert all(f" {name} " in labels for name in ("pl.spectral.index", "lp.spectral.alpha", "lp.spectral.beta"))
+    again = Models.read(tmp_path / "models.yaml")
+    index = again["pl"].spectral_model.index
+    assert index is again["lp"].spectral_model.alpha is again["lp"].spectral_model.beta
+    assert (index.value, again.parameters.free_unique_parameters.value.tolist().count(2.7)) == (2.7, 1)
+    assert again["pl"].spectral_model.index.error == pytest.approx(0.1)
+    assert again.names == models.names
+    again.write(tmp_path / "again.yaml", full_output=full_output)
+    third = Models.read(tmp_path / "again.yaml")
+    assert third["lp"].spectral_model.alpha is third["pl"].spectral_model.index

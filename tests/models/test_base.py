@@ -6,9 +6,11 @@ from gpudl4.core.errors import ModelError, UnitMismatchError
 from gpudl4.models import (
     MODEL_REGISTRY,
     SPECTRAL_MODEL_REGISTRY,
+    LogParabolaSpectralModel,
     Model,
     Parameter,
     PointSpatialModel,
+    PowerLaw2SpectralModel,
     PowerLawSpectralModel,
     SkyModel,
     SpectralModel,
@@ -153,3 +155,46 @@ def test_text():
     assert repr(model).startswith("PowerLawSpectralModel(index=2, amplitude=1e-12")
     assert "<table>" in model._repr_html_()
     assert "frame='icrs'" in repr(PointSpatialModel())
+
+
+def test_a_link_to_a_parameter_of_another_name_keeps_the_name_of_its_place():
+    """The YAML used to say 'index' among the parameters of a log parabola, which could not be read back."""
+    pl, lp = PowerLawSpectralModel(index=2.7), LogParabolaSpectralModel()
+    lp.alpha = pl.index
+    assert lp.parameters.names == ["amplitude", "reference", "alpha", "beta"]
+    assert lp.parameters["alpha"] is pl.parameters["index"] is lp.alpha
+    assert lp.parameters.free_parameters.names == ["amplitude", "alpha", "beta"]
+    assert lp.parameters.select(name="alpha").names == lp.parameters[2:3].names == ["alpha"]
+    assert [p["name"] for p in lp.to_dict()["spectral"]["parameters"]] == lp.parameters.names
+    assert "alpha=2.7" in repr(lp)
+    assert "alpha" in str(lp)
+    again = LogParabolaSpectralModel.from_parameters(lp.parameters)
+    assert again.alpha is pl.index
+    assert lp.copy().parameters.names == lp.parameters.names
+    assert lp(3 * u.TeV).value == pytest.approx(1e-12 * (3 / 10) ** (-2.7 - 1 * np.log(3 / 10) * lp.beta.value))
+
+
+@pytest.mark.parametrize(
+    ("place", "other", "message"),
+    [
+        ("index", "reference", "parameter 'reference' with unit 'TeV' cannot stand for 'index', whose unit is ''"),
+        ("reference", "index", "parameter 'index' with unit '' cannot stand for 'reference', whose unit is 'TeV'"),
+        ("amplitude", "index", "cannot stand for 'amplitude'"),
+    ],
+)
+def test_links_with_units_that_do_not_convert_are_refused_at_once(place, other, message):
+    model, second = PowerLawSpectralModel(), PowerLawSpectralModel()
+    before = getattr(model, place)
+    with pytest.raises(UnitMismatchError, match=message):
+        setattr(model, place, getattr(second, other))
+    assert getattr(model, place) is before
+    with pytest.raises(UnitMismatchError, match=r"parameter 'amplitude' with unit '1 / .* cannot stand for 'amplitude'"):
+        PowerLaw2SpectralModel().amplitude = model.amplitude
+    with pytest.raises(UnitMismatchError, match="parameter 'index' with unit 'TeV' cannot stand for 'index'"):
+        PowerLawSpectralModel(index=Parameter("index", "2 TeV"))
+
+
+def test_linked_parameters_may_have_units_that_convert():
+    first, second = PowerLawSpectralModel(reference="1 TeV"), PowerLawSpectralModel(reference="500 GeV")
+    first.reference = second.reference
+    assert first(2 * u.TeV).to_value("cm-2 s-1 TeV-1") == pytest.approx(1e-12 * (2 / 0.5) ** -2)

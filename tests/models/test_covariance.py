@@ -1,8 +1,21 @@
+import copy
+import pickle
+
+import astropy.units as u
 import numpy as np
 import pytest
 
 from gpudl4.core.errors import ModelError
-from gpudl4.models import Covariance, Models, Parameter, Parameters, PowerLawSpectralModel, SkyModel
+from gpudl4.models import (
+    Covariance,
+    DatasetModels,
+    LogParabolaSpectralModel,
+    Models,
+    Parameter,
+    Parameters,
+    PowerLawSpectralModel,
+    SkyModel,
+)
 
 
 @pytest.fixture
@@ -61,14 +74,79 @@ def test_changed_error_drops_its_correlations_only(models):
 def test_reading_covariance_records_nothing(models):
     models.covariance = random_covariance(len(models.parameters))
     models["a"].spectral_model.index.error = 5
-    before = {name: id(value) for name, value in vars(models).items()}
-    stored = models._stored_covariance.data.copy()
+    before = [dict(vars(p)) for p in models.parameters]
     first = models.covariance.data
     np.testing.assert_array_equal(models.covariance.data, first)
-    assert {name: id(value) for name, value in vars(models).items()} == before
-    np.testing.assert_array_equal(models._stored_covariance.data, stored)
+    assert [dict(vars(p)) for p in models.parameters] == before
     models.covariance.data[:] = 0
     np.testing.assert_array_equal(models.covariance.data, first)
+
+
+def test_collections_of_the_same_models_know_the_same_covariance(models):
+    """Correlations between models used to be known to the one list that they were set on."""
+    models.append(SkyModel.create("pl", name="c"))
+    matrix = random_covariance(len(models.parameters))
+    models.covariance = matrix
+    a, b, c = models
+    order = [*range(10, 13), *range(5)]  # c, a
+    for other in (Models([c, a]), c + a, Models(models)[np.array([True, False, True])][::-1], Models(DatasetModels([c, a]))):
+        np.testing.assert_array_equal(other.covariance.data, matrix[np.ix_(order, order)])
+    np.testing.assert_array_equal(models.select(name_substring="b").covariance.data, matrix[5:10, 5:10])
+    np.testing.assert_array_equal(models[:2].covariance.data, matrix[:10, :10])
+    models.remove("b")
+    np.testing.assert_array_equal(models.covariance.data[5:, :5], matrix[10:, :5])
+    np.testing.assert_array_equal(models.reassign("x", "y").covariance.data, models.covariance.data)
+    again = Models([b, *models])
+    np.testing.assert_array_equal(again.covariance.data[0, 5:], matrix[5, order[3:] + order[:3]])
+
+
+@pytest.mark.parametrize("duplicate", [lambda x: x.copy(), copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_of_several_models_keep_their_correlations_and_share_none_with_the_originals(models, duplicate):
+    matrix = random_covariance(len(models.parameters))
+    models.covariance = matrix
+    twin = duplicate(models)
+    np.testing.assert_array_equal(twin.covariance.data, matrix)
+    mixed = [models["a"], twin["b"]]
+    np.testing.assert_array_equal(Models(mixed).covariance.data[:5, 5:], 0)
+    twin.covariance = 2 * matrix
+    np.testing.assert_array_equal(models.covariance.data, matrix)
+    np.testing.assert_array_equal(models["a"].copy().covariance.data, matrix[:5, :5])
+
+
+def test_a_part_that_is_set_again_keeps_correlations_only_if_nothing_changed(models):
+    matrix = random_covariance(len(models.parameters))
+    models.covariance = matrix
+    models["a"].covariance = models["a"].covariance
+    np.testing.assert_allclose(models.covariance.data, matrix)
+    models["a"].covariance = 4 * matrix[:5, :5]
+    assert np.all(models.covariance.data[:5, 5:] == 0)
+    np.testing.assert_allclose(models.covariance.data[5:, 5:], matrix[5:, 5:])
+    np.testing.assert_allclose(models.covariance.data[:5, :5], 4 * matrix[:5, :5])
+
+
+def test_a_unit_that_changes_takes_the_correlations_along(models):
+    matrix = random_covariance(len(models.parameters))
+    models.covariance = matrix
+    amplitude = models["b"].spectral_model.amplitude
+    amplitude.quantity = amplitude.quantity.to("m-2 s-1 TeV-1")
+    wanted = matrix.copy()
+    wanted[6, :] *= 1e4
+    wanted[:, 6] *= 1e4
+    np.testing.assert_allclose(models.covariance.data, wanted)
+
+
+def test_errors_of_a_spectrum_with_a_parameter_linked_to_itself():
+    """F = A (E / E_0) ** (-alpha - beta ln (E / E_0)) with alpha = beta depends on it through both."""
+    spectrum = LogParabolaSpectralModel(alpha=0.5, amplitude="2 cm-2 s-1 TeV-1", reference="1 TeV")
+    spectrum.beta = spectrum.alpha
+    spectrum.covariance = np.diag([0.0, 0.0, 0.1**2, 0.0])
+    energy = 3.0
+    value, error, _ = spectrum.evaluate_error(energy * u.TeV).value
+    log = np.log(energy)
+    assert error / value == pytest.approx(0.1 * (log + log**2))
+    np.testing.assert_array_equal(spectrum.covariance.expanded[2:, 2:], 0.1**2)
+    summed = spectrum.spectral_index_error(energy * u.TeV)[1]
+    assert summed == pytest.approx(0.1 * (1 + 2 * log), rel=1e-4)
 
 
 def test_appending_a_model_keeps_the_blocks(models):

@@ -116,7 +116,7 @@ class SpatialModel(ModelBase):
         """
         from regions import EllipseSkyRegion
 
-        covariance = self.covariance.get_subcovariance(["lon_0", "lat_0"]).data
+        covariance = self.covariance.get_subcovariance([self.lon_0, self.lat_0]).data
         units = np.array([self.lon_0.unit.to("deg") * np.cos(self.position_lonlat[1]), self.lat_0.unit.to("deg")])
         variances, directions = np.linalg.eigh(covariance * np.outer(units, units))
         if not variances[1] > 0:

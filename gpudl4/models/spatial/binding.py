@@ -314,7 +314,8 @@ class NumericImageBinding:
         self._bounds = np.array([[p.min, p.max] for p in model.parameters], dtype=np.float64).reshape(-1, 2)
         # a position varies on the scale of the bins the model wants, whatever its value
         bin_size = geom.largest_pixel_scale / sampling.factor
-        self._steps = [POSITION_STEP * bin_size * u.deg.to(p.unit) if p.name in ("lon_0", "lat_0") else np.nan for p in model.parameters]
+        named = zip(model.parameters.names, model.parameters, strict=True)
+        self._steps = [POSITION_STEP * bin_size * u.deg.to(p.unit) if name in ("lon_0", "lat_0") else np.nan for name, p in named]
         self._own_geom_methods = model._overrides("evaluate_geom", "integrate_geom")
         if not self._own_geom_methods:
             lon, lat = sampling.lonlat(self._geom, model.frame)

@@ -181,7 +181,7 @@ class SpectralModel(ModelBase):
 
     def _error(self, bound, shape, unit):
         value, gradient = bound.value_and_gradient(self.parameters.value[np.newaxis])
-        covariance = self.covariance.data
+        covariance = self.covariance.expanded
         # the order of the products keeps amplitudes of 1e-13 squared away from underflow
         variance = np.einsum("pk,pq,qk->k", gradient[0], covariance, gradient[0])
         error = np.sqrt(np.clip(variance, 0, None))
@@ -253,7 +253,7 @@ class SpectralModel(ModelBase):
         ]
         slopes = [gradient[0] / value[0] for value, gradient in parts]
         slope = (slopes[0] - slopes[1]) / np.log1p(epsilon)
-        error = np.sqrt(np.clip(np.einsum("pk,pq,qk->k", slope, self.covariance.data, slope), 0, None)).reshape(energy.shape)
+        error = np.sqrt(np.clip(np.einsum("pk,pq,qk->k", slope, self.covariance.expanded, slope), 0, None)).reshape(energy.shape)
         return np.array([self.spectral_index(energy, epsilon), error, error])
 
     @property

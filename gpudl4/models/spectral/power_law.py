@@ -92,7 +92,7 @@ class PowerLawSpectralModel(SpectralModel):
 
         Equation 1 of Abdo et al. 2009, ApJS 183, 46.
         """
-        covariance = self.covariance.data
+        covariance = self.covariance.expanded
         if covariance[0, 0] == 0:
             return np.nan * self.reference.unit
         return self.reference.quantity * np.exp(covariance[0, 1] / (self.amplitude.value * covariance[0, 0]))
@@ -139,7 +139,7 @@ class PowerLawNormSpectralModel(SpectralModel):
     @property
     def pivot_energy(self):
         """Decorrelation energy, ``reference * exp(cov(norm, tilt) / (norm * var(tilt)))``."""
-        covariance = self.covariance.data
+        covariance = self.covariance.expanded
         if covariance[0, 0] == 0:
             return np.nan * self.reference.unit
         return self.reference.quantity * np.exp(covariance[0, 1] / (self.norm.value * covariance[0, 0]))
