@@ -4,7 +4,7 @@ import numpy as np
 from astropy import units as u
 
 from ..core.backend import array_namespace, get_backend, to_device
-from ..core.errors import DataFileError, GeometryError
+from ..core.errors import GeometryError
 from .interpolation import interpolate_pixels, profile_root
 from .map import Map
 from .map_axes import cast, factors_of, reduce_array
@@ -70,10 +70,7 @@ class RegionNDMap(Map):
 
         backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
-            try:
-                return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
-            except DataFileError as error:
-                raise DataFileError(f"'{filename}': {error}") from error
+            return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
 
     def write(self, filename, overwrite=False, format="gadf", hdu="SKYMAP", checksum=False):
         """Write to a FITS file; see `~gpudl4.maps.region_files.region_map_to_hdulist` and `~gpudl4.io.files.write_fits`."""
