@@ -3,12 +3,13 @@
 #   make test    lint, format and the whole test suite
 # Also: make bench (gpudl4 and gammapy side by side), make bench-docs (every table of the documents), make coverage, make format, make clean; for CUDA
 # kernels (docs/kernels.md) make tables, make kernels-table, make mutate (MUTATE_ARGS=cash.cu: only this file).
-# Another interpreter: make demo PYTHON=python3.12
+# Another interpreter: make demo PYTHON=python3.12; more processes for the tests: make test JOBS=4
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
+JOBS ?= 2
 
 export NUMBA_CACHE_DIR ?= $(abspath $(VENV))/numba-cache
 export MPLBACKEND ?= Agg
@@ -26,7 +27,7 @@ demo: $(VENV)/installed-plot
 	@$(BIN)/gpudl4 demo --output $(OUT) --overwrite
 
 test: $(VENV)/installed-test lint
-	@$(BIN)/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -q -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-test
 	@$(BIN)/ruff check --no-cache $(LINTED)

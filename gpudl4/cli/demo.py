@@ -105,7 +105,7 @@ def demo(output, overwrite, seed):
     begun = time.perf_counter()
     folder = expand_path(output)
     click.echo(f"Simulating two sources near the Galactic centre, 50 h (seed {seed}) ...")
-    with staged_folder(folder, overwrite) as stage:
+    with staged_folder(folder, overwrite, (DATASETS_FILE, START_FILE, TRUTH_FILE)) as stage:
         dataset = write_field(stage, seed)
         events, truth = int(dataset.counts.data.sum()), dataset.models
     click.echo(f"Wrote {folder}: {events} events in {dataset.counts.data.size} bins")

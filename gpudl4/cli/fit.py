@@ -1,36 +1,43 @@
 """``gpudl4 fit``: datasets and models from files, a fit, and a folder with everything that came out."""
 
 import time
+import warnings
 
 import click
 
 from ..core.backend import get_backend
 from ..core.errors import OutputError
-from .notices import collected_warnings
 from .output import MANIFEST, staged_folder
 from .pictures import can_plot, write_pictures
+from .reading import read_datasets
 from .record import input_files, write_json
+from .unused import check_all_used, unused_models
 
 __all__ = ["fit"]
 
 NOT_CONVERGED = 3
+MODELS_FILE = "models.yaml"
+ALWAYS = (MODELS_FILE, "models_covariance.dat", MANIFEST)
 
 
 def _plural(number, noun):
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _read(datasets_file, models_file, backend):
+def _read(datasets_file, models_file, backend, allow_unused):
     """Datasets with their models; on the device if "cupy" was asked for, else on the host, from where the likelihood may move them."""
-    from ..datasets import Datasets
     from ..models import Models
 
-    datasets = Datasets.read(datasets_file, backend="cupy" if backend == "cupy" else "numpy")
+    datasets = read_datasets(datasets_file, backend="cupy" if backend == "cupy" else "numpy")
     click.echo(f"Read {_plural(len(datasets), 'dataset')} from {datasets_file}: {', '.join(datasets.names)}")
     models = Models.read(models_file)
     free = len(models.parameters.free_unique_parameters)
     click.echo(f"Read {_plural(len(models), 'model')} with {_plural(free, 'free parameter')} from {models_file}")
     datasets.models = models
+    if not allow_unused:
+        check_all_used(models, datasets)
+    for line in unused_models(models, datasets):
+        warnings.warn(line, stacklevel=2)
     return datasets, models
 
 
@@ -41,20 +48,31 @@ def _record(result, inputs, seconds, command):
     return {"command": command, "inputs": inputs, **fitted, "seconds": {key: round(value, 3) for key, value in seconds.items()}}
 
 
-def _write(stage, result, datasets, models, record, with_plots):
-    """Write everything into the folder and name it in the record."""
-    models.write(stage / "models.yaml", full_output=True)
-    begun = time.perf_counter()
-    if with_plots:
-        write_pictures(datasets, models, stage)
-        record["seconds"]["plots"] = round(time.perf_counter() - begun, 3)
-    record["files"] = sorted([path.name for path in stage.iterdir()] + [MANIFEST])
+def _write_models(stage, models):
+    models.write(stage / MODELS_FILE, full_output=True, overwrite=True)
+
+
+def _write_record(stage, record):
+    """Name everything in the folder in the record, and write it."""
+    record["files"] = sorted({*(path.name for path in stage.iterdir()), MANIFEST})
     write_json(record, stage / MANIFEST)
-    return record["files"]
+
+
+def _draw(stage, record, datasets, models):
+    """Add pictures. The results are there: whoever ends this early gets what is there."""
+    begun = time.perf_counter()
+    try:
+        write_pictures(datasets, models, stage)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        return stop
+    finally:
+        record["seconds"]["plots"] = round(time.perf_counter() - begun, 3)
+        _write_record(stage, record)
+    return None
 
 
 @click.command()
-@click.argument("datasets", type=click.Path(), metavar="DATASETS.yaml")
+@click.argument("datasets", type=click.Path(), metavar="DATASETS")
 @click.argument("models", type=click.Path(), metavar="MODELS.yaml")
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="Folder of the results.")
 @click.option(
@@ -73,8 +91,10 @@ def _write(stage, result, datasets, models, record, with_plots):
 )
 @click.option("--overwrite", is_flag=True, help="Let OUT exist; results of an earlier run in it are replaced.")
 @click.option("--plots/--no-plots", default=None, help="Make pictures. Default: if matplotlib is installed.")
-def fit(datasets, models, output, backend, dtype, overwrite, plots):
-    """Fit the models of MODELS.yaml to the datasets of DATASETS.yaml.
+@click.option("--allow-unused", is_flag=True, help="Only warn of models that no dataset takes, and of names of datasets that do not exist.")
+@click.pass_obj
+def fit(console, datasets, models, output, backend, dtype, overwrite, plots, allow_unused):
+    """Fit the models of MODELS.yaml to DATASETS: a list of datasets (YAML), or one dataset (FITS, PHA, flux points).
 
     \b
     OUT receives
@@ -90,26 +110,43 @@ def fit(datasets, models, output, backend, dtype, overwrite, plots):
     if plots and not can_plot():
         raise OutputError("pictures need matplotlib, which is not installed: pip install 'gpudl4[plot]', or pass --no-plots")
     get_backend(backend)  # a GPU that is missing is said before files are read
-    with staged_folder(output, overwrite) as stage:
+    stopped = None
+    with staged_folder(output, overwrite, ALWAYS) as stage:
         seconds, begun = {}, time.perf_counter()
-        with collected_warnings():
-            loaded, fitted = _read(datasets, models, backend)
-            inputs = input_files(datasets, models)
-            seconds["read"] = time.perf_counter() - begun
-            click.echo("Fitting ...")
-            from ..fit import Fit
+        loaded, fitted = _read(datasets, models, backend, allow_unused)
+        inputs = input_files(datasets, models)
+        _write_models(stage, fitted)  # what cannot be written is found now and not when the fit is done
+        seconds["read"] = time.perf_counter() - begun
+        console.notices.tell()
+        click.echo("Fitting ...")
+        from ..fit import Fit
 
-            result = Fit(progress=True, device=backend, dtype=dtype).run(loaded)
-            seconds["fit"] = result.wall_time
+        result = Fit(progress=True, device=backend, dtype=dtype).run(loaded)
+        seconds["fit"] = result.wall_time
+        console.notices.tell()
         click.echo(f"\n{result}")
         command = ["gpudl4", "fit", datasets, models, "--output", output, "--backend", backend, "--dtype", dtype]
         record = _record(result, inputs, seconds, command)
-        files = _write(stage, result, loaded, fitted, record, can_plot() if plots is None else plots)
+        _write_models(stage, fitted)
+        _write_record(stage, record)
+        if can_plot() if plots is None else plots:
+            stopped = _draw(stage, record, loaded, fitted)
+    if stopped is not None:
+        raise stopped
+    console.notices.tell()
+    return _end(console, result, record["files"], output, plots)
+
+
+def _end(console, result, files, output, plots):
+    """Say what was written and how the fit ended; exit code."""
     numbers = [name for name in files if not name.endswith(".png")]
     click.echo(f"Wrote {', '.join(numbers)} and {_plural(len(files) - len(numbers), 'picture')} to {output}")
     if plots is None and not can_plot():
         click.echo("No pictures: matplotlib is not installed (pip install 'gpudl4[plot]').")
+    lost = "" if console.out.lost is None else f"standard output cannot be written ({console.out.reason}); the results are in '{output}'"
     if not result.success:
-        click.echo(f"The fit did not converge: {result.message}", err=True)
+        click.echo(f"The fit did not converge: {result.message}" + (f"; {lost}" if lost else ""), err=True)
         return NOT_CONVERGED
+    if lost:
+        raise OutputError(lost)
     return 0

@@ -1,15 +1,11 @@
-"""``gpudl4 info``: what a file holds, in a few lines. Datasets, lists of datasets, models and plain maps."""
+"""``gpudl4 info``: what a file holds, in a few lines: datasets of every kind, lists of datasets, models, maps, responses, flux points."""
 
 import click
 import numpy as np
 
-from ..core.errors import DataFileError
-from ..io.files import expand_path, open_fits, read_yaml
-from .notices import collected_warnings
+from .reading import kind_of, read_data, read_datasets
 
 __all__ = ["info"]
-
-DATASET_HDUS = {"COUNTS", "EXPOSURE", "BACKGROUND"}
 
 
 def _heading(text):
@@ -25,18 +21,22 @@ def _rows(pairs):
 
 def _axis_line(axis):
     """One line about an axis."""
-    edges = axis.edges
+    edges = getattr(axis, "edges", None)
+    if not hasattr(edges, "unit"):  # labels or times
+        return f"{axis.nbin} bins"
     return f"{axis.nbin} bins, {edges[0].value:.4g} to {edges[-1].value:.4g} {axis.unit}".rstrip()
 
 
 def _geom_rows(geom):
-    """Sky grid and axes of a geometry."""
-    lat, lon = geom.data_shape[-2:]
-    scale = np.mean(geom.pixel_scales.to_value("deg"))
+    """Sky grid or region, and axes of a geometry."""
     center = geom.center_skydir
-    lon_0, lat_0 = center.data.lon.deg, center.data.lat.deg
-    rows = [("sky", f"{lon} x {lat} pixels of {scale:.4g} deg, {geom.projection}, {geom.frame}, centre {lon_0:.4f} {lat_0:+.4f} deg")]
-    return rows + [(axis.name, _axis_line(axis)) for axis in geom.axes]
+    place = "" if center is None else f", {geom.frame}, centre {center.data.lon.deg:.4f} {center.data.lat.deg:+.4f} deg"
+    if geom.is_region:
+        where = "no region" if geom.region is None else f"{type(geom.region).__name__}{place}"
+    else:
+        lat, lon = geom.data_shape[-2:]
+        where = f"{lon} x {lat} pixels of {np.mean(geom.pixel_scales.to_value('deg')):.4g} deg, {geom.projection}{place}"
+    return [("sky", where), *((axis.name, _axis_line(axis)) for axis in geom.axes)]
 
 
 def _value_rows(map_):
@@ -50,36 +50,50 @@ def _value_rows(map_):
     return [("values", f"{spread}, sum {finite.sum(dtype=float):.6g}" + (f", {lost} not finite" if lost else ""))]
 
 
+def _field_row(field, value):
+    """One line about a field of a dataset."""
+    if value is None:
+        return field.name, "none"
+    if field.kind == "map":
+        return field.name, _value_rows(value)[0][1]
+    if field.kind == "mask":
+        return field.name, f"{int(np.count_nonzero(value.data))} of {value.data.size} bins"
+    if field.kind == "gti" and len(value.table):
+        return field.name, f"{value.time_sum.to_value('h'):.3f} h in {len(value.table)} intervals"
+    return field.name, type(value).__name__
+
+
 def _dataset_rows(dataset):
-    """Content of a map dataset."""
+    """Content of a dataset with counts."""
+    from ..datasets.fields import field_table
+
     rows = _geom_rows(dataset.counts.geom) if dataset.counts is not None else []
     if dataset.exposure is not None:
-        axis = dataset.exposure.geom.axes["energy_true"]
-        rows += [("energy_true", _axis_line(axis))]
-    for name in ("counts", "background", "exposure"):
-        map_ = getattr(dataset, name)
-        rows += [(name, _value_rows(map_)[0][1] if map_ is not None else "none")]
-    for name in ("psf", "edisp", "gti"):
-        value = getattr(dataset, name)
-        rows += [(name, "none" if value is None else type(value).__name__)]
-    if dataset.gti is not None and len(dataset.gti.table):
-        rows += [("observed", f"{dataset.gti.time_sum.to_value('h'):.3f} h in {len(dataset.gti.table)} intervals")]
-    for name in ("mask_safe", "mask_fit"):
-        mask = getattr(dataset, name)
-        share = "none" if mask is None else f"{int(np.count_nonzero(mask.data))} of {mask.data.size} bins"
-        rows += [(name, share)]
-    return rows
+        rows += [("energy_true", _axis_line(dataset.exposure.geom.axes["energy_true"]))]
+    return rows + [_field_row(field, getattr(dataset, field.name)) for field in field_table(dataset.tag) if field.kind != "table"]
+
+
+def _flux_rows(dataset):
+    """Content of a dataset of flux points."""
+    points = dataset.data
+    columns = [name for name in points.to_table().colnames if not name.endswith("_scan")]
+    return [
+        *((axis.name, _axis_line(axis)) for axis in points.geom.axes),
+        (
+            "points",
+            f"{int(np.count_nonzero(dataset.mask_safe))} of {np.size(dataset.mask_safe)} can be fitted, statistic {dataset.stat_type}",
+        ),
+        ("made as", points.sed_type_init),
+        ("columns", ", ".join(columns)),
+    ]
 
 
 def _show_dataset(dataset):
     _heading(f"{type(dataset).__name__} {dataset.name}")
-    _rows(_dataset_rows(dataset))
+    _rows(_flux_rows(dataset) if dataset.tag == "FluxPointsDataset" else _dataset_rows(dataset))
 
 
-def _show_datasets(path):
-    from ..datasets import Datasets
-
-    datasets = Datasets.read(path)
+def _show_datasets(path, datasets):
     click.echo(f"{path}: {len(datasets)} dataset{'' if len(datasets) == 1 else 's'}")
     for dataset in datasets:
         click.echo()
@@ -109,29 +123,19 @@ def _show_models(path):
         click.echo("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _show_fits(path):
-    with open_fits(path) as hdus:
-        names = {hdu.name for hdu in hdus}
-    if names & DATASET_HDUS:
-        from ..datasets import MapDataset
-
-        _show_dataset(MapDataset.read(path))
-        return
-    from ..maps import Map
-
-    map_ = Map.read(path)
-    _heading(f"{type(map_).__name__} {path}")
-    _rows(_geom_rows(map_.geom) + _value_rows(map_))
-
-
-def _show_yaml(path):
-    keys = read_yaml(path, checksum=False)
-    if "datasets" in keys:
-        _show_datasets(path)
-    elif "components" in keys:
-        _show_models(path)
+def _show_data(path, kind):
+    """Maps, responses and what else is in a file of its own."""
+    data = read_data(path, kind)
+    _heading(f"{type(data).__name__} {path}")
+    if kind == "GTI":
+        _rows([("observed", f"{data.time_sum.to_value('h'):.3f} h in {len(data.table)} intervals")])
+    elif kind == "FluxMaps":
+        _rows([*_geom_rows(data.geom), ("quantities", ", ".join(sorted(data.available_quantities)))])
+    elif kind == "RMF":
+        _rows([(axis.name, _axis_line(axis)) for axis in data.axes])
     else:
-        raise DataFileError(f"'{path}' is neither a list of datasets (key 'datasets') nor of models (key 'components')")
+        map_ = data if not hasattr(data, "psf_map") and not hasattr(data, "edisp_map") else getattr(data, "psf_map", None) or data.edisp_map
+        _rows(_geom_rows(map_.geom) + _value_rows(map_))
 
 
 @click.command()
@@ -139,12 +143,16 @@ def _show_yaml(path):
 def info(file):
     """Say what a file holds.
 
-    FILE is a dataset or a map (FITS), or a list of datasets or models (YAML).
+    FILE is a dataset of any kind (FITS, a PHA file with those it names, flux points), a map, a response or GTI (FITS), or a list of
+    datasets or models (YAML).
     """
-    path = expand_path(file)
-    with collected_warnings():
-        if path.suffix.lower() in (".yaml", ".yml"):
-            _show_yaml(path)
-        else:
-            _show_fits(path)
+    kind = kind_of(file)
+    if kind == "datasets":
+        _show_datasets(file, read_datasets(file))
+    elif kind == "models":
+        _show_models(file)
+    elif kind.endswith(("Dataset", "DatasetOnOff")):
+        _show_dataset(read_datasets(file)[0])
+    else:
+        _show_data(file, kind)
     return 0

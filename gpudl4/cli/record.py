@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from .. import __version__
 from ..io.files import expand_path, file_digest, read_yaml
+from .reading import YAML_SUFFIXES
 
 __all__ = ["input_files", "versions", "write_json"]
 
@@ -27,26 +28,42 @@ def versions():
     }
 
 
-def _named_files(data):
-    """File names that a datasets or models file refers to, at any depth."""
+def _named_files(path):
+    """File names that a file refers to: a datasets or models file at any depth, a PHA file in its header."""
+    if path.suffix.lower() in YAML_SUFFIXES:
+        return _named_in(read_yaml(path, checksum=False))
+    from astropy.io import fits
+
+    from ..io.ogip import LINKS
+
+    try:
+        header = fits.getheader(path, "SPECTRUM")
+    except (OSError, KeyError, ValueError):
+        return []
+    names = [str(header.get(key, "")).strip() for key in LINKS]
+    return [name for name in names if name and name.lower() != "none"]
+
+
+def _named_in(data):
+    """File names in the content of a YAML file; the spectra among them name further ones."""
     if isinstance(data, dict):
         for key, value in data.items():
             if key in FILE_KEYS and isinstance(value, str):
                 yield value
             else:
-                yield from _named_files(value)
+                yield from _named_in(value)
     elif isinstance(data, list):
         for item in data:
-            yield from _named_files(item)
+            yield from _named_in(item)
 
 
-def input_files(*yaml_files):
-    """The given YAML files and every file they name (FITS data, templates, covariance), with size and SHA-256.
+def input_files(*files):
+    """The given files and every file they name (FITS data, templates, covariance, responses), with size and SHA-256.
 
     Parameters
     ----------
-    *yaml_files : str or pathlib.Path
-        Datasets and models files.
+    *files : str or pathlib.Path
+        Files of datasets and models.
 
     Returns
     -------
@@ -54,14 +71,20 @@ def input_files(*yaml_files):
         ``path`` (absolute), ``bytes``, ``sha256``. A named file that does not exist is left out: its reader says so where it matters.
     """
     paths = {}
-    for name in yaml_files:
-        path = expand_path(name).resolve()
-        paths[path] = None
-        for named in map(expand_path, _named_files(read_yaml(path, checksum=False))):
-            found = next((candidate for candidate in (path.parent / named, named) if candidate.is_file()), None)
-            if found is not None:
-                paths[found.resolve()] = None
+    for name in files:
+        _add_with_named(expand_path(name).resolve(), paths)
     return [{"path": str(path), "bytes": path.stat().st_size, "sha256": file_digest(path)} for path in paths]
+
+
+def _add_with_named(path, paths):
+    """Add a file, and those that it names, unless it is there."""
+    if path in paths:
+        return
+    paths[path] = None
+    for named in map(expand_path, _named_files(path)):
+        found = next((candidate for candidate in (path.parent / named, named) if candidate.is_file()), None)
+        if found is not None:
+            _add_with_named(found.resolve(), paths)
 
 
 def _finite(value):
@@ -85,4 +108,4 @@ def write_json(record, path):
     """
     head = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
     text = json.dumps(_finite({**head, **record}), indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))  # names of files need not be Unicode; the escapes are JSON's

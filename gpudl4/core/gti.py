@@ -48,6 +48,18 @@ def _as_times(values, reference, what):
     return reference + np.atleast_1d(values)
 
 
+def _check_order(start, stop):
+    """Intervals must be finite and not stop before they start; an interval without duration is legal."""
+    if start.size == 0:
+        return
+    bad = ~((stop - start).to_value("s") >= 0)
+    if np.any(bad):
+        row = int(np.argmax(bad))
+        raise DataFileError(
+            f"{int(np.sum(bad))} of {start.size} good time intervals stop before they start or have no finite times, the first in row {row}"
+        )
+
+
 class GTI:
     """Good time intervals.
 
@@ -61,7 +73,7 @@ class GTI:
     Raises
     ------
     DataFileError
-        If a column is missing or does not hold times.
+        If a column is missing or does not hold times, or an interval stops before it starts.
     """
 
     def __init__(self, table, reference_time=None):
@@ -81,6 +93,7 @@ class GTI:
                     f"column {name} of the GTI table holds {type(table[name]).__name__}, not astropy Time: use GTI.create()"
                 )
         self._set(table["START"], table["STOP"], reference)
+        _check_order(self._start, self._stop)
 
     def _set(self, start, stop, reference):
         if start.shape != stop.shape:
@@ -109,10 +122,12 @@ class GTI:
         UnitMismatchError
             If a quantity is not a time.
         DataFileError
-            If the lengths differ.
+            If the lengths differ, or an interval stops before it starts.
         """
         reference = _as_reference(reference_time)
-        return cls._from_times(_as_times(start, reference, "start"), _as_times(stop, reference, "stop"), reference)
+        gti = cls._from_times(_as_times(start, reference, "start"), _as_times(stop, reference, "stop"), reference)
+        _check_order(gti.time_start, gti.time_stop)
+        return gti
 
     @classmethod
     def from_time_intervals(cls, time_intervals, reference_time=None):
@@ -162,7 +177,7 @@ class GTI:
                 table_hdu = hdulist[hdu]
             except (KeyError, IndexError) as error:
                 names = ", ".join(h.name for h in hdulist if h.name)
-                raise DataFileError(f"{filename} has no HDU {hdu!r}; it has: {names}") from error
+                raise DataFileError(f"{hdulist.where} has no HDU {hdu!r}; it has: {names}") from error
             return cls.from_table_hdu(table_hdu, format=format)
 
     @classmethod
@@ -180,7 +195,7 @@ class GTI:
         Raises
         ------
         DataFileError
-            If a column or the reference time is missing.
+            If a column or the reference time is missing, or an interval stops before it starts.
         """
         return cls.create(*gti_hdu_columns(table_hdu, format))
 

@@ -11,6 +11,8 @@ import numpy as np
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError
 from gpudl4.core.units import conversion_factor
 
+from .numbers import checked_numbers
+
 __all__ = [
     "FLUX_FIELDS",
     "MAP_FIELDS",
@@ -57,6 +59,8 @@ class Field:
         centre of the region.
     padded : bool
         Whether it gets more pixels when the dataset does.
+    numbers : {"in mask", "response", "mask", "ordered", "any"}
+        Which numbers it may hold, and who looks: see `gpudl4.datasets.numbers.RULES`.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Field:
     resample: str = "keep"
     region: str = "keep"
     padded: bool = False
+    numbers: str = "in mask"
 
     @property
     def on_counts_geometry(self):
@@ -81,7 +86,8 @@ _RECO = (("energy",),)
 _TRUE = (("energy_true",),)
 
 _COUNTS = {"downsample": "sum", "resample": "sum", "region": "sum", "padded": True}
-_MASK = {"downsample": "any", "resample": "any", "region": "any", "padded": True}
+_MASK = {"downsample": "any", "resample": "any", "region": "any", "padded": True, "numbers": "mask"}
+_BINS = {"downsample": "bins", "resample": "bins"}
 _RATIO = {"downsample": "ratio", "resample": "ratio", "region": "ratio", "padded": True}
 _PSF = (("rad", "energy_true"), ("rad", "energy"))
 _EDISP = (("migra", "energy_true"), ("energy", "energy_true"))
@@ -90,14 +96,12 @@ MAP_FIELDS = (
     Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe", **_COUNTS),
     Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", downsample="sky mean", region="mean", padded=True),
     Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe", **_COUNTS),
-    Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", region="centre"),
-    Field(
-        "edisp", "edisp", "EDISP", _EDISP, None, "exposure-weighted", "mask_safe_edisp", downsample="bins", resample="bins", region="centre"
-    ),
+    Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", region="centre", numbers="response"),
+    Field("edisp", "edisp", "EDISP", _EDISP, None, "exposure-weighted", "mask_safe_edisp", **_BINS, region="centre", numbers="response"),
     Field("mask_safe", "mask", "MASK_SAFE", _RECO, None, "or", **_MASK),
     Field("mask_fit", "mask", "MASK_FIT", _RECO, None, "or", **_MASK),
-    Field("gti", "gti", "GTI", stack="union"),
-    Field("meta_table", "table", "META_TABLE", stack="columns"),
+    Field("gti", "gti", "GTI", stack="union", numbers="ordered"),
+    Field("meta_table", "table", "META_TABLE", stack="columns", numbers="any"),
 )
 """Fields of a `MapDataset` and of a `SpectrumDataset`, in the order in which checks name them."""
 
@@ -114,9 +118,9 @@ ON_OFF_FIELDS = (
 
 FLUX_FIELDS = (
     Field("data", "fluxes", "TABLE"),
-    Field("mask_safe", "mask", "mask_safe", _RECO, None, "or"),
-    Field("mask_fit", "mask", "mask_fit", _RECO, None, "or"),
-    Field("meta_table", "table", "META_TABLE", stack="columns"),
+    Field("mask_safe", "mask", "mask_safe", _RECO, None, "or", numbers="mask"),
+    Field("mask_fit", "mask", "mask_fit", _RECO, None, "or", numbers="mask"),
+    Field("meta_table", "table", "META_TABLE", stack="columns", numbers="any"),
 )
 """Fields of a `FluxPointsDataset`; its masks are columns of its table. It is neither cut out nor stacked."""
 
@@ -173,7 +177,7 @@ def check_value(field, value, dataset_name):
     Raises
     ------
     DatasetError
-        If it is of the wrong class, or numbers as a mask of safe data.
+        If it is of the wrong class, numbers as a mask of safe data, or holds numbers that the rule of the field does not allow.
     GeometryError
         If its axes are not those of the field.
     UnitMismatchError
@@ -200,6 +204,7 @@ def check_value(field, value, dataset_name):
         raise GeometryError(f"{where}: axes {list(names)} were given, {wanted} were wanted (fastest first)")
     if field.unit is not None:
         conversion_factor(data_map.unit, field.unit, where)
+    value = checked_numbers(field.numbers, value, data_map, where)
     if field.kind == "mask" and data_map.data.dtype != bool:
         if not has_weights(value):
             return value.copy(data=data_map.data.astype(bool))

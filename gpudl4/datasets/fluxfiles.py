@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gpudl4.core.errors import DataFileError, DatasetError
+from gpudl4.core.errors import DataFileError
+from gpudl4.core.reading import reading
 
 __all__ = ["FluxPointsFiles"]
 
@@ -67,17 +68,16 @@ class FluxPointsFiles:
             If its table does not hold flux points.
         """
         from gpudl4.fluxes import FluxPoints
+        from gpudl4.io.files import expand_path
         from gpudl4.io.sed import read_further, read_table
 
         table, gti = read_table(filename, checksum=checksum, table_format=table_format, **kwargs)
-        masks = {key: _mask(table[key]) for key in MASKS if key in table.colnames}
-        table.remove_columns(list(masks))
-        stat_type = str(table.meta.pop(STAT_TYPE, "chi2"))
-        try:
+        with reading(f"'{expand_path(filename)}'"):
+            masks = {key: _mask(table[key]) for key in MASKS if key in table.colnames}
+            table.remove_columns(list(masks))
+            stat_type = str(table.meta.pop(STAT_TYPE, "chi2"))
             data = FluxPoints.from_table(table, gti=gti)
             return cls(name=name, data=data, stat_type=stat_type, meta_table=read_further(filename, "META_TABLE"), **masks)
-        except DatasetError as error:
-            raise type(error)(f"'{filename}': {error}") from error
 
     @classmethod
     def from_dict(cls, data, lazy=False, cache=True, backend="numpy"):

@@ -1,7 +1,7 @@
 """Reading and writing of a `MapDataset`: FITS files, HDU lists and entries of datasets files."""
 
 from gpudl4.core.backend import get_backend
-from gpudl4.core.errors import DatasetError, GPUDL4Error
+from gpudl4.core.errors import DatasetError
 
 from .fields import field_table
 from .metadata import MapDatasetMetaData
@@ -91,12 +91,7 @@ class MapFiles:
             name = None if name is None else str(name)
             if lazy and format == "gadf" and backend.name == "numpy":
                 return cls._read_lazily(filename, hdulist, name, cache)
-            try:
-                dataset = cls.from_hdulist(hdulist, name=name, format=format, filename=f"'{filename}'")
-            except GPUDL4Error as error:
-                if str(filename) in str(error):
-                    raise
-                raise type(error)(f"'{filename}': {error}") from error
+            dataset = cls.from_hdulist(hdulist, name=name, format=format, filename=hdulist.where)
         return dataset.to_device(backend)
 
     @classmethod
@@ -109,7 +104,7 @@ class MapFiles:
         fields = {field.name: field for field in field_table(cls.tag)}
         present = [field.hdu for field in fields.values() if field.hdu in hdulist]
         if not present:
-            return cls.from_hdulist(hdulist, filename=f"'{filename}'")  # tells what is missing
+            return cls.from_hdulist(hdulist, filename=hdulist.where)  # tells what is missing
 
         def check(name, value, held):
             value = check_value(fields[name], value, dataset.name)

@@ -84,12 +84,13 @@ class OnOff:
         Raises
         ------
         DatasetError
-            If one of them is missing, or inside the mask off counts are negative or not finite, or an off acceptance is not positive.
+            If one of them is missing, or inside the mask off counts or acceptances are negative or not finite, or an off acceptance is 0.
         """
         self._need("the fit statistic", "counts", "counts_off", "acceptance", "acceptance_off")
         mask = self.mask
         for name, bad_value, wanted in (
             ("counts_off", lambda values: ~(values >= 0), "be zero or positive"),
+            ("acceptance", lambda values: ~(values >= 0), "be zero or positive"),
             ("acceptance_off", lambda values: ~(values > 0), "be positive"),
         ):
             values = self._values[name].data

@@ -7,6 +7,8 @@ from gpudl4.core.random import get_random_state
 
 __all__ = ["get_random_state", "poisson_counts"]
 
+ROUNDING = 1e-9  # of the largest number
+
 
 def poisson_counts(npred, random_state="random-seed"):
     """Poisson random numbers around predicted counts, drawn in one call over the whole array in C order.
@@ -14,7 +16,8 @@ def poisson_counts(npred, random_state="random-seed"):
     Parameters
     ----------
     npred : array
-        Predicted counts; values that are not finite count as 0. Device arrays are brought to the host.
+        Predicted counts; values that are not finite count as 0, and so does what Fourier transforms leave below zero by rounding. Device
+        arrays are brought to the host.
     random_state
         See `get_random_state`.
 
@@ -25,4 +28,5 @@ def poisson_counts(npred, random_state="random-seed"):
     """
     rng = get_random_state(random_state)
     npred = np.nan_to_num(to_host(npred), nan=0.0, posinf=0.0, neginf=0.0)
+    npred = np.where((npred < 0) & (npred > -ROUNDING * npred.max(initial=0.0)), 0.0, npred)
     return rng.poisson(npred).astype(float)

@@ -4,6 +4,7 @@ They are the datasets of the sky on a `gpudl4.maps.RegionGeom`, and do all that 
 """
 
 from gpudl4.core.errors import DatasetError, GeometryError
+from gpudl4.core.reading import reading
 
 from .map import MapDataset
 from .onoff import MapDatasetOnOff
@@ -122,6 +123,7 @@ class SpectrumDatasetOnOff(Spectrum, MapDatasetOnOff):
             If the file is missing, damaged, or no spectrum, or its parts do not fit together.
         """
         from gpudl4.core.backend import get_backend
+        from gpudl4.io.files import expand_path
 
         if format is None:
             from gpudl4.io.ogip import guess_format
@@ -133,7 +135,9 @@ class SpectrumDatasetOnOff(Spectrum, MapDatasetOnOff):
             raise DatasetError(f"unknown format {format!r}; a {cls.tag} is read in the formats 'ogip' and 'gadf'")
         from gpudl4.io.ogip import read_ogip
 
-        return cls(**read_ogip(filename, name=name, checksum=checksum)).to_device(get_backend(backend))
+        with reading(f"'{expand_path(filename)}'"):
+            dataset = cls(**read_ogip(filename, name=name, checksum=checksum))
+        return dataset.to_device(get_backend(backend))
 
     def write(self, filename, overwrite=False, format="gadf", checksum=False):
         """Write a file that gammapy can read.

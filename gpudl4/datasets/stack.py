@@ -149,6 +149,7 @@ class Stacking:
         here, there = overlap(mine, theirs.geom)
         factor = theirs._factor_to(mine.unit, "map to stack")
         mask = None if weights is None else weights.data[there]
+        mine._make_room(theirs.data.dtype if factor == 1.0 else np.float64)
         add_into(mine.data[here], theirs.data[there], mask, factor, nan_to_num)
         if field.name == "exposure":
             _add_livetime(mine, theirs, weights)

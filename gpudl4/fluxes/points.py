@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core.errors import DatasetError
+from ..core.reading import reading
 from .maps import FluxMaps
 from .profiles import minimum_of, resampled
 from .quantities import checked_sed_type
@@ -108,13 +109,12 @@ class FluxPoints(FluxMaps):
         DatasetError
             If the table does not hold flux points.
         """
+        from ..io.files import expand_path
         from ..io.sed import read_table
 
         table, gti = read_table(filename, checksum=checksum, table_format=table_format, **kwargs)
-        try:
+        with reading(f"'{expand_path(filename)}'"):
             return cls.from_table(table, sed_type=sed_type, format=format, reference_model=reference_model, gti=gti)
-        except DatasetError as error:
-            raise type(error)(f"'{filename}': {error}") from error
 
     def write(self, filename, sed_type=None, format=None, overwrite=False, checksum=False):
         """Write a FITS file (table FLUXPOINTS, and GTI if known), or an ECSV file if the name does not contain ``.fits``.

@@ -189,6 +189,8 @@ def _map(table, name, column, factor, energy, outer):
                 f"column '{column}' of the flux points has the shape {values.shape}, which does not fit {energy.nbin} energies"
             )
         axes.insert(0, _dataset_axis(table, number))
+    if name.endswith(("_err", "_errn", "_errp")):
+        values = _errors(values, column)
     if name in ("is_ul", "success"):
         values = values.astype(bool)
     shape = tuple(axis.nbin for axis in axes)[::-1] + (1, 1)
@@ -197,6 +199,19 @@ def _map(table, name, column, factor, energy, outer):
         raise DatasetError(f"column '{column}' of the flux points has the shape {values.shape}, wanted {wanted}")
     values = values.reshape(shape)
     return RegionNDMap.create(None, axes=axes, data=values if factor == 1 else factor * values, unit=_unit(table, column))
+
+
+def _errors(values, column):
+    """Errors of fluxes; what is negative is unknown, so that the point is not fitted."""
+    negative = values < 0
+    if not negative.any():
+        return values
+    warnings.warn(
+        f"{int(negative.sum())} of {values.size} errors in column '{column}' of the flux points are negative and count as unknown",
+        UserWarning,
+        stacklevel=6,
+    )
+    return np.where(negative, np.nan, values)
 
 
 def meta_of_table(table, sed_type):

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from gpudl4.core.errors import DataFileError, MissingFileError
+from gpudl4.core.reading import excerpt, reading
 
 from .files import expand_path, read_yaml, write_yaml
 
@@ -44,9 +45,14 @@ def read_entries(filename, types, checksum=True):
     """
     path = expand_path(filename)
     data = read_yaml(path, checksum=checksum)
+    with reading(f"'{path}'"):
+        return _entries(data, path, types)
+
+
+def _entries(data, path, types):
     entries = data.get("datasets")
     if "datasets" not in data:
-        hint = "; it has 'components', so it is a models file" if "components" in data else f"; it has {', '.join(map(repr, data))}"
+        hint = "; it has 'components', so it is a models file" if "components" in data else ", so it is no list of datasets"
         raise DataFileError(f"'{path}' has no key 'datasets'{hint}")
     if not isinstance(entries, list) or not entries:
         raise DataFileError(f"'{path}': 'datasets' must be a list of at least one entry with {', '.join(KEYS)}")
@@ -63,21 +69,21 @@ def read_entries(filename, types, checksum=True):
 def _checked(entry, number, path, types):
     where = f"'{path}', dataset {number}"
     if not isinstance(entry, dict):
-        raise DataFileError(f"{where}: a mapping with {', '.join(KEYS)} was wanted, got {entry!r}")
-    if "name" in entry:
-        where += f" ('{entry['name']}')"
+        raise DataFileError(f"{where}: a mapping with {', '.join(KEYS)} was wanted, got {excerpt(entry)}")
+    if isinstance(entry.get("name"), str):
+        where += f" ({excerpt(entry['name'])})"
     for key in KEYS:
         if entry.get(key) in (None, ""):
             raise DataFileError(f"{where}: no {key} is given; an entry needs {', '.join(KEYS)}")
         if not isinstance(entry[key], str):
-            raise DataFileError(f"{where}: {key} must be a string, got {entry[key]!r}; put it in quotes")
+            raise DataFileError(f"{where}: {key} must be a string, got {excerpt(entry[key])}; put it in quotes")
     kind = entry["type"]
     if kind not in types:
         problem = "cannot be read by this version of gpudl4" if kind in PEER_TYPES else "is unknown"
-        raise DataFileError(f"{where}: type '{kind}' of '{entry['filename']}' {problem}; types that can be read: {', '.join(types)}")
+        raise DataFileError(f"{where}: type {excerpt(kind)} of {excerpt(entry['filename'], 200)} {problem}; types that can be read: {', '.join(types)}")
     unknown = sorted(set(map(str, entry)) - set(KEYS))
     if unknown:
-        warnings.warn(f"{where}: keys without a meaning here are ignored: {', '.join(unknown)}", UserWarning, stacklevel=3)
+        warnings.warn(f"{where}: keys without a meaning here are ignored: {excerpt(', '.join(unknown), 200)[1:-1]}", UserWarning, stacklevel=4)
     try:
         file = expand_path(entry["filename"])
     except DataFileError as error:

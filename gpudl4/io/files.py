@@ -11,21 +11,27 @@ import io
 import os
 import re
 import secrets
+import stat
 import warnings
-import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
 from gpudl4.core.errors import DataFileError, MissingFileError, OutputError
+from gpudl4.core.reading import excerpt, reading
+
+from .yaml_input import parse_yaml
 
 __all__ = [
     "atomic_open",
     "check_output",
+    "existing_file",
     "expand_path",
     "file_digest",
     "open_fits",
+    "read_bytes",
+    "read_text",
     "read_yaml",
     "write_fits",
     "write_yaml",
@@ -33,6 +39,8 @@ __all__ = [
 
 GZIP_MAGIC = b"\x1f\x8b"
 FITS_MAGIC = b"SIMPLE  ="
+MAX_YAML = 16 * 2**20  # bytes; models of a thousand sources have one MB
+MAX_TEXT = 2**30  # bytes; the covariance of 5000 parameters
 GZIP_LEVEL = 6  # level 9, astropy's default, takes three times longer to save one percent
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 YAML_STYLE = {"sort_keys": False, "indent": 4, "width": 80, "default_flow_style": False}  # gammapy's, its checksums depend on it
@@ -61,20 +69,68 @@ def expand_path(filename):
     return Path(text).expanduser()
 
 
-def _existing(filename, kind):
+def existing_file(filename, kind):
+    """Path of a file that is there and is a file.
+
+    Parameters
+    ----------
+    filename : str or pathlib.Path
+        Path; environment variables are expanded.
+    kind : str
+        What it shall hold, for messages.
+
+    Raises
+    ------
+    DataFileError
+        If it is missing (`MissingFileError`), a folder, or a pipe or device, whose end nobody knows.
+    """
     path = expand_path(filename)
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFileError(f"file '{path}' does not exist") from error
+    except (OSError, ValueError) as error:  # names that are too long, or hold a zero byte
+        raise DataFileError(f"file {excerpt(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISDIR(mode):
         raise DataFileError(f"'{path}' is a folder; a {kind} file was wanted")
-    if not path.exists():
-        raise MissingFileError(f"file '{path}' does not exist")
+    if not stat.S_ISREG(mode):
+        raise DataFileError(f"'{path}' is a pipe or a device; a {kind} file was wanted")
     return path
 
 
-def _read(path):
+def read_bytes(filename, kind, limit=None):
+    """Content of a file.
+
+    Parameters
+    ----------
+    filename, kind
+        As for `existing_file`.
+    limit : int, optional
+        Most bytes.
+
+    Raises
+    ------
+    DataFileError
+        If there is no such file, it cannot be read, or it is larger.
+    """
+    path = existing_file(filename, kind)
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(-1 if limit is None else limit + 1)
     except OSError as error:
         raise DataFileError(f"file '{path}' cannot be read: {error.strerror or error}") from error
+    if limit is not None and len(data) > limit:
+        raise DataFileError(f"'{path}' has more than {limit:,} bytes, too many for a {kind} file")
+    return data
+
+
+def read_text(filename, kind, limit=MAX_TEXT):
+    """Content of a file in UTF-8; see `read_bytes`."""
+    data = read_bytes(filename, kind, limit)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"'{expand_path(filename)}' is no text in UTF-8 (byte {error.start}); a {kind} file was wanted") from error
 
 
 def file_digest(filename):
@@ -85,7 +141,7 @@ def file_digest(filename):
     DataFileError
         If the file cannot be read.
     """
-    path = _existing(filename, "data")
+    path = existing_file(filename, "data")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -96,26 +152,11 @@ def file_digest(filename):
 # ----------------------------------------------------------------------------------------------------------------------------------- FITS
 
 
-def _decompressed(path, data):
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataFileError(f"'{path}' is truncated or damaged: its gzip data end early or do not decompress ({error})") from error
-
-
-def _check_complete(path, hdulist, size):
-    for index, hdu in enumerate(hdulist):
-        info = hdu.fileinfo()
-        if info["datLoc"] + hdu.size > size:
-            missing = info["datLoc"] + hdu.size - size
-            raise DataFileError(f"'{path}' is truncated: HDU {index} ({hdu.name or 'no name'}) lacks {missing} bytes: copy it again")
-
-
 def open_fits(filename, checksum=False):
     """Open a FITS file, compressed by gzip or not, after checking that it is one and that it is complete.
 
     A gzip file is decompressed once into memory: astropy reads it through a stream that starts again at every backward seek, which takes
-    about eight times longer on a typical dataset.
+    about eight times longer on a typical dataset. What goes wrong inside the context, whoever raises it, is an error that names the file.
 
     Parameters
     ----------
@@ -134,42 +175,9 @@ def open_fits(filename, checksum=False):
     DataFileError
         If the file is missing, empty, truncated, damaged or not FITS.
     """
-    from astropy.io import fits
+    from .fits_input import opened
 
-    path = _existing(filename, "FITS")
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(FITS_MAGIC))
-    except OSError as error:
-        raise DataFileError(f"file '{path}' cannot be read: {error.strerror or error}") from error
-    if not start:
-        raise DataFileError(f"'{path}' is empty (0 bytes); a FITS file was wanted")
-    source, size = path, path.stat().st_size
-    if start.startswith(GZIP_MAGIC):
-        data = _decompressed(path, _read(path))
-        source, size, start = io.BytesIO(data), len(data), data[: len(FITS_MAGIC)]
-    if start != FITS_MAGIC:
-        raise DataFileError(f"'{path}' is not a FITS file: it starts with {start!r} instead of {FITS_MAGIC!r}")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            hdulist = fits.open(source, memmap=False, checksum=checksum)
-            len(hdulist)  # reads all headers
-        except (OSError, TypeError, ValueError) as error:
-            raise DataFileError(f"'{path}' cannot be read as FITS, it may be truncated: {error}") from error
-    try:
-        _check_complete(path, hdulist, size)
-        for warning in caught:
-            if "Error validating header" in str(warning.message):
-                count = len(hdulist)
-                raise DataFileError(f"'{path}' is truncated or damaged after HDU {count - 1}: what follows is not a FITS header")
-    except DataFileError:
-        hdulist.close()
-        raise
-    for warning in caught:
-        if "truncated" not in str(warning.message):
-            warnings.warn(f"{path}: {warning.message}", warning.category, stacklevel=2)
-    return hdulist
+    return opened(existing_file(filename, "FITS"), checksum)
 
 
 def write_fits(hdulist, filename, overwrite=False, checksum=False):
@@ -275,6 +283,11 @@ def _checksum(text):
     return hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()
 
 
+def _dumped(data, path):
+    with reading(f"'{path}'"):
+        return yaml.safe_dump(data, **YAML_STYLE)
+
+
 def read_yaml(filename, checksum=True):
     """Content of a YAML file as a dict, loaded safely.
 
@@ -295,20 +308,18 @@ def read_yaml(filename, checksum=True):
     DataFileError
         If the file is missing, empty, does not parse or is not a mapping.
     """
-    path = _existing(filename, "YAML")
-    raw = _read(path)
+    path = expand_path(filename)
+    raw = read_bytes(path, "YAML", MAX_YAML)
     if raw.startswith((GZIP_MAGIC, FITS_MAGIC)):
         raise DataFileError(f"'{path}' is a {'gzip' if raw.startswith(GZIP_MAGIC) else 'FITS'} file; a YAML file was wanted")
-    try:
-        data = yaml.load(raw.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataFileError(f"'{path}' does not parse as YAML: {' '.join(str(error).split())}") from error
+    with reading(f"'{path}'"):
+        data = parse_yaml(raw, f"'{path}'")
     if data is None:
         raise DataFileError(f"'{path}' is empty; a YAML mapping was wanted")
     if not isinstance(data, dict):
         raise DataFileError(f"'{path}' holds a {type(data).__name__}; a YAML mapping (lines of 'key: value') was wanted")
     given = data.pop("checksum", None)
-    if checksum and given is not None and given != _checksum(yaml.safe_dump(data, **YAML_STYLE)):
+    if checksum and given is not None and given != _checksum(_dumped(data, path)):
         warnings.warn(f"Checksum verification failed: '{path}' was changed after it was written", UserWarning, stacklevel=2)
     return data
 

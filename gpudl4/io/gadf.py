@@ -6,6 +6,7 @@ exposure in a second map, good time intervals and a table of metadata.
 """
 
 from gpudl4.core.errors import DataFileError, GPUDL4Error
+from gpudl4.core.reading import brief
 
 __all__ = ["read_fields", "write_fields"]
 
@@ -46,11 +47,10 @@ def read_fields(hdulist, table, filename="the file"):
     for row in present:
         try:
             values[row.name] = _READERS[row.kind](hdulist, row.hdu, filename)
-        except GPUDL4Error:
+        except (GPUDL4Error, Warning, MemoryError):
             raise
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise DataFileError(f"{filename}: HDU {row.hdu} cannot be read as {_MEANING[row.kind]} ({reason})") from error
+        except Exception as error:  # astropy raises errors of many kinds
+            raise DataFileError(f"{filename}: HDU {row.hdu} cannot be read as {_MEANING[row.kind]} ({brief(error)})") from error
     return values
 
 

@@ -6,7 +6,7 @@ without reading all of their arrays.
 
 from collections.abc import MutableMapping
 
-from gpudl4.core.errors import GPUDL4Error
+from gpudl4.core.reading import reading
 
 from .files import GZIP_MAGIC, expand_path, open_fits
 from .gadf import read_fields
@@ -57,10 +57,8 @@ class LazyFields(MutableMapping):
             read = read_fields(hdulist, rows, f"'{self._path}'")
         values = {}
         for name, value in read.items():
-            try:
+            with reading(f"'{self._path}'"):
                 values[name] = self._check(name, value, {**self._held, **values})
-            except GPUDL4Error as error:
-                raise type(error)(f"'{self._path}': {error}") from error
         return values
 
     def __setitem__(self, name, value):

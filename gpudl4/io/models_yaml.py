@@ -3,19 +3,16 @@
 `gpudl4.models.Models.read` and ``write`` are the usual way in. What the keys of a component mean is the business of the model classes.
 """
 
-import io
 import warnings
 from pathlib import Path
 
-import numpy as np
-
-from ..core.errors import DataFileError, MissingFileError, ModelError, UnitMismatchError
+from ..core.errors import DataFileError
+from ..core.reading import excerpt, reading
 from ..models import Models
+from .covariance import covariance_text, parameter_labels, read_covariance
 from .files import atomic_open, check_output, expand_path, read_yaml, write_yaml
 
-__all__ = ["add_covariance", "read_covariance", "read_models", "write_models"]
-
-TABLE_STYLE = {"format": "fixed_width", "delimiter": "|"}
+__all__ = ["add_covariance", "read_models", "write_models"]
 
 
 def read_models(filename, checksum=False, cls=Models):
@@ -46,13 +43,11 @@ def read_models(filename, checksum=False, cls=Models):
     data = read_yaml(path, checksum=checksum)
     if "components" not in data and "datasets" in data:
         raise DataFileError(f"'{path}' has 'datasets' and no 'components': it is a datasets file, a models file was wanted")
-    try:
+    with reading(f"'{path}'"):
         models = cls.from_dict({key: value for key, value in data.items() if key != "covariance"})
-    except (ModelError, UnitMismatchError) as error:
-        raise type(error)(f"'{path}': {error}") from error
-    if data.get("covariance") is not None:
-        add_covariance(models, data["covariance"], path.parent, where=f"'{path}': ")
-    return models
+        if data.get("covariance") is not None:
+            add_covariance(models, data["covariance"], path.parent, where=f"'{path}': ")
+        return models
 
 
 def add_covariance(models, name, folder, where=""):
@@ -68,37 +63,14 @@ def add_covariance(models, name, folder, where=""):
     where : str
         Start of the warning.
     """
-    file = (expand_path(folder) if str(folder) else Path()) / expand_path(name)
-    file = file if file.exists() else expand_path(name)
     try:
-        models.covariance = read_covariance(file, len(models.parameters))
+        if not isinstance(name, str | Path):
+            raise DataFileError(f"the name of a covariance file was wanted, got {excerpt(name)}")
+        file = (expand_path(folder) if str(folder) else Path()) / expand_path(name)
+        file = file if file.exists() else expand_path(name)
+        models.covariance = read_covariance(file, parameter_labels(models))
     except DataFileError as error:
         warnings.warn(f"{where}{error}. The errors of the parameters are used, correlations are lost.", UserWarning, stacklevel=4)
-
-
-def read_covariance(filename, n_parameters):
-    """Covariance matrix array[P, P] of a table with one row per parameter and the columns ``Parameters, 0, 1, ...``.
-
-    Raises
-    ------
-    DataFileError
-        If the file is missing, is no such table, or is for another number of parameters.
-    """
-    from astropy.io import ascii
-
-    path = expand_path(filename)
-    if not path.is_file():
-        raise MissingFileError(f"covariance file '{path}' does not exist")
-    try:
-        table = ascii.read(path.read_text(encoding="utf-8").splitlines(), guess=False, **TABLE_STYLE)
-        columns = [np.asarray(table[str(i)], dtype=np.float64) for i in range(n_parameters)]
-    except (KeyError, ValueError, UnicodeDecodeError) as error:
-        raise DataFileError(
-            f"covariance file '{path}' is no table for {n_parameters} parameters ({' '.join(str(error).split())})"
-        ) from error
-    if len(table) != n_parameters or len(table.colnames) != n_parameters + 1:
-        raise DataFileError(f"covariance file '{path}' has {len(table)} rows, the models have {n_parameters} parameters")
-    return np.array(columns).T
 
 
 def write_models(models, filename, overwrite=False, full_output=False, write_covariance=True, checksum=False):
@@ -131,20 +103,7 @@ def write_models(models, filename, overwrite=False, full_output=False, write_cov
         file = path.with_name(f"{path.stem}_covariance.dat")
         check_output(file, overwrite)
         data["covariance"] = file.name
-        text = _covariance_text(models)
+        text = covariance_text(models)
         with atomic_open(file, overwrite=overwrite) as target:
             target.write(text)
     write_yaml(data, path, overwrite=overwrite, checksum=checksum)
-
-
-def _covariance_text(models):
-    from astropy.io import ascii
-    from astropy.table import Table
-
-    table = Table()
-    table["Parameters"] = [f"{m.name}.{part.type}.{name}" for m in models for part in m._submodels for name in part.parameters.names]
-    for i, column in enumerate(models.covariance.data.T):
-        table[str(i)] = column
-    buffer = io.StringIO()
-    ascii.write(table, buffer, **TABLE_STYLE)
-    return buffer.getvalue()

@@ -47,7 +47,12 @@ def read_rmf(hdulist, where="the file", hdu1="MATRIX", hdu2="EBOUNDS"):
     channels = hdu.header.get("DETCHANS", axis.nbin)
     if channels != axis.nbin:
         raise DataFileError(f"{where}: DETCHANS says {channels} channels, but {hdu2} has {axis.nbin}")
-    return EDispKernel([axis_true, axis], _expand(hdu, axis.nbin, _first_channel(hdu, bounds), where))
+    matrix = _expand(hdu, axis.nbin, _first_channel(hdu, bounds), where)
+    bad = ~(np.isfinite(matrix) & (matrix >= 0))
+    if bad.any():
+        rows = int(bad.any(axis=1).sum())
+        raise DataFileError(f"{where}: MATRIX holds negative or not finite values in {rows} of {len(matrix)} rows, the energy dispersion")
+    return EDispKernel([axis_true, axis], matrix)
 
 
 def _first_channel(hdu, bounds):

@@ -36,7 +36,7 @@ class Spectrum:
     def exposure(self):
         """Exposure time in seconds, or None if the header has none."""
         value = self.header.get("EXPOSURE")
-        return float(value) if isinstance(value, int | float) and value > 0 else None
+        return float(value) if isinstance(value, int | float) and 0 < value < np.inf else None
 
 
 def _card(header, key, default):
@@ -98,8 +98,23 @@ def read_spectrum(hdulist, where, stacklevel=4):
     backscal = backscal if backscal.dtype.kind == "f" else backscal.astype(np.float64)
     areascal = _per_channel(hdu, "AREASCAL", 1.0, size, where).astype(np.float64)
     quality = _per_channel(hdu, "QUALITY", 0, size, where)
+    _check_scales(backscal, areascal, quality == 0, where)
     region, wcs = read_region_table(hdulist, "REGION")
     return Spectrum(where, counts, backscal, areascal, ~quality.astype(bool), header, axis, RegionGeom(region, wcs=wcs))
+
+
+def _check_scales(backscal, areascal, good, where):
+    """BACKSCAL of channels of bad quality may be anything."""
+    bad = ~(np.isfinite(backscal) & (backscal >= 0)) & good
+    if bad.any():
+        raise DataFileError(f"{where}: BACKSCAL is negative or not finite in {int(bad.sum())} of {bad.size} channels, the first {_first(bad)}")
+    bad = ~(np.isfinite(areascal) & (areascal > 0))
+    if bad.any():
+        raise DataFileError(f"{where}: AREASCAL must be positive and finite, it is not in {int(bad.sum())} channels, the first {_first(bad)}")
+
+
+def _first(bad):
+    return f"in row {int(np.argmax(bad))}"
 
 
 def _check_counts(hdu, where):

@@ -3,10 +3,10 @@
 What the columns mean is the business of `gpudl4.fluxes`.
 """
 
-from gpudl4.core.errors import DataFileError, MissingFileError
+from gpudl4.core.errors import DataFileError
 from gpudl4.core.gti import GTI
 
-from .files import atomic_open, expand_path, open_fits, write_fits
+from .files import atomic_open, existing_file, expand_path, open_fits, read_text, write_fits
 
 __all__ = ["read_further", "read_table", "write_table"]
 
@@ -40,15 +40,15 @@ def read_table(filename, checksum=False, table_format="ascii.ecsv", **kwargs):
     """
     from astropy.table import Table
 
-    path = expand_path(filename)
-    if not path.is_file():
-        raise MissingFileError(f"file '{path}' does not exist")
+    path = existing_file(filename, "table")
     if not _is_fits(path):
+        # lines, because astropy takes a text of one line for the name of another file
+        source = read_text(path, "table").splitlines() if table_format.startswith("ascii") else path
         try:
-            return Table.read(path, format=table_format, **kwargs), None
-        except Exception as error:  # readers of texts raise errors of many kinds
-            text = " ".join(str(error).split())
-            raise DataFileError(f"'{path}' does not read as a table in the format '{table_format}': {text}; give table_format=") from error
+            return Table.read(source, format=table_format, **kwargs), None
+        except Exception as error:  # readers of texts raise errors of many kinds, and show the text in them
+            kind = type(error).__name__
+            raise DataFileError(f"'{path}' does not read as a table in the format '{table_format}' ({kind}): give table_format=") from error
     with open_fits(path, checksum=checksum) as hdulist:
         tables = [hdu for hdu in hdulist if type(hdu).__name__ == "BinTableHDU" and hdu.name != "GTI"]
         if not tables:
@@ -70,7 +70,7 @@ def read_further(filename, name):
     """
     from astropy.table import Table
 
-    if not _is_fits(expand_path(filename)):
+    if not _is_fits(existing_file(filename, "table")):
         return None
     with open_fits(filename) as hdulist:
         if name not in hdulist:

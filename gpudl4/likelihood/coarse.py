@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 from gpudl4.core.backend import array_namespace
 from gpudl4.maps import Map
+from gpudl4.maps.promotion import wide
 
 from .response import CUTOUT_MARGIN
 from .statistic import CASH
@@ -83,7 +84,7 @@ def _coarse(dataset):
     def summed(field):
         if field is None:
             return None
-        return Map.from_geom(target, data=xp.where(kept, _merged(field.data, factor, crop, add), 0), unit=field.unit)
+        return Map.from_geom(target, data=xp.where(kept, _merged(wide(field.data), factor, crop, add), 0), unit=field.unit)
 
     return SimpleNamespace(
         name=dataset.name,

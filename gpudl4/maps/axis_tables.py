@@ -13,6 +13,7 @@ from astropy.io import fits
 from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .axis import MapAxis
+from .bin_tables import cycle, joined_edges
 from .label_axis import LabelMapAxis
 from .ogip_tables import ENERGY_COLUMNS, OGIP_FORMATS, bounds_columns, energy_columns, ogip_cards
 from .time_axis import TimeMapAxis
@@ -54,6 +55,11 @@ class _Columns:
         self.meta = table.header if is_hdu else table.meta
         self.names = table.columns.names if is_hdu else table.colnames
         self._table, self._is_hdu = table, is_hdu
+
+    @property
+    def rows(self):
+        """Number of rows."""
+        return len(self._table.data if self._is_hdu else self._table)
 
     def get(self, name):
         """Values as native float64, and the unit."""
@@ -192,12 +198,15 @@ def axes_from_table(table, format="gadf"):
         axes.append(_other_axis(table, columns, len(axes) + 1) or _gadf_axis(columns, len(axes) + 1))
     if not axes:
         raise DataFileError(f"{columns.label} names no axes: keyword AXCOLS1 is missing")
+    if (planes := int(np.prod([axis.nbin for axis in axes]))) != columns.rows:
+        sizes = " x ".join(f"{axis.nbin} ({axis.name})" for axis in axes)
+        raise DataFileError(f"{columns.label} has {columns.rows} rows, but its axes {sizes} make {planes} image planes")
     return MapAxes(axes)
 
 
 def _other_axis(table, columns, number):
     """Axis of labels or of times, told by texts in its column or by the keyword of a reference time; None for any other."""
-    names = [name.strip() for name in columns.meta[f"AXCOLS{number}"].split(",")]
+    names = _names(columns, number)
     is_time = len(names) == 2 and "MJDREFI" in columns.meta and names[0] in columns.names and columns.get(names[0])[1].is_equivalent("s")
     is_label = len(names) == 1 and names[0] in columns.names and columns.holds_texts(names[0])
     if not is_time and not is_label:
@@ -212,14 +221,25 @@ def _other_axis(table, columns, number):
         raise DataFileError(f"{columns.label}: {error}") from error
 
 
+def _names(columns, number):
+    """Names of the columns of an axis: one of centres, or two of edges."""
+    names = [name.strip() for name in str(columns.meta[f"AXCOLS{number}"]).split(",")]
+    if len(names) > 2:
+        raise DataFileError(f"{columns.label}: AXCOLS{number} names {len(names)} columns; one or two were wanted")
+    return names
+
+
 def _gadf_axis(columns, number):
-    names = [name.strip() for name in columns.meta[f"AXCOLS{number}"].split(",")]
+    names = _names(columns, number)
     name = "energy" if names[0] == "E_MIN" else names[0].removesuffix("_MIN").lower()
     values, unit = columns.get(names[0])
-    nodes = np.unique(values)
+    nodes, pattern = cycle(values, f"{columns.label}, column {names[0]}")
     if len(names) == 2:
         upper, upper_unit = columns.get(names[1])
-        nodes = np.append(nodes, upper.max() * upper_unit.to(unit))
+        upper, other = cycle(upper, f"{columns.label}, column {names[1]}")
+        if other != pattern:
+            raise DataFileError(f"{columns.label}: the columns {names[0]} and {names[1]} do not describe the same bins")
+        nodes = joined_edges(nodes, upper * upper_unit.to(unit), f"{columns.label}, axis '{_OLD_NAMES.get(name, name)}'")
     interp = columns.meta.get(f"INTERP{number}", "lin")
     node_type = "edges" if len(names) == 2 else "center"
     try:
@@ -238,7 +258,7 @@ def _dl3_axis(columns, prefix):
     low, high = np.atleast_1d(low[0]), np.atleast_1d(high[0]) * high_unit.to(unit)
     if np.allclose(low, high):
         return MapAxis.from_nodes(high, interp=interp, name=name, unit=unit)
-    return MapAxis.from_edges(np.append(low, high[-1]), interp=interp, name=name, unit=unit)
+    return MapAxis.from_edges(joined_edges(low, high, f"{columns.label}, axis '{name}'"), interp=interp, name=name, unit=unit)
 
 
 def _same_rows(values, what):
@@ -326,7 +346,8 @@ def axis_from_table(table, format="ogip", idx=0, column_prefix=""):
     if format in _ENERGY_AXES:
         name = _ENERGY_AXES[format]
         (low, unit), (high, high_unit) = (columns.get(column) for column in ENERGY_COLUMNS[name])
-        return MapAxis.from_edges(np.append(low, high[-1] * high_unit.to(unit)), unit=unit, name=name, interp="log")
+        edges = joined_edges(low, high * high_unit.to(unit), f"{columns.label}, axis '{name}'")
+        return MapAxis.from_edges(edges, unit=unit, name=name, interp="log")
     if format in ("fgst-template", "fgst-bexpcube"):
         column = next((name for name in columns.names if name.lower() == "energy"), "Energy")
         return MapAxis.from_nodes(columns.get(column)[0], unit="MeV", name="energy_true", interp="log")

@@ -15,6 +15,7 @@ from ..core.errors import BackendError, DataFileError, GeometryError, UnitMismat
 from .map_arithmetic import MapArithmetic
 from .map_axes import MapAxesOperations
 from .map_values import MapValues
+from .promotion import sum_type
 
 __all__ = ["Map"]
 
@@ -220,6 +221,11 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
             return array_namespace(value).broadcast_to(value, shape).copy()
         except ValueError as error:
             raise GeometryError(f"data of shape {value.shape} do not fit the geometry, whose shape is {shape}") from error
+
+    def _make_room(self, *dtypes):
+        """Give data of integers a type that holds sums with values of these types; floats and masks keep theirs."""
+        if self.data.dtype.kind in "iu":
+            self._data = self._data.astype(sum_type(self._data.dtype, *dtypes), copy=False)
 
     @property
     def quantity(self):

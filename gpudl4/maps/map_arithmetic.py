@@ -7,8 +7,13 @@ from astropy import units as u
 
 from ..core.backend import array_namespace, backend_of
 from ..core.errors import GeometryError, UnitMismatchError
+from .promotion import wide
 
 __all__ = ["MapArithmetic"]
+
+
+def _wide(data):
+    return wide(data) if hasattr(data, "dtype") else data
 
 
 class MapArithmetic:
@@ -16,7 +21,8 @@ class MapArithmetic:
 
     ``+ -`` and comparisons convert the other operand to the unit of the map, ``* /`` combine units, ``& | ^ ~`` act on truth values. An
     operand is a map of equal geometry, a quantity, a number or an array that broadcasts to the data. Numbers count as float64: a float32
-    map becomes float64, as in gammapy. In-place operators replace the data, also their type.
+    map becomes float64, as in gammapy. Sums, differences and products of two maps of integers are int64, quotients and powers float64, so
+    that counts never wrap; masks that are added or subtracted count as 0 and 1. In-place operators replace the data, also their type.
     """
 
     def _other(self, other):
@@ -44,9 +50,9 @@ class MapArithmetic:
         except u.UnitConversionError as error:
             raise UnitMismatchError(f"a map in '{self.unit}' cannot be combined with a value in '{unit}'") from error
 
-    def _apply(self, function, data, in_place, unit=None):
+    def _apply(self, function, data, in_place, unit=None, own=None):
         array_namespace(self.data, data)  # refuses to mix backends
-        own = self.data
+        own = self.data if own is None else own
         if isinstance(data, np.generic) and backend_of(own).name != "numpy":  # CuPy would not let a number decide on the type
             own, data = own.astype(np.result_type(own.dtype, data.dtype)), data.item()
         result = function(own, data)
@@ -57,11 +63,13 @@ class MapArithmetic:
         return self
 
     def _add(self, function, other, in_place=False):
-        return self._apply(function, self._converted(other), in_place)
+        data = _wide(self._converted(other))
+        own = self.data.astype(np.int64) if self.is_mask else wide(self.data)
+        return self._apply(function, data, in_place, own=own)
 
     def _multiply(self, function, other, in_place=False):
         data, unit = self._other(other)
-        return self._apply(function, data, in_place, unit=function(self.unit, unit))
+        return self._apply(function, _wide(data), in_place, unit=function(self.unit, unit), own=wide(self.data))
 
     def _compare(self, function, other):
         return self._apply(function, self._converted(other), in_place=False, unit=u.dimensionless_unscaled)
@@ -99,7 +107,8 @@ class MapArithmetic:
         return self._multiply(operator.truediv, other, in_place=True)
 
     def __pow__(self, power):
-        return self._apply(operator.pow, power, in_place=False, unit=self.unit**power)
+        own = self.data if self.data.dtype.kind == "f" else self.data.astype(float)
+        return self._apply(operator.pow, power, in_place=False, unit=self.unit**power, own=own)
 
     def __lt__(self, other):
         return self._compare(operator.lt, other)

@@ -8,8 +8,9 @@ from astropy import units as u
 from ..core.backend import array_namespace, backend_of, to_device
 from ..core.errors import GeometryError
 from .axis import MapAxis
+from .promotion import product, sum_type
 
-__all__ = ["MapAxesOperations", "cast", "factors_of", "reduce_array"]
+__all__ = ["MapAxesOperations", "added_data", "block_sums", "factors_of", "mean_of_blocks", "pad_array", "reduce_array"]
 
 # NumPy's universal functions by the name of the reduction that every array library has.
 _REDUCTIONS = {
@@ -25,7 +26,7 @@ _REDUCTIONS = {
 def reduce_array(data, func, axis):
     """Reduce an array along dimensions by a universal function, leaving out NaN.
 
-    Sums of float32 are accumulated in float64; the result has the type of the data (int64 for sums of booleans).
+    Sums of float32 are accumulated in float64; the result has the type of the data, int64 for sums and products of integers and masks.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ def reduce_array(data, func, axis):
         return reduction(data, axis=axis, keepdims=True)
     if name in ("add", "multiply") and data.dtype == np.float32:
         return reduction(data, axis=axis, keepdims=True, dtype=np.float64).astype(np.float32)
+    if name in ("add", "multiply") and data.dtype.kind in "biu":
+        return reduction(data, axis=axis, keepdims=True, dtype=sum_type(data.dtype, np.int64))
     if name in ("maximum", "minimum") and data.dtype.kind != "f":
         return getattr(xp, _REDUCTIONS[name].removeprefix("nan"))(data, axis=axis, keepdims=True)
     return reduction(data, axis=axis, keepdims=True)
@@ -62,13 +65,59 @@ def factors_of(weights, data):
     return factors
 
 
-def cast(data, dtype, nan_to_num):
-    """Data in another type; with `nan_to_num`, what is not finite (in that type, if it is one of floats) becomes 0."""
-    data = data.astype(dtype) if dtype.kind == "f" else data
+def added_data(map_, other, data, factors, nan_to_num):
+    """Data of another map as they are to be added to a map, whose integers make room for them.
+
+    Parameters
+    ----------
+    map_ : `~gpudl4.maps.Map`
+        Map that will be added to; what is added gets its unit and type.
+    other : `~gpudl4.maps.Map`
+        Map that the data are from.
+    data : array
+        Data, or a part of them.
+    factors : array or None
+        Weights.
+    nan_to_num : bool
+        Whether what is not finite (in the type of the map, if it is one of floats) counts as 0.
+
+    Returns
+    -------
+    data : array
+        To be added.
+    """
+    factor = other._factor_to(map_.unit, "map to stack")
+    data = data if factor == 1.0 else data * factor
+    data = data.astype(map_.data.dtype) if map_.data.dtype.kind == "f" else data
     if nan_to_num and data.dtype.kind == "f":
         xp = array_namespace(data)
         data = xp.where(xp.isfinite(data), data, xp.zeros((), dtype=data.dtype))
-    return data.astype(dtype)
+    data = data if factors is None else product(data, factors)
+    map_._make_room(data.dtype)
+    return data.astype(map_.data.dtype)
+
+
+def block_sums(data, blocks):
+    """Sums over blocks that tile an array, one length for each dimension, without NaN; in float64 or int64."""
+    shape = []
+    for size, block in zip(data.shape, blocks, strict=True):
+        shape += [size // block, block]
+    dtype = np.float64 if data.dtype.kind == "f" else sum_type(data.dtype, np.int64)
+    return array_namespace(data).nansum(data.reshape(shape), axis=tuple(range(1, 2 * data.ndim, 2)), dtype=dtype)
+
+
+def mean_of_blocks(data, factors, blocks):
+    """Means over blocks that tile an array, weighted with factors (None for equal ones) that broadcast to it.
+
+    NaN is left out. A mean is 0 where the weights sum to 0, and NaN where there is nothing but NaN.
+    """
+    xp = array_namespace(data, factors)
+    known = ~xp.isnan(data) if data.dtype.kind == "f" else xp.ones(data.shape, dtype=bool)
+    weights = known if factors is None else xp.where(known, factors, xp.zeros((), dtype=factors.dtype))
+    total = block_sums(data if factors is None else product(data, weights), blocks)
+    norm = block_sums(weights, blocks)
+    mean = xp.where(norm != 0, total / xp.where(norm != 0, norm, 1), 0.0)
+    return xp.where(block_sums(known, blocks) > 0, mean, np.nan)
 
 
 class MapAxesOperations:
@@ -106,7 +155,7 @@ class MapAxesOperations:
     def reduce(self, axis_name, func=np.add, keepdims=False, weights=None):
         """Reduce over one axis; see `reduce_over_axes`."""
         geom = self.geom.squash(axis_name) if keepdims else self.geom.drop(axis_name)
-        data = self.data if weights is None else self.data * factors_of(weights, self.data)
+        data = self.data if weights is None else product(self.data, factors_of(weights, self.data))
         data = reduce_array(data, func, self.geom.axes.index_data(axis_name))
         return self._with(geom=geom, data=data.reshape(geom.data_shape))
 
@@ -311,7 +360,7 @@ class MapAxesOperations:
         geom, dim = self.geom.resample_axis(axis), self.geom.axes.index_data(axis.name)
         cuts = self.geom.axes[axis.name].coord_to_pix(geom.axes[axis.name].edges)
         cuts = np.round(cuts + 0.5).astype(int)
-        data = self.data if weights is None else self.data * factors_of(weights, self.data)
+        data = self.data if weights is None else product(self.data, factors_of(weights, self.data))
         lead = (slice(None),) * dim
         xp, parts = array_namespace(data), []
         for low, high in pairwise(cuts):
@@ -362,5 +411,8 @@ def pad_array(data, widths, mode, cval):
     """Array with elements added at the ends of its dimensions, constant ("constant") or the last element ("edge")."""
     if mode not in ("constant", "edge"):
         raise GeometryError(f"unknown pad mode {mode!r}: choose 'constant' or 'edge'")
+    if mode == "constant" and data.dtype.kind in "iu":
+        limits = np.iinfo(data.dtype)
+        data = data if float(cval).is_integer() and limits.min <= cval <= limits.max else data.astype(float)
     options = {"constant_values": cval} if mode == "constant" else {}
     return array_namespace(data).pad(data, widths, mode=mode, **options)

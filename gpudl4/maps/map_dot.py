@@ -2,6 +2,7 @@
 
 from ..core.backend import array_namespace
 from ..core.errors import GeometryError
+from .promotion import wide
 
 __all__ = ["dot_maps"]
 
@@ -39,7 +40,7 @@ def dot_maps(map_, other):
         raise GeometryError(f"the bins of axis '{name}' differ:\n{axes[name]}\n{other_axes[name]}")
     xp = array_namespace(map_.data, other.data)
     dim, place = axes.index_data(name), axes.index(name)
-    data = xp.tensordot(map_.data, other.data[..., 0, 0], axes=(dim, other_axes.index_data(name)))
+    data = xp.tensordot(wide(map_.data), wide(other.data[..., 0, 0]), axes=(dim, other_axes.index_data(name)))
     inserted = list(other_axes.drop(name))
     data = xp.moveaxis(data, list(range(-len(inserted), 0)), list(range(dim, dim + len(inserted))))
     kept = list(axes.drop(name))

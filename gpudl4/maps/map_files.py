@@ -6,6 +6,7 @@ name of their HDU. https://gamma-astro-data-formats.readthedocs.io/en/latest/sky
 """
 
 import json
+import math
 
 import numpy as np
 from astropy import units as u
@@ -19,6 +20,7 @@ __all__ = ["map_from_hdulist", "map_to_hdulist"]
 
 # An HDU whose name contains one of these holds a mask, whatever integer type it has.
 MASK_NAMES = ("mask", "is_ul", "success")
+MOST_SPARSE = 2**29  # pixels of a sparse map, as its array has them all
 FORMATS = ("gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube")
 _FORMAT_OF_BANDS = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
 
@@ -107,6 +109,8 @@ def find_bands_hdu(hdulist, data_hdu, hdu_bands):
 def parse_unit(header):
     """Unit of an image from BUNIT; counts and photons are dropped, as in gammapy."""
     text = header.get("BUNIT", "")
+    if not isinstance(text, str):
+        raise DataFileError(f"the keyword BUNIT must be the text of a unit, got {text!r}")
     try:
         unit = u.Unit(text)
     except ValueError as error:
@@ -153,11 +157,18 @@ def _wcs_map(hdulist, data_hdu, hdu_bands, format):
     else:
         data = _image_data(data_hdu, geom)
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
-        data = data.astype(bool)
+        data = as_mask(data, data_hdu.name)
     if format == "fgst-template" and unit.is_equivalent(""):
         # Fermi templates carry no unit; an exposure cube in the same format has a GTI table beside it.
         unit = u.Unit("cm2 s") if "GTI" in hdulist else u.Unit("cm-2 s-1 MeV-1 sr-1")
     return WcsNDMap(geom, data=data, unit=unit, meta=meta)
+
+
+def as_mask(data, name):
+    """Truth values of the numbers of a mask."""
+    if data.dtype.kind not in "biuf" or (data.dtype.kind == "f" and not np.isfinite(data).all()):
+        raise DataFileError(f"HDU '{name}' shall be a mask, but holds values that are not finite numbers")
+    return data.astype(bool)
 
 
 def _image_data(hdu, geom):
@@ -176,14 +187,27 @@ def _sparse_data(hdu, geom):
     names = hdu.columns.names
     if "PIX" not in names or "VALUE" not in names:
         raise DataFileError(f"table HDU '{hdu.name}' is not a sparse map: columns PIX and VALUE are needed, it has: {', '.join(names)}")
-    values = hdu.data["VALUE"]
-    data = np.zeros((int(np.prod(geom.data_shape[:-2])), int(np.prod(geom.data_shape[-2:]))), dtype=values.dtype.newbyteorder("="))
-    channel = hdu.data["CHANNEL"].astype(int) if "CHANNEL" in names else 0
-    try:
-        data[channel, hdu.data["PIX"].astype(int)] = values
-    except IndexError as error:
-        raise DataFileError(f"sparse map HDU '{hdu.name}': a pixel lies outside the shape {geom.data_shape}: {error}") from error
-    return data.reshape(geom.data_shape)
+    values, shape = hdu.data["VALUE"], geom.data_shape
+    planes, pixels = math.prod(shape[:-2]), math.prod(shape[-2:])
+    if planes * pixels > MOST_SPARSE:
+        raise DataFileError(f"sparse map HDU '{hdu.name}': the shape {shape} is too large for an array, at most {MOST_SPARSE} pixels")
+    channel = _indices(hdu, "CHANNEL", planes) if "CHANNEL" in names else np.zeros(len(values), dtype=int)
+    place = channel * pixels + _indices(hdu, "PIX", pixels)
+    if values.shape != place.shape or len(np.unique(place)) != len(place):
+        raise DataFileError(f"sparse map HDU '{hdu.name}': one VALUE for each pixel was wanted, some have several or none")
+    data = np.zeros(planes * pixels, dtype=values.dtype.newbyteorder("="))
+    data[place] = values
+    return data.reshape(shape)
+
+
+def _indices(hdu, name, number):
+    """Column of whole numbers from 0 to below a number."""
+    values = np.asarray(hdu.data[name])
+    if values.dtype.kind not in "iu" or ((values < 0) | (values >= number)).any():
+        raise DataFileError(
+            f"sparse map HDU '{hdu.name}': a pixel lies outside the shape: {name} must hold whole numbers from 0 to {number - 1}"
+        )
+    return values.astype(int)
 
 
 def map_to_hdulist(map_, hdu=None, hdu_bands=None, sparse=False, format="gadf"):

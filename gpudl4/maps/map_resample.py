@@ -9,6 +9,7 @@ import numpy as np
 from ..core.backend import to_device
 from ..core.errors import GeometryError
 from .map_axes import factors_of
+from .promotion import product
 
 __all__ = ["reproject_by_image", "reproject_map", "resample_map"]
 
@@ -25,7 +26,7 @@ def resample_map(map_, geom, weights=None, preserve_counts=True, smooth=False):
     weights : array or `~gpudl4.maps.Map`, optional
         Factors of the pixels, of the shape of the data.
     preserve_counts : bool
-        True sums, False takes the mean.
+        True sums, False takes the mean, weighted with `weights` (0 where they sum to 0).
     smooth : bool
         With `preserve_counts` on a sky geometry: the mean, scaled so that the total is preserved. Without, where pixels are not much larger
         than those of the map, numbers of pixels per pixel show.
@@ -33,22 +34,28 @@ def resample_map(map_, geom, weights=None, preserve_counts=True, smooth=False):
     Returns
     -------
     map : `~gpudl4.maps.Map`
-        Map with data of the type of the map, float32 for masks and integers.
+        Map with data of the type of the map, float32 for masks, float64 for integers.
     """
     backend, xp = map_.backend, map_.backend.xp
-    data = map_.data if weights is None else map_.data * factors_of(weights, map_.data)
+    factors = None if weights is None else factors_of(weights, map_.data)
+    data = map_.data if factors is None else product(map_.data, factors)
     flat, size = _target_pixels(map_.geom, geom, data.shape)
-    number = np.bincount(flat, minlength=size + 1)[:size]
-    values = data.astype(float).ravel()
-    total = xp.bincount(to_device(flat, backend), weights=values, minlength=size + 1)[:size]
+    flat = to_device(flat, backend)
+
+    def sums(values):
+        values = None if values is None else xp.broadcast_to(values, data.shape).astype(float).ravel()
+        return xp.bincount(flat, weights=values, minlength=size + 1)[:size]
+
+    total = sums(data)
     smooth = smooth and not geom.is_region
     if smooth or not preserve_counts:
-        mean = total / to_device(np.maximum(number, 1), backend)
+        number = sums(factors)
+        mean = xp.where(number != 0, total / xp.where(number != 0, number, 1), 0.0)
         if smooth and preserve_counts:
             norm = xp.nansum(mean)
             mean = mean * xp.where(norm != 0, xp.nansum(total) / xp.where(norm != 0, norm, 1.0), 0.0)
         total = mean
-    dtype = map_.data.dtype if map_.data.dtype.kind == "f" else np.float32
+    dtype = {"b": np.float32, "i": np.float64, "u": np.float64}.get(map_.data.dtype.kind, map_.data.dtype)
     return map_.from_geom(geom, data=total.reshape(geom.data_shape).astype(dtype), unit=map_.unit, meta=dict(map_.meta))
 
 

@@ -75,6 +75,8 @@ class MapValues:
     def fill_by_idx(self, idx, weights=None):
         """Add to pixels, in place; pixels that occur several times accumulate, pixels numbered -1 are left out.
 
+        Data of integers become int64, or float64 if the weights are no integers.
+
         Parameters
         ----------
         idx : tuple of array-like of int
@@ -91,9 +93,12 @@ class MapValues:
             weights = np.broadcast_to(weights, inside.shape)[inside]
         flat = np.ravel_multi_index(tuple(i[inside] for i in idx[::-1]), self.data.shape)
         pixels, inverse = np.unique(flat, return_inverse=True)
-        total = np.bincount(inverse, weights=weights, minlength=len(pixels)).astype(self.data.dtype)
+        total = np.bincount(inverse, weights=weights, minlength=len(pixels))
+        if weights is not None and weights.dtype.kind in "biu":
+            total = total.astype(np.int64)
+        self._make_room(total.dtype)
         where = tuple(to_device(i, self.backend) for i in np.unravel_index(pixels, self.data.shape))
-        self.data[where] += to_device(total, self.backend)
+        self.data[where] += to_device(total.astype(self.data.dtype), self.backend)
 
     def fill_by_pix(self, pix, weights=None):
         """Add to the pixels at pixel coordinates, rounded; see `fill_by_idx`."""

@@ -8,6 +8,7 @@ from astropy import units as u
 
 from ..core.errors import DataFileError, GeometryError
 from .axis import MapAxis
+from .bin_tables import joined_edges
 from .ogip_tables import ENERGY_COLUMNS
 
 __all__ = ["column", "energy_axis", "find_table", "native", "read_area", "same_bounds"]
@@ -78,13 +79,7 @@ def energy_axis(hdu, name, where, default_unit=None):
         raise DataFileError(
             f"{label}: energies must be positive and ascend, got {column_name} and lower edges from {low[0]:.6g} to {high[-1]:.6g} {unit}"
         )
-    apart = np.abs(high[:-1] - low[1:]) > EDGE_TOLERANCE * low[1:]
-    if apart.any():
-        row = int(np.argmax(apart))
-        raise DataFileError(
-            f"{label}: bins must be adjacent, but bin {row} ends at {high[row]:.6g} and bin {row + 1} starts at {low[row + 1]:.6g} {unit}"
-        )
-    edges = np.append(low, high[-1]).astype(np.float64)
+    edges = joined_edges(low, high, f"{label}, {name} in {unit}")
     try:
         return MapAxis.from_edges(edges, unit=unit, name=name, interp="log")
     except GeometryError as error:

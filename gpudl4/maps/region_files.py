@@ -160,7 +160,7 @@ def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, 
     DataFileError
         If an HDU or a column is missing, or their sizes do not fit together.
     """
-    from .map_files import MASK_NAMES, find_named_hdu, parse_meta, parse_unit
+    from .map_files import MASK_NAMES, as_mask, find_named_hdu, parse_meta, parse_unit
     from .region_map import RegionNDMap
 
     kind = _check(format)
@@ -176,7 +176,7 @@ def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, 
     if data.size != int(np.prod(geom.data_shape)):
         raise DataFileError(f"HDU '{data_hdu.name}' holds {data.size} values, but its bands describe the shape {geom.data_shape}")
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
-        data = data.astype(bool)
+        data = as_mask(data, data_hdu.name)
     meta = parse_meta(data_hdu.header) if kind == "gadf" else table_keywords(data_hdu.header)
     return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=parse_unit({"BUNIT": unit}), meta=meta)
 

@@ -4,10 +4,11 @@ import numpy as np
 from astropy import units as u
 
 from ..core.backend import array_namespace, get_backend, to_device
-from ..core.errors import DataFileError, GeometryError
+from ..core.errors import GeometryError
 from .interpolation import interpolate_pixels, profile_root
 from .map import Map
-from .map_axes import cast, factors_of, reduce_array
+from .map_axes import added_data, block_sums, factors_of, mean_of_blocks
+from .promotion import product, settled, wide
 from .region import RegionGeom
 
 __all__ = ["RegionNDMap", "region_map_of"]
@@ -70,10 +71,7 @@ class RegionNDMap(Map):
 
         backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
-            try:
-                return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
-            except DataFileError as error:
-                raise DataFileError(f"'{filename}': {error}") from error
+            return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
 
     def write(self, filename, overwrite=False, format="gadf", hdu="SKYMAP", checksum=False):
         """Write to a FITS file; see `~gpudl4.maps.region_files.region_map_to_hdulist` and `~gpudl4.io.files.write_fits`."""
@@ -117,12 +115,11 @@ class RegionNDMap(Map):
     def stack(self, other, weights=None, nan_to_num=True):
         """Add another region map, in place; its region is not looked at. Parameters as for `WcsNDMap.stack`."""
         array_namespace(self.data, other.data)  # refuses to mix backends
-        data = cast(other.data * other._factor_to(self.unit, "map to stack"), self.data.dtype, nan_to_num)
-        if weights is not None:
-            data = data * factors_of(weights, data)
-        if data.shape != self.data.shape:
-            raise GeometryError(f"a region map of shape {data.shape} cannot be stacked on one of shape {self.data.shape}")
-        self.data += data.astype(self.data.dtype)
+        if other.data.shape != self.data.shape:
+            raise GeometryError(f"a region map of shape {other.data.shape} cannot be stacked on one of shape {self.data.shape}")
+        factors = None if weights is None else factors_of(weights, other.data)
+        data = added_data(self, other, other.data, factors, nan_to_num)
+        self.data += data
 
     def downsample(self, factor, preserve_counts=True, axis_name=None, weights=None):
         """Merge bins of an axis, by default the first.
@@ -132,7 +129,8 @@ class RegionNDMap(Map):
         factor : int
             Number of bins to merge.
         preserve_counts : bool
-            True sums, False takes the mean; NaN is left out. A mask is True where all bins are.
+            True sums, False takes the mean weighted with `weights` (0 where they sum to 0, NaN where all values are NaN); NaN is left out.
+            A mask is True where all bins are.
         axis_name : str, optional
             Axis.
         weights : `RegionNDMap`, optional
@@ -141,22 +139,21 @@ class RegionNDMap(Map):
         Returns
         -------
         map : `RegionNDMap`
-            Map.
+            Map with data of the same type; of integers, sums are int64 and means float64.
         """
         if factor is None or factor == 1:
             return self
         axis_name = axis_name or self.geom.axes[0].name
         geom, dim = self.geom.downsample(factor, axis_name), self.geom.axes.index_data(axis_name)
-        xp = array_namespace(self.data)
-        data = self.data if weights is None else self.data * factors_of(weights, self.data)
-        blocks = data.reshape(data.shape[:dim] + (data.shape[dim] // factor, factor) + data.shape[dim + 1 :])
+        factors = None if weights is None else factors_of(weights, self.data)
+        blocks = [factor if number == dim else 1 for number in range(self.data.ndim)]
         if self.is_mask:
-            data = blocks.all(axis=dim + 1)
+            data = block_sums(self.data if factors is None else self.data & (factors != 0), blocks) == factor
         elif preserve_counts:
-            data = reduce_array(blocks, np.add, dim + 1).reshape(geom.data_shape)
+            data = block_sums(self.data if factors is None else product(self.data, factors), blocks)
         else:
-            data = xp.nanmean(blocks, axis=dim + 1)
-        return self._with(geom=geom, data=data)
+            data = mean_of_blocks(self.data, factors, blocks)
+        return self._with(geom=geom, data=settled(data, self.data.dtype))
 
     def upsample(self, factor, order=0, preserve_counts=True, axis_name=None):
         """Split bins of an axis, by default the first, with linear interpolation; `preserve_counts` divides by the factor.
@@ -253,14 +250,16 @@ def region_map_of(map_, region=None, func=np.nansum, weights=None, method="neare
     func : callable
         How pixels are joined: a function of a one-dimensional array such as `numpy.nansum`, `numpy.mean`, `numpy.any`.
     weights : `~gpudl4.maps.WcsNDMap`, optional
-        A mask of the pixels to take, or factors; same geometry.
+        A mask of the pixels to take, or factors; same geometry. With factors a mean is the weighted one, without NaN (0 where they
+        sum to 0).
     method : {"nearest", "linear"}
         How to interpolate at a position.
 
     Returns
     -------
     map : `RegionNDMap`
-        Map with data of the type of `map_`.
+        Map with data of the type of `map_`; those of integers have the type that the function gives, int64 for sums. A sum over no pixel
+        is 0, a mean NaN.
 
     Raises
     ------
@@ -278,21 +277,25 @@ def region_map_of(map_, region=None, func=np.nansum, weights=None, method="neare
         data = map_.interp_by_coord(coords, method=method)
         if weights is not None:
             data = data * weights.interp_by_coord(coords, method=method)
-        return RegionNDMap(geom, data=data.astype(map_.data.dtype), unit=map_.unit, meta=dict(map_.meta))
+        return RegionNDMap(geom, data=settled(data, map_.data.dtype), unit=map_.unit, meta=dict(map_.meta))
     slices, inside = _region_pixels(map_.geom, geom)
-    values = map_.data[(Ellipsis, *slices)]
+    inside = to_device(inside, backend)
+    values = wide(map_.data[(Ellipsis, *slices)])
     weight = None if weights is None else factors[(Ellipsis, *slices)]
     if weight is not None and weight.dtype != bool:
-        values, weight = values * weight, None
-    inside = to_device(inside, backend)
+        if getattr(func, "__name__", "") in ("mean", "nanmean") and bool(inside.any()):
+            data = mean_of_blocks(values[..., inside], weight[..., inside], (1,) * (values.ndim - 2) + (int(inside.sum()),))[..., 0]
+            return RegionNDMap(geom, data=settled(data, map_.data.dtype), unit=map_.unit, meta=dict(map_.meta))
+        values, weight = product(values, weight), None
     function = getattr(backend.xp, getattr(func, "__name__", ""), func)
     if weight is None and func in _ALONG_AN_AXIS:
-        data = function(values[..., inside], axis=-1).astype(map_.data.dtype)
-        return RegionNDMap(geom, data=data, unit=map_.unit, meta=dict(map_.meta))
-    data = backend.xp.empty(values.shape[:-2], dtype=map_.data.dtype)
-    for idx in np.ndindex(*data.shape):
-        data[idx] = function(values[idx][inside if weight is None else inside & weight[idx]])
-    return RegionNDMap(geom, data=data, unit=map_.unit, meta=dict(map_.meta))
+        data = function(values[..., inside], axis=-1)
+    else:
+        shape = values.shape[:-2]
+        pixels = [inside if weight is None else inside & weight[idx] for idx in np.ndindex(*shape)]
+        planes = [backend.xp.asarray(function(values[idx][use])) for idx, use in zip(np.ndindex(*shape), pixels, strict=True)]
+        data = backend.xp.stack(planes).reshape(shape)
+    return RegionNDMap(geom, data=settled(data, map_.data.dtype), unit=map_.unit, meta=dict(map_.meta))
 
 
 def _region_pixels(geom, region_geom):

@@ -5,6 +5,7 @@ from astropy import units as u
 from astropy.time import Time
 
 from ..core.errors import DataFileError, GeometryError
+from .bin_tables import cycle
 
 __all__ = ["time_edges_of_table", "time_reference", "time_reference_cards"]
 
@@ -41,7 +42,7 @@ def time_edges_of_table(table, format="gadf", idx=0):
     """Starts and stops as durations, reference time and name; see `TimeMapAxis.from_table` for the formats."""
     if format == "gadf":
         names = [name.strip() for name in str(table.meta.get(f"AXCOLS{idx + 1}", "")).split(",")]
-        low, high = (np.unique(_column(table, name)) for name in (names[0], names[-1]))
+        low, high = (_rows(table, name) for name in (names[0], names[-1]))
         return low, high, time_reference(table.meta), names[0].removesuffix("_MIN").lower()
     if format == "fermi-fgl":
         edges = _column(table, "Hist_Start")
@@ -55,6 +56,12 @@ def time_edges_of_table(table, format="gadf", idx=0):
         reference = Time(RECENT, scale=reference.scale)
         reference.format = "mjd"
     return (low - reference).to("s"), (high - reference).to("s"), reference, "time"
+
+
+def _rows(table, name):
+    """A column of a table of image planes, without its repetitions."""
+    values = _column(table, name)
+    return u.Quantity(cycle(values.value, f"column '{name}' of a time axis")[0], values.unit)
 
 
 def _column(table, name):

@@ -23,6 +23,8 @@ from .wcs_derived import WcsDerived
 
 __all__ = ["WcsGeom"]
 
+LARGEST = 1_000_000  # pixels in one direction that a file may announce: the whole sky in steps of an arc second
+
 
 class WcsGeom(WcsDerived, WcsCoordinates):
     """Pixels of a sky map and its non-spatial axes.
@@ -167,9 +169,12 @@ class WcsGeom(WcsDerived, WcsCoordinates):
             raise DataFileError(f"bands HDU '{hdu_bands.name}' has a column NPIX: maps whose image planes differ in pixels cannot be read")
         try:
             npix = ast.literal_eval(header["WCSSHAPE"])[:2] if "WCSSHAPE" in header else (header["NAXIS1"], header["NAXIS2"])
+            npix = tuple(int(n) for n in npix)
         except (KeyError, ValueError, SyntaxError, TypeError) as error:
             raise DataFileError(f"the header of the map tells no valid image size (WCSSHAPE or NAXIS1, NAXIS2): {error}") from error
-        wcs.array_shape = tuple(int(n) for n in npix[::-1])
+        if len(npix) != 2 or not all(0 < n <= LARGEST for n in npix):
+            raise DataFileError(f"the header of the map tells an image of {npix} pixels; from 1 to {LARGEST} in each direction were wanted")
+        wcs.array_shape = npix[::-1]
         return cls(wcs, npix, axes=MapAxes.from_table_hdu(hdu_bands, format=format))
 
     @classmethod

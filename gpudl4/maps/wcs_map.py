@@ -6,7 +6,8 @@ from ..core.backend import array_namespace, to_device, to_host
 from ..core.errors import GeometryError
 from .geom import width_in_degrees
 from .map import Map
-from .map_axes import cast, factors_of, pad_array
+from .map_axes import added_data, block_sums, factors_of, mean_of_blocks, pad_array
+from .promotion import product, settled
 from .wcs import WcsGeom
 
 __all__ = ["WcsNDMap"]
@@ -69,7 +70,7 @@ class WcsNDMap(Map):
         Parameters
         ----------
         other : `WcsNDMap`
-            Map to add; its unit is converted, then the data take the type of this map.
+            Map to add; its unit is converted. The data keep their type, but integers become int64, or float64 if something else is added.
         weights : `WcsNDMap`, optional
             Factors with the pixels of `other`; axes broadcast.
         nan_to_num : bool
@@ -89,22 +90,23 @@ class WcsNDMap(Map):
             mine, theirs = self._overlap(other.geom)
         else:
             raise GeometryError(f"Can only stack equivalent maps or cutout of the same map.\n{self.geom}\n{other.geom}")
-        data = cast(other.data[theirs] * other._factor_to(self.unit, "map to stack"), self.data.dtype, nan_to_num)
+        factors = None
         if weights is not None:
             if other.geom.to_image() != weights.geom.to_image():
                 raise GeometryError(f"Incompatible spatial geoms between map and weights.\n{other.geom}\n{weights.geom}")
-            data = data * factors_of(weights, data)[theirs]
-        self.data[mine] += data.astype(self.data.dtype)
+            factors = factors_of(weights, other.data)[theirs]
+        data = added_data(self, other, other.data[theirs], factors, nan_to_num)
+        self.data[mine] += data
 
     def downsample(self, factor, preserve_counts=True, axis_name=None, weights=None):
-        """Merge blocks of pixels, or bins of an axis; NaN counts as 0.
+        """Merge blocks of pixels, or bins of an axis; NaN is left out.
 
         Parameters
         ----------
         factor : int
             Number of pixels per block, along lon and lat or along the axis.
         preserve_counts : bool
-            True sums, False takes the mean weighted with `weights` (0 where they sum to 0).
+            True sums, False takes the mean weighted with `weights` (0 where they sum to 0, NaN where all values are NaN).
         axis_name : str, optional
             Axis to downsample instead of the sky.
         weights : `WcsNDMap` or array, optional
@@ -113,21 +115,29 @@ class WcsNDMap(Map):
         Returns
         -------
         map : `WcsNDMap`
-            Map with data of the same type.
+            Map with data of the same type; of integers, sums are int64 and means float64. A mask is True where any pixel is.
         """
         if factor is None or factor == 1:
             return self
-        xp, geom = array_namespace(self.data), self.geom.downsample(factor, axis_name=axis_name)
-        data, factors = self.data, None
-        if weights is not None:
-            factors = factors_of(weights, data)
-            data = data * factors
-        blocks = self._blocks(factor, axis_name)
-        total = _block_sum(xp, data, blocks)
-        if not preserve_counts:
-            norm = _block_sum(xp, xp.ones_like(self.data) if factors is None else xp.broadcast_to(factors, self.data.shape), blocks)
-            total = xp.where(norm != 0, total / xp.where(norm != 0, norm, 1), 0)
-        return self._with(geom=geom, data=total.astype(self.data.dtype))
+        geom, blocks = self.geom.downsample(factor, axis_name=axis_name), self._blocks(factor, axis_name)
+        factors = None if weights is None else factors_of(weights, self.data)
+        if preserve_counts:
+            data = block_sums(self.data if factors is None else product(self.data, factors), blocks)
+        else:
+            data = mean_of_blocks(self.data, factors, blocks)
+        return self._with(geom=geom, data=settled(data, self.data.dtype))
+
+    def _volumes(self, geom, factor, axis_name):
+        """Volumes of the pixels of a finer geometry, and their sums in the pixels of this one; equal where a pixel has none."""
+        volume, blocks = np.broadcast_to(geom.bin_volume().value, geom.data_shape), self._blocks(factor, axis_name)
+        whole = block_sums(volume, blocks)
+        if not whole.all():
+            empty = whole == 0
+            whole = np.where(empty, np.prod(blocks), whole)
+            for dim, block in enumerate(blocks):
+                empty = np.repeat(empty, block, axis=dim)
+            volume = np.where(empty, 1.0, volume)
+        return volume, whole
 
     def _blocks(self, factor, axis_name):
         blocks = [1] * self.data.ndim
@@ -147,21 +157,22 @@ class WcsNDMap(Map):
         order : int
             Order of the spline interpolation; 0 repeats.
         preserve_counts : bool
-            Whether the value of a pixel is divided among the new ones, by their volume.
+            Whether the value of a pixel is divided among the new ones, by their volume; with order 0 it is conserved.
         axis_name : str, optional
             Axis to upsample instead of the sky.
 
         Returns
         -------
         map : `WcsNDMap`
-            Map with data of the same type.
+            Map with data of the same type; integers become float64, unless they are repeated.
         """
         if factor is None or factor == 1:
             return self
         backend, geom = self.backend, self.geom.upsample(factor, axis_name=axis_name)
         data = self.data
         if preserve_counts:
-            data = data / to_device(self.geom.bin_volume().value, backend)
+            volume, whole = self._volumes(geom, factor, axis_name)
+            data = data / to_device(whole, backend)
         dims = [data.ndim - 2, data.ndim - 1] if axis_name is None else [self.geom.axes.index_data(axis_name)]
         if order == 0:
             for dim in dims:
@@ -173,8 +184,8 @@ class WcsNDMap(Map):
             grid = to_device(np.stack(np.meshgrid(*vectors, indexing="ij")), backend)
             data = backend.ndimage.map_coordinates(data.astype(float), grid, order=order, mode="nearest")
         if preserve_counts:
-            data = data * to_device(geom.bin_volume().value, backend)
-        return self._with(geom=geom, data=data.astype(self.data.dtype))
+            data = data * to_device(volume, backend)
+        return self._with(geom=geom, data=settled(data, self.data.dtype))
 
     def pad(self, pad_width, axis_name=None, mode="constant", cval=0, method="linear"):
         """Add pixels at the border, or bins at the ends of an axis.
@@ -205,7 +216,7 @@ class WcsNDMap(Map):
         if mode != "interp":
             return self._with(geom=geom, data=pad_array(self.data, widths, mode, cval))
         out = self.interp_to_geom(geom, fill_value=None, method=method)
-        out.data = out.data.astype(self.data.dtype)
+        out.data = settled(out.data, self.data.dtype)
         out.data[..., y : y + self.data.shape[-2], x : x + self.data.shape[-1]] = self.data
         return out
 
@@ -324,12 +335,3 @@ class WcsNDMap(Map):
         from ..plot.maps import plot_map_mask
 
         return plot_map_mask(self, ax=ax, **kwargs)
-
-
-def _block_sum(xp, data, blocks):
-    """Sums over blocks that tile an array, without NaN, accumulated in double precision."""
-    shape = []
-    for size, block in zip(data.shape, blocks, strict=True):
-        shape += [size // block, block]
-    dtype = np.float64 if data.dtype.kind == "f" else None
-    return xp.nansum(data.reshape(shape), axis=tuple(range(1, 2 * data.ndim, 2)), dtype=dtype)

@@ -73,7 +73,7 @@ def test_environment_variable_in_a_file_name(write, tmp_path, monkeypatch):
         ({"datasets": {"name": "crab"}}, "'datasets' must be a list"),
         ({"datasets": ["crab.fits"]}, r"dataset 1: a mapping with name, type, filename was wanted, got 'crab\.fits'"),
         ({"components": []}, "has no key 'datasets'; it has 'components', so it is a models file"),
-        ({"sources": []}, "has no key 'datasets'; it has 'sources'"),
+        ({"sources": []}, "has no key 'datasets', so it is no list of datasets"),
         ("", "is empty; a YAML mapping was wanted"),
         ("datasets: [", "does not parse as YAML"),
     ],

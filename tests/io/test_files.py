@@ -91,7 +91,7 @@ def test_empty_file(tmp_path):
 @pytest.mark.parametrize("content", [b"datasets:\n- name: a\n", gzip.compress(b"not fits at all")])
 def test_file_that_is_not_fits(tmp_path, content):
     (tmp_path / "a.fits").write_bytes(content)
-    with pytest.raises(DataFileError, match=r"is not a FITS file: it starts with b'(datasets|not fits)"):
+    with pytest.raises(DataFileError, match=r"is not a FITS file, it looks like text: it does not start with 'SIMPLE  ='"):
         files.open_fits(tmp_path / "a.fits")
 
 

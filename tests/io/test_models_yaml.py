@@ -129,7 +129,7 @@ def test_failed_write_leaves_nothing(models, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("disk gone")
 
-    monkeypatch.setattr("gpudl4.io.models_yaml._covariance_text", fail)
+    monkeypatch.setattr("gpudl4.io.models_yaml.covariance_text", fail)
     with pytest.raises(RuntimeError, match="disk gone"):
         models.write(tmp_path / "models.yaml")
     assert list(tmp_path.iterdir()) == []

@@ -86,8 +86,12 @@ def test_stack_of_masks_and_counts(cube):
     counts = cube.copy(data=1, unit="")
     total = counts.copy()
     total.stack(counts, weights=counts.copy(data=0.5))
+    assert total.data.dtype == float  # a sum of integers and halves
+    assert total.data.min() == total.data.max() == 1.5
+    total = counts.copy()
+    total.stack(counts, weights=counts > 0)
     assert total.data.dtype == np.int64
-    assert total.data.min() == total.data.max() == 1
+    assert total.data.min() == total.data.max() == 2
 
 
 def test_stack_errors(cube):
