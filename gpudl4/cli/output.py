@@ -76,10 +76,10 @@ def staged_folder(folder, overwrite=False, names=()):
                 work = None if kept.parent == work else work
                 reason = error if isinstance(error, OutputError) else f"'{target}' cannot be written: {error.strerror or error}"
                 raise OutputError(f"{reason}. The results are in '{kept}'") from error
+            _clear_up(work)
     finally:
-        if work is not None:
-            with contextlib.suppress(OSError):
-                recover(work)
+        if work is not None:  # again, where a signal has come in between
+            _clear_up(work)
         for folder in reversed(made):
             with contextlib.suppress(OSError):  # it is not empty
                 folder.rmdir()
@@ -120,6 +120,11 @@ def _bases(target):
     if not target.is_dir():
         return [beside]
     return [beside, target] if target.stat().st_dev == beside.stat().st_dev and not os.path.ismount(target) else [target]
+
+
+def _clear_up(work):
+    with contextlib.suppress(OSError):
+        recover(work)
 
 
 def _candidates(bases):

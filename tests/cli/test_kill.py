@@ -1,5 +1,6 @@
 """Output folders when a run is killed, whenever that is: the old result or the new one stands, or comes back with the next run."""
 
+import contextlib
 import json
 import os
 import signal
@@ -136,13 +137,12 @@ def test_a_run_that_lives_is_left_alone(tmp_path):
 def test_the_slower_of_two_runs_is_refused_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("gpudl4.cli.output.fcntl", None)  # nothing is known about other runs
     out = tmp_path / "out"
-    with (
-        pytest.raises(OutputError, match=r"written by another run meanwhile. The results are in '.*out-\w{8}'"),
-        staged_folder(out) as slow,
-    ):
-        fill(slow, OLD)
+    with contextlib.ExitStack() as slow:
+        fill(slow.enter_context(staged_folder(out)), OLD)
         with staged_folder(out) as fast:
             fill(fast, NEW)
+        with pytest.raises(OutputError, match=r"written by another run meanwhile. The results are in '.*out-\w{8}'"):
+            slow.close()
     assert content(out) == NEW
     (kept,) = tmp_path.glob("out-*")
     assert content(kept) == OLD
