@@ -48,15 +48,16 @@ def staged_folder(folder, overwrite=False, names=()):
         at the end only, the results stay in another folder, which the message names.
     """
     target = _target(folder)
-    bases = _bases(target)
-    _clear(bases, target, overwrite)
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"'{target}' is a file; the output needs a folder")
-    if target.exists() and not overwrite:
-        raise OutputError(f"the output folder '{target}' exists already; choose another one or pass --overwrite")
-    check_places(target, names)
-    work = None
-    try:  # from here on: a signal may come right behind `mkdir`
+    work, made = None, []
+    try:  # all of it: a signal may come right behind `mkdir`
+        _make_parents(target, made)
+        bases = _bases(target)
+        _clear(bases, target, overwrite)
+        if target.exists() and not target.is_dir():
+            raise OutputError(f"'{target}' is a file; the output needs a folder")
+        if target.exists() and not overwrite:
+            raise OutputError(f"the output folder '{target}' exists already; choose another one or pass --overwrite")
+        check_places(target, names)
         for work in _candidates(2 * bases):
             try:
                 lock = _begin(work, target)
@@ -75,11 +76,24 @@ def staged_folder(folder, overwrite=False, names=()):
                 work = None if kept.parent == work else work
                 reason = error if isinstance(error, OutputError) else f"'{target}' cannot be written: {error.strerror or error}"
                 raise OutputError(f"{reason}. The results are in '{kept}'") from error
-            recover(work)
+            _clear_up(work)
     finally:
-        if work is not None:
-            with contextlib.suppress(OSError):
-                recover(work)
+        if work is not None:  # again, where a signal has come in between
+            _clear_up(work)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def _make_parents(target, made):
+    """Make the folders above the wanted one; each goes into the list before it is made."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    for folder in reversed(missing):
+        made.append(folder)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the output folder '{target}' cannot be written: {error.strerror or error} ('{folder}')") from error
 
 
 def _target(folder):
@@ -103,11 +117,14 @@ def _shortened(path, length=60):
 def _bases(target):
     """Folders where a run may work: beside the wanted folder, or inside where it can only be written there or is another disk's."""
     beside = target.parent
-    while not beside.exists():
-        beside = beside.parent
     if not target.is_dir():
         return [beside]
     return [beside, target] if target.stat().st_dev == beside.stat().st_dev and not os.path.ismount(target) else [target]
+
+
+def _clear_up(work):
+    with contextlib.suppress(OSError):
+        recover(work)
 
 
 def _candidates(bases):

@@ -47,7 +47,6 @@ def publish(work, target, overwrite):
         If the system refuses. What was there before is there afterwards.
     """
     new = work / "new"
-    target.parent.mkdir(parents=True, exist_ok=True)
     if not (overwrite and target.is_dir()):
         try:
             os.rename(new, target)  # succeeds only where nothing is, or an empty folder
@@ -93,8 +92,11 @@ def recover(work):
             _put_back(work, target)
         elif (work / "old").is_dir() and not os.path.lexists(target):
             os.rename(work / "old", target)
-    for part in (work / "aside", work / "old", work / "new", work):  # what says whose it is goes last
-        shutil.rmtree(part, ignore_errors=True)
+    for name in ("aside", "old", "new"):
+        shutil.rmtree(work / name, ignore_errors=True)
+    for name in ("fresh", "target"):  # what says whose it is goes last
+        (work / name).unlink(missing_ok=True)
+    work.rmdir()
 
 
 def _is_folder(path):
@@ -149,10 +151,11 @@ def _exchange(work, target, names, replaced):
 def _put_back(work, target):
     """Undo `_exchange`, unless all new files are in their places. To do it twice does no harm."""
     new, aside = work / "new", work / "aside"
-    if not any(new.iterdir()):
+    if not new.is_dir() or not any(new.iterdir()):
         return
-    for name in json.loads((work / "fresh").read_text(encoding="utf-8")):
-        if not os.path.lexists(new / name):
-            (target / name).unlink(missing_ok=True)
-    for path in sorted(aside.iterdir(), key=lambda path: path.name == MANIFEST):
-        os.replace(path, target / path.name)
+    former = sorted((path.name for path in aside.iterdir()), key=lambda name: name == MANIFEST)
+    for name in [*json.loads((work / "fresh").read_text(encoding="utf-8")), *former]:
+        if not os.path.lexists(new / name) and os.path.lexists(target / name):
+            os.rename(target / name, new / name)
+    for name in former:
+        os.replace(aside / name, target / name)
