@@ -1,14 +1,13 @@
 """What numbers a field of a dataset may hold, by the rule that the table of fields names.
 
 A rule looks at one value at the door of the dataset, or names the check that a fit makes where a number counts in the mask alone: outside
-of it files hold anything.
+of it files hold anything. Arrays on a device were looked at on the host, where they came from; looking at them there would wait for them.
 """
 
 import warnings
 
 import numpy as np
 
-from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import DatasetError
 
 __all__ = ["RULES", "checked_numbers"]
@@ -42,7 +41,8 @@ def checked_numbers(rule, value, data_map, where):
         If it holds numbers that cannot be meant.
     """
     check = RULES[rule]
-    return value if check is None or data_map is None else check(value, data_map, where)
+    is_on_host = data_map is not None and isinstance(data_map.data, np.ndarray)
+    return check(value, data_map, where) if check is not None and is_on_host else value
 
 
 def _is_regular(data):
@@ -56,11 +56,10 @@ def _response(value, data_map, where):
     data = data_map.data
     if data.dtype.kind != "f" or _is_regular(data):
         return value
-    xp = array_namespace(data)
-    finite = xp.isfinite(data)
-    largest = xp.where(finite, data, 0).max()
+    finite = np.isfinite(data)
+    largest = np.where(finite, data, 0).max()
     bad = ~finite | (data < -ROUNDING * largest)
-    unknown = xp.isnan(data).all(axis=(0, 1)) | _unexposed(value, data)
+    unknown = np.isnan(data).all(axis=(0, 1)) | _unexposed(value, data)
     if wrong := int((bad & ~unknown).sum()):
         raise DatasetError(
             f"{where}: {wrong} of {data.size} values are NaN, infinite or negative where there is exposure; the response is damaged: "
@@ -68,7 +67,7 @@ def _response(value, data_map, where):
         )
     if number := int(bad.sum()):
         warnings.warn(f"{where}: {number} values that are not finite, where there is no exposure, are taken as 0", UserWarning, stacklevel=5)
-        good = data_map.copy(data=xp.where(bad, 0, data).astype(data.dtype))
+        good = data_map.copy(data=np.where(bad, 0, data).astype(data.dtype))
         return type(value)(good, value.exposure_map)
     return value
 
@@ -86,12 +85,12 @@ def _with_regular_exposure(value, where):
     exposure = value.exposure_map
     if exposure is None or exposure.data.dtype.kind != "f" or _is_regular(exposure.data):
         return value
-    xp, data = array_namespace(exposure.data), exposure.data
-    unknown = xp.isnan(data)
-    if wrong := int((~unknown & ~((data >= 0) & xp.isfinite(data))).sum()):
+    data = exposure.data
+    unknown = np.isnan(data)
+    if wrong := int((~unknown & ~((data >= 0) & np.isfinite(data))).sum()):
         raise DatasetError(f"{where}: {wrong} of {data.size} values of its exposure are infinite or negative; it is damaged: make it anew")
     warnings.warn(f"{where}: {int(unknown.sum())} values of its exposure are NaN and are taken as 0", UserWarning, stacklevel=6)
-    good = exposure.copy(data=xp.where(unknown, 0, data).astype(data.dtype))
+    good = exposure.copy(data=np.where(unknown, 0, data).astype(data.dtype))
     return type(value)(getattr(value, "psf_map", None) or value.edisp_map, good)
 
 

@@ -170,8 +170,6 @@ def _scaling(pha, background):
             what.append(f"the background was exposed for {background.exposure:g} s, the spectrum for {pha.exposure:g} s")
     if np.any(area != 1) or np.any(area_off != 1):
         what.append("AREASCAL is not 1")
-    if (area <= 0).any() or np.any(np.asarray(area_off) <= 0):
-        raise DataFileError(f"{pha.where}: AREASCAL must be positive in spectrum and background")
     if what:
         text = f"{pha.where}: {' and '.join(what)}; acceptances and exposure take this into account (gammapy ignores it)"
         warnings.warn(text, UserWarning, stacklevel=3)

@@ -41,6 +41,8 @@ def parse_yaml(text, where):
             return None
         _check(node, where)
         return loader.construct_document(node)
+    except DataFileError:
+        raise
     except yaml.reader.ReaderError as error:
         raise DataFileError(f"{where} does not parse as YAML: position {error.position} holds no text in UTF-8 ({error.reason})") from error
     except yaml.MarkedYAMLError as error:

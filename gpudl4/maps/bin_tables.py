@@ -48,6 +48,7 @@ def cycle(values, label):
     number = int(again[0]) + 1 if again.size else heads.size
     wanted = np.resize(np.repeat(heads[:number], each), values.size)
     bad = wanted != values
+    bad[0] |= len(np.unique(heads[:number])) != number
     if values.size % (each * number) or bad.any():
         row = int(np.argmax(bad)) if bad.any() else values.size - 1
         raise DataFileError(

@@ -129,8 +129,22 @@ def read_region_table(hdulist, name):
         table = Table.read(hdulist[name])
     for region in Regions.parse(table, format="fits"):
         region.meta["include"] = True  # the package regions drops the flag when it reads FITS
-        regions.append(region.to_sky(geom.wcs))
+        regions.append(_on_sky(region, geom.wcs, name))
     return union_of(regions), geom.wcs
+
+
+def _on_sky(region, wcs, name):
+    """Region on the sky, which must be finite in pixels and lie where the projection has a sky."""
+    try:
+        _ = region.bounding_box
+        sky = region.to_sky(wcs)
+    except (OverflowError, ValueError) as error:
+        raise DataFileError(f"HDU '{name}' describes a region that is not finite or not on the sky") from error
+    place = getattr(sky, "center", None)
+    place = getattr(sky, "vertices", None) if place is None else place
+    if place is not None and not np.isfinite([place.spherical.lon.deg, place.spherical.lat.deg]).all():
+        raise DataFileError(f"HDU '{name}' describes a region outside of the sky that its projection shows")
+    return sky
 
 
 def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None):
