@@ -49,9 +49,9 @@ class Field:
         How two fields become one. "ratio": from the other fields, so that alpha times the off counts is conserved.
     weights : str or None
         Which view of the other dataset's mask_safe weights it in stacking: an attribute of the dataset.
-    downsample : {"keep", "sum", "mean", "sky mean", "any", "bins", "ratio"}
-        What happens when pixels, or bins of an axis, are merged: nothing; the sum inside mask_safe; the mean; the mean over pixels and
-        nothing along an axis; a mask is True where any part is; a response adds its bins; "ratio" as in stacking.
+    downsample : {"keep", "sum", "mean", "any", "bins", "ratio"}
+        What happens when pixels, or bins of an axis that it has, are merged: nothing; the sum inside mask_safe; the mean; a mask is True
+        where any part is; a response keeps its pixels and merges its bins by its own rules; "ratio" as in stacking.
     resample : {"keep", "sum", "any", "bins", "ratio"}
         The same when reconstructed energies are grouped.
     region : {"keep", "sum", "mean", "safe mean", "any", "centre", "ratio"}
@@ -94,9 +94,9 @@ _EDISP = (("migra", "energy_true"), ("energy", "energy_true"))
 
 MAP_FIELDS = (
     Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe", **_COUNTS),
-    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", downsample="sky mean", region="mean", padded=True),
+    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", downsample="mean", region="mean", padded=True),
     Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe", **_COUNTS),
-    Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", region="centre", numbers="response"),
+    Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", downsample="bins", region="centre", numbers="response"),
     Field("edisp", "edisp", "EDISP", _EDISP, None, "exposure-weighted", "mask_safe_edisp", **_BINS, region="centre", numbers="response"),
     Field("mask_safe", "mask", "MASK_SAFE", _RECO, None, "or", **_MASK),
     Field("mask_fit", "mask", "MASK_FIT", _RECO, None, "or", **_MASK),

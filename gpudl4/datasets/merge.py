@@ -5,6 +5,8 @@ import numpy as np
 from gpudl4.core.backend import array_namespace
 from gpudl4.core.errors import DatasetError
 
+from .fields import main_map
+
 __all__ = ["merge_along_axis", "merge_bins", "merge_region", "with_ratio"]
 
 
@@ -12,16 +14,16 @@ def merge_bins(dataset, field, factor, axis_name):
     """Field after downsampling; None for one that `with_ratio` works out."""
     value = dataset._values[field.name]
     rule, mask = field.downsample, dataset.mask_safe
-    if rule == "keep" or (rule in ("sky mean", "bins") and (axis_name is None) == (rule == "bins")):
+    if rule == "keep" or (axis_name is None and rule == "bins"):
+        return value.copy()
+    if axis_name is not None and axis_name not in main_map(field, value).geom.axes.names:
         return value.copy()
     if rule == "sum":
         return value.downsample(factor, preserve_counts=True, axis_name=axis_name, weights=mask)
-    if rule in ("mean", "sky mean", "any"):
+    if rule in ("mean", "any"):
         return value.downsample(factor, preserve_counts=False, axis_name=axis_name)
     if rule == "bins":
-        if axis_name not in value.edisp_map.geom.axes.names:
-            return value.copy()
-        return value.downsample(factor, axis_name=axis_name, weights=dataset.mask_safe_edisp)
+        return value.downsample(factor, axis_name=axis_name, weights=dataset.mask_safe_edisp if axis_name == "energy" else None)
     return None
 
 

@@ -28,6 +28,11 @@ class MapTransforms:
                 values[field.name] = value.copy() if field.kind in ("gti", "table") else change(field, value)
         return (kind or type(self))(**values, name=make_name(name), stat_type=self.stat_type)
 
+    def _axes_names(self):
+        """Names of the axes that any field has, sorted."""
+        maps = (main_map(field, self._values[field.name]) for field in self._fields.values())
+        return sorted({axis for data_map in maps if data_map is not None for axis in data_map.geom.axes.names})
+
     def cutout(self, position, width, mode="trim", name=None):
         """Part of the field of view, without models.
 
@@ -60,10 +65,11 @@ class MapTransforms:
         return self._changed(lambda field, value: value.pad(pad_width, mode=mode) if field.padded else value.copy(), name)
 
     def downsample(self, factor, axis_name=None, name=None):
-        """Dataset with merged pixels, or merged bins of an axis of the counts.
+        """Dataset with merged pixels, or merged bins of an axis.
 
-        Counts and background inside mask_safe are summed, the exposure is averaged over pixels, a pixel of a mask is True where any was.
-        Responses change only along an axis that they have.
+        Counts and background inside mask_safe are summed, the exposure is averaged, a pixel of a mask is True where any was. Each field
+        changes only along an axis that it has: of "energy_true" these are exposure and responses, which are averaged weighted by exposure
+        (see `gpudl4.irf.PSFMap.downsample`), so that predicted counts stay as they are for spectra with equal fluxes in the merged bins.
 
         Parameters
         ----------
@@ -73,11 +79,17 @@ class MapTransforms:
             Axis whose bins are merged, instead of pixels.
         name : str, optional
             A random one if None.
+
+        Raises
+        ------
+        GeometryError
+            If no field has the axis, or a PSF in reconstructed energy would have to follow.
         """
+        known = self._axes_names()
+        if axis_name is not None and axis_name not in known:
+            raise GeometryError(f"dataset '{self.name}' has no axis {axis_name!r} to downsample; it has {', '.join(known)}")
         if axis_name is not None and axis_name not in self._geom.axes.names:
-            raise GeometryError(
-                f"dataset '{self.name}' has no axis {axis_name!r} of counts to downsample; it has {', '.join(self._geom.axes.names)}"
-            )
+            return self._changed(lambda field, value: merge_bins(self, field, factor, axis_name), name)
         fields = [field for field in self._fields.values() if self._values[field.name] is not None]
         values = {field.name: merge_bins(self, field, factor, axis_name) for field in fields}
         return self._merged(values, lambda data_map: data_map.downsample(factor, axis_name=axis_name, weights=self.mask_safe), name)
@@ -130,10 +142,10 @@ class MapTransforms:
         GeometryError
             If no field has the axis, or an integer is given, which would take an axis away from a dataset that needs it.
         """
-        known = {axis for field in self._fields.values() if (m := main_map(field, self._values[field.name])) for axis in m.geom.axes.names}
+        known = self._axes_names()
         for axis, cut in slices.items():
             if axis not in known:
-                raise GeometryError(f"dataset '{self.name}' has no axis {axis!r}; it has {', '.join(sorted(known))}")
+                raise GeometryError(f"dataset '{self.name}' has no axis {axis!r}; it has {', '.join(known)}")
             if not isinstance(cut, slice):
                 raise GeometryError(f"a dataset keeps all its axes: give slice({cut}, {cut} + 1) instead of {cut} for '{axis}'")
 

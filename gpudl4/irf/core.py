@@ -16,6 +16,7 @@ from gpudl4.core.errors import BackendError, DataFileError, DatasetError, Geomet
 from gpudl4.core.units import conversion_factor
 from gpudl4.maps import Map
 from gpudl4.maps.frames import lonlat_of
+from gpudl4.maps.map_axes import block_sums
 from gpudl4.maps.sphere import separation
 
 __all__ = ["IRFMap"]
@@ -225,7 +226,11 @@ class IRFMap:
         return self.__class__(self._irf_map.slice_by_idx(slices), exposure_map)
 
     def downsample(self, factor, axis_name=None, weights=None):
-        """Merge pixels (mean) or bins of an axis (sum).
+        """Merge pixels or bins of an axis.
+
+        A response is a density or a probability, so that it is averaged: over pixels and true energies weighted by exposure (equally where
+        there is none), over "rad" by the area of the rings, over "migra" by the width of the bins. Probabilities of reconstructed energies
+        are summed. The exposure is averaged over pixels and true energies.
 
         Parameters
         ----------
@@ -234,14 +239,54 @@ class IRFMap:
         axis_name : str, optional
             Axis; by default the image plane is downsampled.
         weights : `~gpudl4.maps.Map`, optional
-            Weights of the response.
+            Further weights of the response.
+
+        Returns
+        -------
+        irf : IRFMap
+
+        Raises
+        ------
+        GeometryError
+            If the map has no such axis, no axis is named for a region, or what becomes of it depends on the spectrum of a source.
         """
-        preserve = axis_name is not None
-        irf_map = self._irf_map.downsample(factor, preserve_counts=preserve, axis_name=axis_name, weights=weights)
-        exposure_map = self.exposure_map
+        axes, exposure_map = self._irf_map.geom.axes, self.exposure_map
+        if axis_name is None and self._irf_map.geom.is_region:
+            raise GeometryError(f"{type(self).__name__} of a region has no pixels to merge: name one of the axes {axes.names}")
+        if axis_name is not None and axis_name not in axes.names:
+            raise GeometryError(f"{type(self).__name__} has no axis {axis_name!r} to downsample; it has {', '.join(axes.names)}")
+        if axis_name == "energy":
+            if "energy_true" not in axes.names:
+                raise GeometryError(
+                    f"{type(self).__name__} cannot be downsampled in reconstructed energy: its mean depends on the spectrum of the source"
+                )
+            return self.__class__(self._irf_map.downsample(factor, axis_name=axis_name, weights=weights), exposure_map)
+        factors = self._averaging(factor, axis_name)
+        if weights is not None:
+            factors = factors * weights.data
+        irf_map = self._irf_map.downsample(factor, preserve_counts=False, axis_name=axis_name, weights=factors)
         if exposure_map is not None and axis_name in (None, "energy_true"):
-            exposure_map = exposure_map.downsample(factor, preserve_counts=preserve, axis_name=axis_name)
+            exposure_map = exposure_map.downsample(factor, preserve_counts=False, axis_name=axis_name)
         return self.__class__(irf_map, exposure_map)
+
+    def _averaging(self, factor, axis_name):
+        """Weights with which pixels or bins are averaged, an array of the shape of the map."""
+        data, xp = self._irf_map.data, self.backend.xp
+        if axis_name in ("rad", "migra"):
+            edges = self._irf_map.geom.axes[axis_name].edges.value
+            sizes = np.diff(edges**2 if axis_name == "rad" else edges)
+            return xp.broadcast_to(self._irf_map._along(sizes, axis_name), data.shape)
+        if self.exposure_map is None:
+            return xp.ones(data.shape)
+        exposure = xp.broadcast_to(self.exposure_map.data, data.shape).astype(float)
+        exposure = xp.where(xp.isfinite(exposure), exposure, 0.0)
+        blocks = [1] * data.ndim
+        for dim in (data.ndim - 2, data.ndim - 1) if axis_name is None else (self._irf_map.geom.axes.index_data(axis_name),):
+            blocks[dim] = factor
+        total = block_sums(exposure, blocks)
+        for dim, block in enumerate(blocks):
+            total = xp.repeat(total, block, axis=dim) if block > 1 else total
+        return xp.where(total > 0, exposure, 1.0)
 
     def stack(self, other, weights=None, nan_to_num=True):
         """Average with another response in place, weighted by the exposures; it runs where the arrays are.

@@ -112,7 +112,7 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     if hasattr(model.spatial_model, "bind_point"):
         spatial = bindings.point(model.spatial_model, image_geom)
         return PointSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape)
-    cutout = image_geom if response.width is None else image_geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
+    cutout = image_geom if response.width is None else image_geom.part(*response.box.slices)
     spatial = None if previous is None else previous.spatial
     if not (hasattr(spatial, "is_that_of") and spatial.is_that_of(model.spatial_model, cutout)):
         spatial = model.spatial_model.bind_image(cutout)

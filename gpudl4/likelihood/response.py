@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpudl4.core.errors import DatasetError
+from gpudl4.maps.frames import lonlat_of
 
 from .region import Box
 
@@ -55,8 +56,12 @@ class Response:
 
 
 def cutout_box(geom, position, width_deg, odd_npix=True):
-    """Box of gammapy's trimmed cutout around a position; GeometryError outside the map."""
-    rows, columns = geom.cutout_slices(position, width_deg, odd_npix=odd_npix)["parent-slices"]
+    """Box of gammapy's trimmed cutout around a position; GeometryError outside the map.
+
+    It holds the four pixels that a point is shared by, and is grown where the projection puts pixels of the source elsewhere.
+    """
+    slices = geom.cutout_slices(position, width_deg, odd_npix=odd_npix, min_npix=3)["parent-slices"]
+    rows, columns = geom.grown_slices(slices, lonlat_of(position, geom.frame), 0.5 * width_deg)
     return Box(int(rows.start), int(columns.start), int(rows.stop - rows.start), int(columns.stop - columns.start))
 
 

@@ -165,7 +165,7 @@ def _source(dataset, model, pack, position, real, bindings, instrument):
     if response is None:
         return None
     geom = dataset.exposure.geom.to_image()
-    cutout = geom if response.width is None else geom.cutout(response.position, f"{response.width} deg", odd_npix=True)
+    cutout = geom if response.width is None else geom.part(*response.box.slices)
     packs = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
     spectral = bindings.spectral(model.spectral_model, instrument.energy_edges)
     source = ImageSource(model.name, response, spectral, packs[0], None, packs[1], geom.data_shape, dtype=real, with_transfer=False)

@@ -16,6 +16,7 @@ from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .frames import lonlat_of
 from .geom import image_axes, width_in_degrees
+from .sky_border import border_solid_angle
 from .sphere import pixel_solid_angle, separation
 from .wcs_build import frame_of, make_wcs, pair, shifted_wcs, single
 from .wcs_coords import WcsCoordinates
@@ -258,10 +259,23 @@ class WcsGeom(WcsDerived, WcsCoordinates):
     def solid_angle(self):
         """Solid angle of the pixels, a quantity in sr of shape (1, ..., lat, lon); see `~gpudl4.maps.sphere.pixel_solid_angle`.
 
+        Where the projection ends inside a pixel, the part on the sky counts; pixels of which no corner is on the sky have none.
         It is computed at every call: keep the result when it is needed again.
         """
-        corners = self.pix_to_lonlat(np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis])
-        return u.Quantity(pixel_solid_angle(*corners).reshape(self.data_shape_image), "sr", copy=None)
+        lon, lat = self.pix_to_lonlat(np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis])
+        area = pixel_solid_angle(lon, lat)
+        if np.isnan(area).any():
+            area = self._with_border(area, np.isfinite(lon))
+        return u.Quantity(area.reshape(self.data_shape_image), "sr", copy=None)
+
+    def _with_border(self, area, on_sky):
+        """Solid angles in which pixels at the end of the projection have that of their part on the sky, and those beyond it 0."""
+        corners = on_sky[:-1, :-1], on_sky[:-1, 1:], on_sky[1:, 1:], on_sky[1:, :-1]
+        area[~np.logical_or.reduce(corners)] = 0
+        rows, columns = np.nonzero(np.isnan(area))
+        if rows.size:
+            area[rows, columns] = border_solid_angle(self.pix_to_lonlat, rows, columns)
+        return area
 
     def bin_volume(self):
         """Solid angle times the widths of all bins, a quantity of the shape of the data (or broadcasting to it)."""

@@ -5,9 +5,14 @@ import numpy as np
 from ..core.errors import GeometryError
 from .frames import lonlat_of
 from .geom import Geom, width_in_degrees
+from .sphere import circle, separation
 from .wcs_build import cutout_bounds, pair, resampled_wcs, round_up_to_odd, shifted_wcs
 
 __all__ = ["WcsDerived"]
+
+CIRCLE = 32  # points on the border of a disk
+COARSE = 256  # rows and columns that are looked at to find the pixels of a disk
+GROWTH = 0.05  # of a window, by which a disk may reach out of it: less than a quarter of a standard deviation of a Gaussian's 5
 
 
 class WcsDerived(Geom):
@@ -46,6 +51,53 @@ class WcsDerived(Geom):
         """
         (_, parent_x, inside_x), (_, parent_y, inside_y) = self._window(position, width, mode, odd_npix, min_npix)
         return {"parent-slices": (parent_y, parent_x), "cutout-slices": (inside_y, inside_x)}
+
+    def grown_slices(self, slices, lonlat, radius):
+        """Slices of a window around a position, grown where it leaves out pixels of a disk around it.
+
+        A window is made as if every pixel had the size of the one in the middle of the map. Towards the border of a large map, at the
+        poles, and where the projection is cut open, the pixels of a disk lie elsewhere.
+
+        Parameters
+        ----------
+        slices : tuple of slice
+            Window, (lat, lon).
+        lonlat : tuple of float
+            Centre of the disk, in degrees in the frame of the map.
+        radius : float
+            Radius of the disk in degrees.
+
+        Returns
+        -------
+        slices : tuple of slice
+            The same, unless the disk reaches out of it by more than a pixel and a twentieth of its size.
+        """
+        x, y = self.lonlat_to_pix(*circle(*lonlat, min(radius, 179.0), CIRCLE))
+        on_map = np.isfinite(x) & np.isfinite(y)
+        sizes = self._ny, self._nx
+        if on_map.all():
+            near = [np.clip([values.min(), values.max()], 0, size - 1) for values, size in zip((y, x), sizes, strict=True)]
+            margins = [1 + GROWTH * (part.stop - part.start) for part in slices]
+            if all(
+                low >= part.start - margin and high <= part.stop - 1 + margin
+                for (low, high), part, margin in zip(near, slices, margins, strict=True)
+            ):
+                return slices
+        step = max(1, -(-max(sizes) // COARSE))
+        rows, columns = (np.unique(np.append(np.arange(0, size, step), size - 1)) for size in sizes)
+        lon, lat = self.pix_to_lonlat(columns, rows[:, np.newaxis])
+        distance = separation(*np.deg2rad(lonlat), np.deg2rad(lon), np.deg2rad(lat))
+        found = np.nonzero(distance <= np.deg2rad(radius + 2 * step * self.largest_pixel_scale))
+        grown = []
+        for part, size, hits, values in zip(slices, sizes, (rows[found[0]], columns[found[1]]), (y[on_map], x[on_map]), strict=True):
+            low = min([part.start, *(hits - step), *np.floor(values).astype(int)])
+            high = max([part.stop - 1, *(hits + step), *np.ceil(values).astype(int)])
+            grown.append(slice(max(low, 0), min(high, size - 1) + 1))
+        return tuple(grown)
+
+    def part(self, rows, columns):
+        """Geometry of a part of the map, from slices of its rows and columns."""
+        return self._part((columns.start, rows.start), (columns.stop - columns.start, rows.stop - rows.start))
 
     def cutout(self, position, width, mode="trim", odd_npix=False, min_npix=1):
         """Geometry of a part of the map around a position.

@@ -153,8 +153,8 @@ def test_bad_slices():
         dataset.slice_by_idx({"rad": slice(0, 2)})
     with pytest.raises(GeometryError):
         dataset.slice_by_energy(20 * u.TeV, 30 * u.TeV)
-    with pytest.raises(GeometryError, match="no axis 'energy_true' of counts to downsample; it has energy"):
-        dataset.downsample(2, axis_name="energy_true")
+    with pytest.raises(GeometryError, match="no axis 'rad' to downsample; it has energy, energy_true"):
+        dataset.downsample(2, axis_name="rad")
 
 
 def test_regions_that_do_not_work():

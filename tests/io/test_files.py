@@ -88,7 +88,7 @@ def test_empty_file(tmp_path):
         files.open_fits(tmp_path / "a.fits")
 
 
-@pytest.mark.parametrize("content", [b"datasets:\n- name: a\n", gzip.compress(b"not fits at all")])
+@pytest.mark.parametrize("content", [b"datasets:\n- name: a\n", gzip.compress(b"not fits at all", mtime=0)])
 def test_file_that_is_not_fits(tmp_path, content):
     (tmp_path / "a.fits").write_bytes(content)
     with pytest.raises(DataFileError, match=r"is not a FITS file, it looks like text: it does not start with 'SIMPLE  ='"):
@@ -218,7 +218,7 @@ def test_changed_yaml_warns(tmp_path):
         (b"a: !!python/object:os.system {}", "does not parse as YAML: could not determine a constructor"),
         (b"- 1\n- 2\n", "holds a list; a YAML mapping"),
         (b"SIMPLE  = T", "is a FITS file; a YAML file was wanted"),
-        (gzip.compress(b"a: 1"), "is a gzip file; a YAML file was wanted"),
+        (gzip.compress(b"a: 1", mtime=0), "is a gzip file; a YAML file was wanted"),
     ],
 )
 def test_bad_yaml(tmp_path, content, message):

@@ -139,7 +139,8 @@ class TestWcsGeom:
 
     def test_numbers(self, geoms):
         a, b = geoms
-        close(a.solid_angle(), b.solid_angle(), rtol=1e-11, atol=0)
+        if not a.is_allsky:  # of large and sheared pixels gammapy's areas are wrong, see test_sphere
+            close(a.solid_angle(), b.solid_angle(), rtol=1e-11, atol=0)
         close(a.pixel_scales, b.pixel_scales)
         close(a.width, b.width)
         assert a.center_skydir.separation(b.center_skydir).deg < 1e-10

@@ -186,7 +186,12 @@ class SpatialModel(ModelBase):
             Shape (ny, nx), or with the energy axis for models that depend on energy.
         """
         ny, nx = geom.data_shape[-2:]
-        lon, lat = geom.pix_to_lonlat(np.arange(nx, dtype=float), np.arange(ny, dtype=float)[:, np.newaxis], self.frame)
+        return self._evaluate_at(
+            geom, *geom.pix_to_lonlat(np.arange(nx, dtype=float), np.arange(ny, dtype=float)[:, np.newaxis], self.frame)
+        )
+
+    def _evaluate_at(self, geom, lon, lat):
+        """Surface brightness at positions in degrees, arrays[y, x], with the energies of a geometry if it depends on energy."""
         lon, lat = u.Quantity(lon, "deg"), u.Quantity(lat, "deg")
         if self.is_energy_dependent:
             return self(lon, lat, energy=geom.axes["energy_true"].center[:, np.newaxis, np.newaxis])
@@ -213,19 +218,15 @@ class SpatialModel(ModelBase):
 
         image = geom.to_image()
         sampling = self.sampling(image, oversampling_factor)
-        if sampling.factor == 1:
-            value = self.evaluate_geom(geom if self.is_energy_dependent else image)
+        factor, rows, columns = sampling.factor, sampling.rows, sampling.columns
+        window = (geom if self.is_energy_dependent else image).part(rows, columns)
+        if self._overrides("evaluate_geom"):
+            fine = self.evaluate_geom(window.upsample(factor) if factor > 1 else window)
         else:
-            rows, columns = sampling.rows, sampling.columns
-            middle = image.pix_to_lonlat(0.5 * (columns.start + columns.stop - 1), 0.5 * (rows.start + rows.stop - 1))
-            scales = image.pixel_scales.deg
-            width = ((columns.stop - columns.start) * scales[0], (rows.stop - rows.start) * scales[1])
-            window = (geom if self.is_energy_dependent else image).cutout(tuple(float(c) for c in middle), width)
-            fine = self.evaluate_geom(window.upsample(sampling.factor))
-            ny, nx = window.data_shape[-2:]
-            blocks = np.nansum(fine.value.reshape(*fine.shape[:-2], ny, sampling.factor, nx, sampling.factor), axis=(-3, -1))
-            value = u.Quantity(sampling.embed(blocks / sampling.factor**2, image.data_shape[-2:]), fine.unit)
-        value = value * image.solid_angle()
+            fine = self._evaluate_at(window, *sampling.lonlat(image, self.frame))
+        ny, nx = window.data_shape[-2:]
+        blocks = np.nansum(fine.value.reshape(*fine.shape[:-2], ny, factor, nx, factor), axis=(-3, -1)) / factor**2
+        value = u.Quantity(sampling.embed(blocks, image.data_shape[-2:]), fine.unit) * image.solid_angle()
         if not value.unit.is_equivalent(u.dimensionless_unscaled):
             raise UnitMismatchError(f"{type(self).__name__}: the value has unit '{value.unit / u.sr}', a spatial model must give sr-1")
         data = np.broadcast_to(value.to_value(""), geom.data_shape).astype(np.float64)

@@ -1,8 +1,9 @@
 """The engine's view of a spatial model: where on the map, and how much in each pixel, with derivatives.
 
 Sampling follows gammapy's `SpatialModel.integrate_geom`: a model that asks for bins smaller than a pixel is evaluated on subpixels, within
-a square window around its position, and is 0 outside; else it is evaluated at all pixel centres of the map. The oversampling factor and
-the window are fixed when a model is bound.
+a square window around its position (grown where the projection distorts it), and is 0 outside; else it is evaluated at all pixel centres
+of the map. Subpixels beyond the end of the projection take the values of those of their pixel that are on the sky, as the solid angle of a
+pixel is that of its part on the sky. The oversampling factor and the window are fixed when a model is bound.
 
 * `PointBinding`: pixel coordinates of a point and their derivatives;
 * `GaussBinding`: Gaussian images by compiled kernels;
@@ -25,6 +26,7 @@ __all__ = ["GaussBinding", "NumericImageBinding", "PointBinding", "Sampling"]
 MAX_OVERSAMPLING = 200  # gammapy's limit
 POSITION_STEP = 3e-4  # of a bin; step of the differences for positions of users' models
 STRIP = 16  # rows of an item of work
+CORNERS = np.array([[-0.5, 0.5, 0.5, -0.5], [-0.5, -0.5, 0.5, 0.5]])  # of a pixel, x and y from its centre
 ARC = 1e-5  # radian; step of the central difference of the map projection, errors of 3e-11 from both sides
 
 
@@ -69,7 +71,8 @@ class Sampling:
         if radius is not None:
             try:
                 position = rotate_lonlat(lon, lat, frame, geom.frame)
-                rows, columns = geom.cutout_slices(position, 2 * max(radius, pixel))["parent-slices"]
+                slices = geom.cutout_slices(position, 2 * max(radius, pixel))["parent-slices"]
+                rows, columns = geom.grown_slices(slices, position, radius)
             except ValueError:  # no overlap, or a position that is not finite
                 factor = 1
         if factor is None:
@@ -95,9 +98,30 @@ class Sampling:
         return tuple((np.arange((s.stop - s.start) * f) + 0.5) / f - 0.5 + s.start for s in (self.columns, self.rows))
 
     def lonlat(self, geom, frame):
-        """Positions of the subpixel centres in degrees, two arrays[ny * factor, nx * factor]; NaN where the map has no sky."""
+        """Positions of the subpixel centres in degrees, two arrays[ny * factor, nx * factor].
+
+        Where the sky ends in a pixel, those beyond it are at the place of one on the sky, or of a corner; NaN for pixels without any sky.
+        """
         x, y = self.pixel_positions()
-        return geom.pix_to_lonlat(x, y[:, np.newaxis], frame)
+        lon, lat = geom.pix_to_lonlat(x, y[:, np.newaxis], frame)
+        return self._on_sky(geom, frame, lon, lat) if np.isnan(lon).any() else (lon, lat)
+
+    def _on_sky(self, geom, frame, lon, lat):
+        f, shape = self.factor, lon.shape
+        blocks = [part.reshape(shape[0] // f, f, shape[1] // f, f).swapaxes(1, 2).reshape(-1, f * f).copy() for part in (lon, lat)]
+        beyond = np.isnan(blocks[0])
+        pixels = np.flatnonzero(beyond.any(axis=1))
+        rows, columns = np.divmod(pixels, shape[1] // f)
+        x, y = columns[:, np.newaxis] + self.columns.start + CORNERS[0], rows[:, np.newaxis] + self.rows.start + CORNERS[1]
+        corners = geom.pix_to_lonlat(x, y, frame)
+        places = [np.concatenate([block[pixels], corner], axis=1) for block, corner in zip(blocks, corners, strict=True)]
+        unknown = np.isnan(places[0])
+        order = np.argsort(unknown, axis=1, kind="stable")  # subpixels on the sky come first, then corners
+        number = np.maximum((~unknown[:, : f * f]).sum(axis=1), 1)  # a corner is taken only where no subpixel is on the sky
+        source = np.take_along_axis(order, np.arange(f * f) % number[:, np.newaxis], axis=1)
+        for block, place in zip(blocks, places, strict=True):
+            block[pixels] = np.where(beyond[pixels], np.take_along_axis(place, source, axis=1), block[pixels])
+        return tuple(block.reshape(shape[0] // f, shape[1] // f, f, f).swapaxes(1, 2).reshape(shape) for block in blocks)
 
     def embed(self, window, shape):
         """Put arrays[..., window] on maps of a shape (ny, nx), zero outside."""
