@@ -2,7 +2,8 @@
 
 ``make(number)`` is the same field in every run. What is random: pixels (8 to 90 along a side) and their size, energies, PSF, energy
 dispersion, masks, background, one to three sources (points, round and elliptical Gaussians, a quarter of them near an edge), their spectra,
-their brightness (10 to 10 000 expected counts), which parameters are frozen or bounded, and the counts.
+their significance (4 to 100 standard deviations), which parameters are frozen or bounded, and the counts. As an observer would, weak
+sources get simple models: curved spectra and free extensions begin at 12 standard deviations, ellipses and breaks at 25.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from scipy.optimize import brentq
 
 from gpudl4.datasets import Datasets, FluxPointsDataset, MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from gpudl4.fluxes import FluxPoints
@@ -40,6 +42,7 @@ KINDS = (  # field number i is of kind i modulo their number
     (MAP, SPECTRUM_ON_OFF), (MAP_ON_OFF,), (MAP,), (SPECTRUM,), (MAP, MAP), (MAP, POINTS), (MAP,), (SPECTRUM_ON_OFF, POINTS),
     (MAP_ON_OFF, SPECTRUM), (MAP,),
 )  # fmt: skip
+SIGNIFICANCE, CURVED, COMPLEX = (4, 100), 12, 25  # of sources, in standard deviations; from which on spectra are curved, or ellipses free
 SIZES = (8, 20, 40, 60, 91)  # pixels along a side at which classes of size begin
 CENTRE = SkyCoord(83.63, 22.01, unit="deg", frame="icrs")
 
@@ -90,15 +93,19 @@ def make(number):
     has_map = kind[0] in (MAP, MAP_ON_OFF)
     size = round(np.exp(rng.uniform(np.log(8), np.log(90.5)))) if has_map else 1
     sky = _Sky(rng, size)
-    sources = [_source(rng, i, sky, has_map) for i in range(rng.integers(1, 4) if has_map else 1)]
+    wanted = np.exp(rng.uniform(*np.log(SIGNIFICANCE), size=rng.integers(1, 4) if has_map else 1))
+    in_region = has_map and kind[-1] in (SPECTRUM, SPECTRUM_ON_OFF)
+    sources = [_source(rng, i, None if not has_map or (in_region and i == 0) else sky, sigma) for i, sigma in enumerate(wanted)]
     names = [f"{one} {i}".replace(" ", "-") for i, one in enumerate(kind)]
+    for source in sources[1:] if in_region else ():  # the region is that of the first source
+        source.datasets_names = names[:1]
     backgrounds = [_background(rng, name) for one, name in zip(kind, names, strict=True) if one == MAP]
     empty = [_EMPTY[one](rng, name, sky) for one, name in zip(kind, names, strict=True)]
-    _brighten(rng, sources, [dataset for dataset, _ in empty])
+    _brighten(rng, sources, wanted, empty)
     models = Models([*sources, *backgrounds])
     datasets = Datasets([_drawn(rng, *one, models) for one in empty])
     datasets.models = models
-    _freeze(rng, sources, has_map)
+    _freeze(rng, sources, wanted, has_map)
     free = [(m, p) for m in models for p in m.parameters if not p.frozen]
     truth = {f"{m.name}.{p.name}": float(p.value) for m, p in free}
     return Field(number, kind, size, datasets, truth, _start(rng, sources, truth, sky))
@@ -115,6 +122,14 @@ class _Sky:
         """Geometry of a map."""
         return WcsGeom.create(npix=self.npix, binsz=self.binsz, skydir=CENTRE, frame="icrs", proj="TAN", axes=axes)
 
+    @property
+    def limits(self):
+        """Longitudes and latitudes up to which starts may lie, so that they are on the map: those of its borders in the middle, in degrees."""
+        x, y = (np.array([0, n - 1]) for n in self.npix)
+        lon, _ = self.geom(None).pix_to_lonlat(x, np.full(2, y.mean()), "icrs")
+        _, lat = self.geom(None).pix_to_lonlat(np.full(2, x.mean()), y, "icrs")
+        return (float(lon.min()), float(lat.min())), (float(lon.max()), float(lat.max()))
+
     def place(self, rng):
         """A place on the map, in one of four cases within two pixels of an edge; its longitude and latitude in degrees."""
         pixel = np.array([rng.uniform(0, n - 1) for n in self.npix])
@@ -126,33 +141,33 @@ class _Sky:
 
 
 # ---- models ---------------------------------------------------------------------------------------------------------------------------
-def _source(rng, i, sky, has_map):
-    """A source of amplitude 1e-12 somewhere."""
-    lon, lat = sky.place(rng) if has_map else (CENTRE.ra.deg, CENTRE.dec.deg)
+def _source(rng, i, sky, significance):
+    """A source of amplitude 1e-12, with a model that its significance allows; in the middle without a sky."""
+    lon, lat = (CENTRE.ra.deg, CENTRE.dec.deg) if sky is None else sky.place(rng)
     place = {"lon_0": lon * u.deg, "lat_0": lat * u.deg, "frame": "icrs"}
     if rng.random() < 0.6:
         spatial = PointSpatialModel(**place)
     else:
         spatial = GaussianSpatialModel(sigma=np.exp(rng.uniform(np.log(0.03), np.log(0.3))) * u.deg, **place)
-        if rng.random() < 0.2:
+        if significance > COMPLEX and rng.random() < 0.4:
             spatial.e.value, spatial.phi.value = rng.uniform(0.3, 0.8), rng.uniform(-80, 80)
             spatial.e.frozen = spatial.phi.frozen = False
-    return SkyModel(spectral_model=_spectrum(rng), spatial_model=spatial, name=f"source-{i}")
+    return SkyModel(spectral_model=_spectrum(rng, significance), spatial_model=spatial, name=f"source-{i}")
 
 
-def _spectrum(rng):
+def _spectrum(rng, significance):
     index, amplitude = rng.uniform(1.7, 3.0), 1e-12 * u.Unit("cm-2 s-1 TeV-1")
     reference = rng.uniform(0.7, 3) * u.TeV
-    kind = rng.choice(5, p=(0.4, 0.2, 0.2, 0.1, 0.1))
-    if kind == 0:
+    kind = rng.choice(["power law", "integral", "cut-off", "parabola", "break"], p=(0.35, 0.15, 0.2, 0.2, 0.1))
+    if kind == "integral":
+        return PowerLaw2SpectralModel(index=index, amplitude=1e-12 * u.Unit("cm-2 s-1"), emin=0.5 * u.TeV, emax=20 * u.TeV)
+    if kind == "power law" or significance < (COMPLEX if kind == "break" else CURVED):
         return PowerLawSpectralModel(index=index, amplitude=amplitude, reference=reference)
-    if kind == 1:
+    if kind == "cut-off":
         cut = np.exp(rng.uniform(np.log(0.03), np.log(0.5))) / u.TeV
         return ExpCutoffPowerLawSpectralModel(index=index - 0.4, amplitude=amplitude, reference=reference, lambda_=cut)
-    if kind == 2:
+    if kind == "parabola":
         return LogParabolaSpectralModel(alpha=index, beta=rng.uniform(0.02, 0.3), amplitude=amplitude, reference=reference)
-    if kind == 3:
-        return PowerLaw2SpectralModel(index=index, amplitude=1e-12 * u.Unit("cm-2 s-1"), emin=0.5 * u.TeV, emax=20 * u.TeV)
     return BrokenPowerLawSpectralModel(index1=index - 0.3, index2=index + 0.5, amplitude=amplitude, ebreak=rng.uniform(0.8, 4) * u.TeV)
 
 
@@ -162,25 +177,38 @@ def _background(rng, name):
     return FoVBackgroundModel(dataset_name=name, spectral_model=spectral, name=f"{name}-bkg")
 
 
-def _brighten(rng, sources, datasets):
-    """Give sources the amplitudes with which the datasets expect 10 to 10 000 counts of them; 1e-13 to 1e-11 where there are no counts."""
-    for source in sources:
-        wanted, expected = np.exp(rng.uniform(np.log(10), np.log(10_000))), 0.0
-        for dataset in datasets:
-            if not isinstance(dataset, FluxPointsDataset):
+def _brighten(rng, sources, wanted, datasets):
+    """Give sources the amplitudes that make them as significant as wanted, each alone; any between 1e-13 to 1e-11 for flux points."""
+    for source, significance in zip(sources, wanted, strict=True):
+        signal, background = [np.zeros(0)], [np.zeros(0)]
+        for dataset, expected in datasets:
+            if expected is not None:
                 dataset.models = [source]
-                expected += float(dataset.npred_signal().data.sum())
-        strength = wanted / expected if expected > 0 else 10 ** rng.uniform(-1, 1)
+                inside = dataset.mask.data
+                signal.append(dataset.npred_signal().data[inside])
+                background.append(expected.data[inside].astype(float))
+        signal, background = np.maximum(np.concatenate(signal), 0.0), np.concatenate(background)
+        strength = _strength(signal, background, significance) if signal.sum() > 1e-3 else 10 ** rng.uniform(-1, 1)
         source.spectral_model.amplitude.value *= strength
 
 
-def _freeze(rng, sources, has_map):
+def _strength(signal, background, significance):
+    """Factor on the expected signal that makes it so significant, by the likelihood ratio of what is expected."""
+
+    def excess(log):
+        s = np.exp(log) * signal
+        return np.sqrt(2 * max(np.sum((s + background) * np.log1p(s / background) - s), 0.0)) - significance
+
+    return float(np.exp(brentq(excess, -20, 40)))
+
+
+def _freeze(rng, sources, wanted, has_map):
     """Freeze positions and shapes that nothing tells, and some other parameters; bound some amplitudes."""
-    for source in sources:
-        shape = source.spatial_model.parameters
+    for source, significance in zip(sources, wanted, strict=True):
         held = not has_map or rng.random() < 0.2
-        for parameter in shape:
-            parameter.frozen = parameter.frozen or held or bool(rng.random() < 0.08)
+        for parameter in source.spatial_model.parameters:
+            is_faint = parameter.name == "sigma" and significance < CURVED
+            parameter.frozen = parameter.frozen or held or is_faint or bool(rng.random() < 0.08)
         for parameter in source.spectral_model.parameters:
             parameter.frozen = parameter.frozen or bool(rng.random() < 0.12)
         if rng.random() < 0.2:
@@ -196,11 +224,13 @@ def _start(rng, sources, truth, sky):
         own = source.spatial_model.parameters["sigma"].value if "sigma" in source.spatial_model.parameters.names else 0.0
         width[source.name] = 5 * OFF * float(np.hypot(sky.psf, own))
     start = {}
+    low, high = sky.limits
     for name, value in truth.items():
         model, parameter = name.rsplit(".", 1)
         by = rng.choice((-1.0, 1.0))
         if parameter in ("lon_0", "lat_0"):
-            start[name] = value + by * width[model] * rng.random()
+            i = int(parameter == "lat_0")
+            start[name] = float(np.clip(value + by * width[model] * rng.random(), min(low[i], value), max(high[i], value)))
         elif parameter == "phi":
             start[name] = value + by * 100 * OFF
         elif parameter == "tilt":

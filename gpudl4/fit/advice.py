@@ -1,10 +1,11 @@
-"""What a user should know about a fit beside its numbers: correlations, bounds, sources that were moved. And inverses of matrices."""
+"""What a user should know about a fit beside its numbers: correlations, bounds, sources that were moved."""
 
 import numpy as np
 
+from .matrices import inverse_alive
 from .result import strong_correlations
 
-__all__ = ["hints", "inverse", "inverse_alive", "is_positive", "moves"]
+__all__ = ["hints", "moves"]
 
 LOOSE = 3.0  # an error of that many times the value is called loose when a fit fails
 
@@ -34,28 +35,3 @@ def moves(counter):
         f"'{name}' was put {distance:.2g} deg from its start, where it explains far more counts (Fit(search_radius=...) says how far)"
         for name, distance in counter.moves.items()
     )
-
-
-def inverse_alive(fisher):
-    """Inverse over the parameters that have any curvature, NaN elsewhere."""
-    alive = np.diag(fisher) > 0
-    out = np.full(fisher.shape, np.nan)
-    out[np.ix_(alive, alive)] = inverse(fisher[np.ix_(alive, alive)])
-    return out
-
-
-def is_positive(matrix, least=0.0):
-    """Whether a matrix is finite and positive definite: its eigenvalues, with rows scaled to a diagonal of 1, exceed `least`."""
-    diagonal = np.diag(matrix)
-    if not np.all(np.isfinite(matrix)) or np.any(diagonal <= 0):
-        return False
-    scale = 1.0 / np.sqrt(diagonal)
-    return not len(matrix) or bool(np.linalg.eigvalsh(matrix * np.outer(scale, scale))[0] > least)
-
-
-def inverse(matrix):
-    """Inverse of a positive matrix, scaled so that units of very different size do no harm."""
-    if not len(matrix):
-        return matrix
-    scale = 1.0 / np.sqrt(np.diag(matrix))
-    return np.linalg.pinv(matrix * np.outer(scale, scale), hermitian=True, rcond=1e-14) * np.outer(scale, scale)

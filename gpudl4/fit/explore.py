@@ -69,8 +69,14 @@ class Beside:
 
     def metric(self, theta, cells=None):
         """Second derivatives of the source's own part at theta, with the others' model."""
-        own = np.where(np.outer(self._own, self._own), self.local.metric(theta, cells), 0.0)
-        return own + self._others
+        return self._with_others(self.local.metric(theta, cells))
+
+    def second_derivatives(self, theta, cells=None):
+        """Fisher matrix and Hessian of the source's own part at theta, with the others' model."""
+        return tuple(map(self._with_others, self.local.second_derivatives(theta, cells)))
+
+    def _with_others(self, own):
+        return np.where(np.outer(self._own, self._own), own, 0.0) + self._others
 
 
 def explore(likelihood, minimum, counter, watch=None, bounds=None):

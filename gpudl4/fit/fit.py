@@ -21,10 +21,11 @@ from gpudl4.core.progress import Progress
 from gpudl4.core.sealed import Sealed
 from gpudl4.likelihood import compile
 
-from .advice import hints, inverse, inverse_alive, is_positive, moves
+from .advice import hints, moves
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
 from .fluxes import fit_fluxes
+from .matrices import condition_number, inverse, inverse_alive, is_positive
 from .profile import Profiler
 from .result import FitResult
 from .scoring import Counter, approach
@@ -36,6 +37,7 @@ __all__ = ["Fit"]
 
 MAX_MOVES = 3  # of sources to better places, once a minimum is found
 WORTH_MOVING = 0.1  # of the statistic; a better place has to lower it by more
+SECOND_OPINIONS, LOWER = 4, 0.01  # times that MIGRAD is asked, as long as it finds a statistic that is lower by more
 COVARIANCES = ("hessian", "fisher")
 DTYPES = ("float64", "float32")
 MINUIT_OPTIONS = ("tol", "strategy", "print_level")
@@ -198,16 +200,12 @@ class Fit(Sealed):
             likelihood = compile(datasets, models, backend=self.device, dtype=self.dtype, draft=True, borrow=True)
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
-            likelihood, minimum, settled, curvature = self._minimise(likelihood, counter, watch)
-            if not curvature.serves(minimum):
-                curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
-            hessian = curvature.hessian
-            if minimum.converged and np.all(np.isfinite(hessian)):
-                verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
-            else:
-                verdict = Verdict(
-                    False, minimum.edm, minimum.theta, minimum.stat, 0, "not asked, as the second derivatives are not finite here"
-                )
+            found = self._minimise(likelihood, counter, watch)
+            for _ in range(SECOND_OPINIONS):
+                likelihood, minimum, settled, hessian, verdict = self._judged(*found, counter)
+                if not verdict.stat < minimum.stat - LOWER - likelihood.noise:
+                    break
+                found = settle(likelihood, np.clip(verdict.theta, *likelihood.bounds.T), None, counter, watch)
             covariance = self._covariance(likelihood, minimum, hessian) if with_covariance else None
         total = minimum.stat
         compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
@@ -218,6 +216,18 @@ class Fit(Sealed):
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
         _set_errors(result, likelihood)
         return result
+
+    def _judged(self, likelihood, minimum, settled, curvature, counter):
+        """The same with the Hessian of the minimum instead of its curvature, and MIGRAD's verdict."""
+        if not curvature.serves(minimum):
+            curvature = Curvature.at(likelihood, minimum.theta, minimum.cells, counter)
+        hessian = curvature.hessian
+        if minimum.converged and np.all(np.isfinite(hessian)):
+            verdict = certify(likelihood, minimum, counter, hessian, **self.optimize_opts)
+        else:
+            why = "not asked, as the second derivatives are not finite here"
+            verdict = Verdict(False, minimum.edm, minimum.theta, minimum.stat, 0, why)
+        return likelihood, minimum, settled, hessian, verdict
 
     def _minimise(self, likelihood, counter, watch):
         """Put sources where the counts are, walk to a minimum, look for better places once more, settle.
@@ -272,8 +282,6 @@ class Fit(Sealed):
         matrix, kind = covariance if covariance is not None else (None, "none")
         errors = np.full(len(names), np.nan) if matrix is None else np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), np.nan))
         alive = np.diag(minimum.metric) > 0
-        scale = 1.0 / np.sqrt(np.where(alive, np.diag(minimum.metric), 1.0))
-        correlation = (minimum.metric * np.outer(scale, scale))[np.ix_(alive, alive)]
         unconstrained = tuple(n for n, ok in zip(names, alive, strict=True) if not ok)
         if unconstrained:
             warnings.warn(f"no data constrain the free parameter(s) {', '.join(unconstrained)}: freeze them", stacklevel=4)
@@ -284,7 +292,7 @@ class Fit(Sealed):
             reasons.append(f"the statistic still moved by more than {RECOMPILE_TOLERANCE} when the IRFs were taken at the minimum")
         if minimum.converged and not verdict.valid:
             reasons.append(f"MIGRAD: {verdict.message or 'no valid minimum'}")
-        if verdict.stat < minimum.stat - 0.01 - likelihood.noise:
+        if verdict.stat < minimum.stat - LOWER - likelihood.noise:
             reasons.append(f"MIGRAD found a statistic lower by {minimum.stat - verdict.stat:.3g}")
         at_kinks = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
         success = not reasons
@@ -306,7 +314,7 @@ class Fit(Sealed):
             n_fisher=counter.metrics,
             n_compile=counter.compiles,
             edm=max(minimum.edm, 0.0) if minimum.converged else max(verdict.edm, minimum.edm),
-            condition_number=float(np.linalg.cond(correlation)) if alive.any() else np.nan,
+            condition_number=condition_number(minimum.metric),
             at_bounds=at_bounds,
             at_kinks=tuple(names[i] for i in at_kinks),
             unconstrained=unconstrained,

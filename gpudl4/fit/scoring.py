@@ -13,16 +13,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .cells import border_constraints, moving_points
+from .matrices import convex, flattest
 from .qp import constrained_step
 from .stretch import Stretch
 
 __all__ = ["Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
 
-MAX_STEPS = 60
+MAX_STEPS, MAX_DESCENT = 60, 200  # of the approach, and of a descent: where data hardly constrain a direction, its valley is long
 LONGEST_STEP = 2.0  # times the parameter's size
+LONGEST_MOVE = 0.1  # of the width of its cutout, for the position of a shape
 SHORT_OF_BOUND = 0.9  # of the way to a bound that one step of the approach may go
 DAMPING_START, DAMPING_MIN, DAMPING_MAX = 1e-3, 1e-10, 1e8
 FAR = 100.0  # a step that promises more than this leads where the metric has to be made anew
+PATIENCE = 8  # steps of a descent after which its metric is the exact second derivative
 RIGHT, SMALL = 0.1, 1e-3  # part of a promise by which a step may have missed it, and its damping, for the model to be called right
 RIDGE = 1e-10  # relative; keeps degenerate Fisher matrices factorisable
 
@@ -93,6 +96,16 @@ def metric_of(likelihood, theta, cells, counter, otherwise=None):
     return metric if np.all(np.isfinite(metric)) or otherwise is None else otherwise
 
 
+def _curvature(likelihood, theta, cells, counter, stretch, slope, gradient, otherwise):
+    """Exact second derivatives by u with downward curvatures turned upward; `otherwise` where they overflow."""
+    counter.metrics += 1
+    with np.errstate(all="ignore"):
+        fisher, hessian = likelihood.second_derivatives(theta, cells)
+        hessian = hessian * np.outer(slope, slope) + np.diag(gradient * stretch.bend(theta))
+        found = convex(hessian, np.diag(fisher) * slope**2)
+    return otherwise if found is None else found
+
+
 def _learn(metric, step, change):
     """BFGS update of the metric with a step and the change of the gradient along it; unchanged where that is not convex."""
     curvature = step @ change
@@ -103,14 +116,42 @@ def _learn(metric, step, change):
     return metric + np.outer(change, change) / curvature - np.outer(image, image) / expected
 
 
-def _bound_constraints(theta, bounds, stretch):
+def _longest_moves(likelihood, theta):
+    """How far the positions of shapes may go in one step, array[P]; infinite for all other parameters."""
+    out = np.full(len(theta), np.inf)
+    for term in likelihood.plan.terms:
+        for source in term.sources:
+            if source.kind != "image" or source.response.width is None:
+                continue
+            own = dict(zip(source.spatial_pack.indices, source.spatial_pack.slots, strict=True))
+            names = {likelihood.names[i].rsplit(".", 1)[-1]: i for i in own}
+            for name in {"lon_0", "lat_0"} & names.keys():
+                i = names[name]
+                width = source.response.width / likelihood.parameters[i].unit.to("deg")
+                latitude = theta[names["lat_0"]] * likelihood.parameters[names["lat_0"]].unit.to("rad") if "lat_0" in names else 0.0
+                stretched = 1.0 / max(np.cos(latitude), 0.1) if name == "lon_0" else 1.0
+                out[i] = min(out[i], LONGEST_MOVE * width * stretched)
+    return out
+
+
+def is_gone(names, before, after):
+    """Whether a model has ceased to act on the data: the gradient by all its parameters, once other than zero, is zero."""
+    acts = {}
+    for name, old, new in zip(names, before, after, strict=True):
+        model = name.rsplit(".", 1)[0]
+        then, now = acts.get(model, (False, False))
+        acts[model] = then or old != 0, now or new != 0
+    return any(then and not now for then, now in acts.values())
+
+
+def _bound_constraints(theta, bounds, stretch, moves):
     """Rows ``matrix @ du <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
 
     A parameter may move by twice its size in one step (by one unit if it is zero), so that a direction the data hardly constrain cannot
-    run to values where models overflow.
+    run to values where models overflow; the position of a shape by no more than ``moves[P]``.
     """
     n = len(theta)
-    reach = np.where(theta != 0, LONGEST_STEP * np.abs(theta), 1.0)
+    reach = np.minimum(np.where(theta != 0, LONGEST_STEP * np.abs(theta), 1.0), moves)
     low, high = np.maximum(bounds[:, 0], theta - reach), np.minimum(bounds[:, 1], theta + reach)
     matrix = np.vstack([-np.eye(n), np.eye(n)])
     u = stretch.to_u(theta)
@@ -187,7 +228,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
     metric = metric * np.outer(slope, slope)  # by u, up to the last line
     for _ in range(MAX_STEPS):
         points = moving_points(likelihood)
-        matrix, limit, _ = _bound_constraints(theta, likelihood.bounds, stretch)
+        matrix, limit, _ = _bound_constraints(theta, likelihood.bounds, stretch, _longest_moves(likelihood, theta))
         jacobians = [point.pixel(theta)[1] for point in points]
         matrix = np.vstack([matrix, *jacobians, *(-j for j in jacobians)])
         limit = np.concatenate([limit, np.full(4 * len(points), largest_move)])
@@ -199,19 +240,22 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
         trial = np.clip(stretch.to_theta(stretch.to_u(theta) + step), *likelihood.bounds.T)
         new_cells = likelihood.cells(trial)
         new_stat, new_gradient = evaluate(likelihood, trial, new_cells, counter)
-        if _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised:
+        is_better = _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised
+        after = likelihood
+        if is_better and not likelihood.is_valid(trial):
+            after = likelihood.recompile(trial)
+            counter.compiles += 1
+            new_cells = after.cells(trial)
+            new_stat, new_gradient = evaluate(after, trial, new_cells, counter)
+            is_better = _finite(new_stat, new_gradient)
+        if is_better and not is_gone(likelihood.names, gradient, new_gradient):
             good = stat - new_stat > 0.5 * promised
             same = cells == new_cells
             new_slope = stretch.slope(trial)
-            if same:
+            if same and after is likelihood:
                 metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
-            theta, stat, gradient, cells, slope = trial, new_stat, new_gradient, new_cells, new_slope
+            likelihood, theta, stat, gradient, cells, slope = after, trial, new_stat, new_gradient, new_cells, new_slope
             damping = max(damping * (0.1 if good else 1.0), DAMPING_MIN)
-            if not likelihood.is_valid(theta):
-                likelihood = likelihood.recompile(theta)
-                counter.compiles += 1
-                cells = likelihood.cells(theta)
-                stat, gradient = evaluate(likelihood, theta, cells, counter)
             if promised > FAR or not good or not same:
                 by_theta = metric_of(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
                 metric = by_theta * np.outer(slope, slope)
@@ -254,9 +298,9 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     Minimum or None
         None if given up.
     """
-    points = moving_points(likelihood)
+    points, moves = moving_points(likelihood), _longest_moves(likelihood, theta)
     bounds = likelihood.bounds if bounds is None else bounds
-    damping, poor, is_right = DAMPING_MIN, 0, False
+    damping, poor, is_right, is_exact = DAMPING_MIN, 0, False, False
     stat, gradient = evaluate(likelihood, theta, cells, counter)
     start = stat
     if metric is None:
@@ -265,8 +309,10 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     slope = stretch.slope(theta)
     metric = metric * np.outer(slope, slope)  # by u, up to the last lines
     converged = False
-    for _ in range(MAX_STEPS):
-        matrix, limit, at = _bound_constraints(theta, bounds, stretch)
+    for number in range(MAX_DESCENT):
+        if number >= PATIENCE and not is_exact:
+            metric, is_exact = _curvature(likelihood, theta, cells, counter, stretch, slope, gradient, metric), True
+        matrix, limit, at = _bound_constraints(theta, bounds, stretch, moves)
         borders, border_limit = border_constraints(points, theta, cells)
         constraints = np.vstack([matrix, borders]), np.concatenate([limit, border_limit])
         step, promised, active = _step(gradient * slope, metric, damping, constraints)
@@ -283,14 +329,16 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
         new_stat, new_gradient = evaluate(likelihood, trial, cells, counter)
         rounding = 1e-13 * abs(stat) + likelihood.noise
         decrease = stat - new_stat
-        if _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding:
+        is_better = _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding
+        if is_better and not is_gone(likelihood.names, gradient, new_gradient):
             new_slope = stretch.slope(trial)
             metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
             theta, stat, gradient, slope = trial, new_stat, new_gradient, new_slope
-            damping = max(0.1 * damping, DAMPING_MIN)
+            damping = max(damping * (0.1 if decrease > 0.9 * promised else 0.5 if decrease > 0.5 * promised else 1.0), DAMPING_MIN)
             poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0
+            is_exact = is_exact and abs(decrease - promised) < RIGHT * promised
             is_right = abs(decrease - promised) < RIGHT * promised and damping <= SMALL
-            if poor >= 2 and promised > 1e-3:
+            if number < PATIENCE and poor >= 2 and promised > 1e-3:
                 by_theta = metric_of(likelihood, theta, cells, counter, metric / np.outer(slope, slope))
                 metric, poor = by_theta * np.outer(slope, slope), 0
             if watch is not None:
@@ -299,7 +347,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             converged = True  # what is left drowns in rounding
             break
         else:
-            damping = max(10.0 * damping, 1e-2)
+            damping = max(5.0 * damping, min(flattest(metric), 1e-2))
             if damping > DAMPING_MAX:
                 break
     at_border = bool(active[2 * len(theta) :].any())

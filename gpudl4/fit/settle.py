@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .advice import is_positive
 from .cells import moving_points
 from .explore import explore
+from .matrices import is_positive
 from .scoring import descend, leave_saddles
 
 __all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]

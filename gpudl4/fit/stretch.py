@@ -38,6 +38,10 @@ class Stretch:
         with np.errstate(over="ignore"):  # a value that overflows is refused by the minimiser
             return np.where(self._where, self._size * np.sinh(np.where(self._where, u, 0.0)), u)
 
+    def bend(self, theta):
+        """``d2 theta / d u2`` at ``theta[P]``, array[P]."""
+        return np.where(self._where, theta, 0.0)
+
     def slope(self, theta):
         """``d theta / d u`` at ``theta[P]``, array[P]."""
         return np.where(self._where, np.hypot(theta, self._size), 1.0)
