@@ -152,37 +152,38 @@ class Profiler:
         values = np.asarray(values, dtype=np.float64).reshape(-1, len(indices))
         origins = [self.best.theta] * len(values) if origins is None else origins
         starts = [self._response(indices, own, origin) for own, origin in zip(values, origins, strict=True)]
-        found = [None] * len(values)
-        inside = [i for i, start in enumerate(starts) if self.likelihood.is_valid(start)]
-        minima = _in_step(self.likelihood, [self._walk(self.likelihood, starts[i], indices) for i in inside], self.counter)
-        for i, minimum in zip(inside, self._all_looked_around(minima, indices), strict=True):
-            found[i] = minimum
-        kept = [parameter.value for parameter in self.likelihood.parameters]
-        for i in set(range(len(starts))).difference(inside):  # a source has left what was compiled for it
-            own = self.likelihood.recompile(starts[i])
+        found, rest = [None] * len(values), list(range(len(values)))
+        kept, likelihood = [parameter.value for parameter in self.likelihood.parameters], self.likelihood
+        while True:
+            inside = [i for i in rest if likelihood.is_valid(starts[i]) or (likelihood is not self.likelihood and i == rest[0])]
+            minima = _in_step(likelihood, [self._walk(likelihood, starts[i], indices) for i in inside], self.counter)
+            for i, minimum in zip(inside, self._all_looked_around(likelihood, minima, indices), strict=True):
+                found[i] = minimum
+            rest = [i for i in rest if i not in inside]
+            if not rest:
+                break
+            likelihood = self.likelihood.recompile(starts[rest[0]])  # a source has left what was compiled for it
             self.counter.compiles += 1
-            minimum = _in_step(own, [self._walk(own, starts[i], indices)], self.counter)[0]
-            found[i] = self._looked_around(own, minimum, indices)[0]
         for parameter, value in zip(self.likelihood.parameters, kept, strict=True):
             parameter.value = value
         return found
 
-    def _all_looked_around(self, minima, indices):
+    def _all_looked_around(self, likelihood, minima, indices):
         """The best of the minima near each of several; only the outermost points look around where that is enough.
 
         The statistic has about the same second derivatives in neighbouring pixel cells, so that the difference between the profiles of
         two cells is linear in what is held. If the cells of the best fit win clearly at the outermost points, they win between them.
         """
-        if not moving_points(self.likelihood):
+        if not minima or not moving_points(likelihood):
             return minima
         outer = _outermost(np.array([(one.theta[indices] - self.best.theta[indices]) / self.errors[indices] for one in minima]))
         found, is_clear = list(minima), all(one.cells == self.best.cells for one in minima)
         for i in outer:
-            found[i], margin = self._looked_around(self.likelihood, minima[i], indices)
+            found[i], margin = self._looked_around(likelihood, minima[i], indices)
             is_clear &= found[i] is minima[i] and margin > SAFE
         if is_clear:
             return found
-        return [one if i in outer else self._looked_around(self.likelihood, one, indices)[0] for i, one in enumerate(found)]
+        return [one if i in outer else self._looked_around(likelihood, one, indices)[0] for i, one in enumerate(found)]
 
     def _response(self, indices, values, origin):
         """Where the parameters that are not held go, by the second derivatives at the best fit, from a minimum of the profile."""
