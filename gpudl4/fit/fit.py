@@ -25,8 +25,8 @@ from .advice import hints, moves
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
 from .fluxes import fit_fluxes
-from .matrices import condition_number, inverse, inverse_alive, is_positive
-from .profile import Profiler
+from .matrices import condition_number, inverse, is_positive
+from .profile import PointOfScan, Profiler
 from .result import FitResult
 from .scoring import Counter, approach
 from .seek import better_places, has_moved, put, seek
@@ -133,45 +133,59 @@ class Fit(Sealed):
         Returns
         -------
         dict
-            ``errp``, ``errn`` (positive; NaN where a bound comes first), ``nfev``, ``success``, ``stat``.
+            ``errp``, ``errn`` (positive; NaN where a bound comes first); ``bounded``, the names of those that a bound cuts off;
+            ``success``, whether each side has an end or a bound; ``nfev``; ``stat``.
         """
         profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
         index = profiler.index(parameter)
-        step = sigma * _profile_error(profiler, index)
-        errp, errn = (profiler.crossing(index, direction, sigma**2, step, reoptimize) for direction in (1, -1))
-        success = bool(np.isfinite(errp) and np.isfinite(errn))
-        return {"errp": errp, "errn": errn, "nfev": profiler.counter.values + profiler.counter.gradients, "success": success,
-                "stat": profiler.best.stat}  # fmt: skip
+        step = sigma * profiler.error(index)
+        scales, bounded = profiler.crossings([index], [[step], [-step]], sigma**2, reoptimize)
+        errp, errn = (float(x) for x in np.where(bounded, np.nan, scales * step))
+        sides = tuple(name for name, cut in zip(("errp", "errn"), bounded, strict=True) if cut)
+        success = bool(np.all(np.isfinite(scales)))
+        return {"errp": errp, "errn": errn, "bounded": sides, "nfev": profiler.counter.values + profiler.counter.gradients,
+                "success": success, "stat": profiler.best.stat}  # fmt: skip
 
     def stat_profile(self, datasets, parameter, reoptimize=False):
-        """Statistic at the parameter's ``scan_values``.
+        """Statistic at the parameter's ``scan_values``; all points are one batch, started from the second derivatives at the minimum.
+
+        Parameters
+        ----------
+        datasets : Datasets, list of datasets or dataset
+            With models at their best fit.
+        parameter : Parameter or str
+            As for `confidence`.
+        reoptimize : bool
+            Fit the other parameters at each point.
 
         Returns
         -------
         dict
-            ``{name}_scan``: values; ``stat_scan``: statistic.
+            ``{model}.{spectral or spatial}.{parameter}_scan``: values; ``stat_scan``: statistic; ``fit_results``: list of `PointOfScan`,
+            what was found at each point, empty if nothing was fitted anew.
         """
         profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
         index = profiler.index(parameter)
-        own = profiler.likelihood.parameters[index]
-        values = np.asarray(own.scan_values, dtype=np.float64)
-        stat = np.array([profiler.at([index], [v], reoptimize)[0] for v in values])
-        return {f"{own.name}_scan": values, "stat_scan": stat}
+        values = np.asarray(profiler.likelihood.parameters[index].scan_values, dtype=np.float64)
+        stat, results = _scan(profiler, [index], values[:, np.newaxis], reoptimize)
+        return {f"{profiler.unique_name(index)}_scan": values, "stat_scan": stat, "fit_results": list(results)}
 
     def stat_surface(self, datasets, x, y, reoptimize=False):
-        """Statistic on the grid of the ``scan_values`` of two parameters.
+        """Statistic on the grid of the ``scan_values`` of two parameters; see `stat_profile`.
 
         Returns
         -------
         dict
-            ``{x}_scan``, ``{y}_scan``: values; ``stat_scan``: array[x, y].
+            Two ``..._scan``: values of x and y; ``stat_scan``: array[x, y]; ``fit_results``: array[x, y] of `PointOfScan`, or an empty
+            list.
         """
         profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
-        pair = [profiler.index(x), profiler.index(y)]
-        first, second = (profiler.likelihood.parameters[i] for i in pair)
-        xs, ys = np.asarray(first.scan_values, dtype=np.float64), np.asarray(second.scan_values, dtype=np.float64)
-        stat = np.array([[profiler.at(pair, [a, b], reoptimize)[0] for b in ys] for a in xs])
-        return {f"{first.name}_scan": xs, f"{second.name}_scan": ys, "stat_scan": stat}
+        pair = _pair(profiler, x, y)
+        xs, ys = (np.asarray(profiler.likelihood.parameters[i].scan_values, dtype=np.float64) for i in pair)
+        stat, results = _scan(profiler, pair, np.array([(a, b) for a in xs for b in ys]), reoptimize)
+        shape = len(xs), len(ys)
+        keys = [f"{profiler.unique_name(i)}_scan" for i in pair]
+        return {keys[0]: xs, keys[1]: ys, "stat_scan": stat.reshape(shape), "fit_results": results.reshape(shape) if reoptimize else []}
 
     def stat_contour(self, datasets, x, y, numpoints=10, sigma=1):
         """Contour of two parameters where the profiled statistic has risen by ``sigma ** 2``.
@@ -179,13 +193,14 @@ class Fit(Sealed):
         Returns
         -------
         dict
-            ``{x}``, ``{y}``: coordinates of the points; ``success``.
+            ``{model}.{spectral or spatial}.{parameter}`` of x and y: coordinates of the points; ``bounded``: boolean array, which of them
+            lie on a bound instead, where the statistic has risen by less; ``success``, whether all were found.
         """
         profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
-        pair = [profiler.index(x), profiler.index(y)]
-        points, found = profiler.contour(*pair, float(sigma) ** 2, numpoints)
-        first, second = (profiler.likelihood.parameters[i].name for i in pair)
-        return {first: points[:, 0], second: points[:, 1], "success": bool(found)}
+        pair = _pair(profiler, x, y)
+        points, found, bounded = profiler.contour(*pair, float(sigma) ** 2, numpoints)
+        first, second = (profiler.unique_name(i) for i in pair)
+        return {first: points[:, 0], second: points[:, 1], "bounded": bounded, "success": bool(found.all())}
 
     def _run(self, datasets, models, with_covariance):
         begun = time.perf_counter()
@@ -339,10 +354,22 @@ def _angle(value):
     return angle
 
 
-def _profile_error(profiler, index):
-    """First guess of a parameter's error, from the Fisher matrix."""
-    covariance = inverse_alive(profiler.best.metric)
-    return np.sqrt(2.0 * covariance[index, index])
+def _pair(profiler, x, y):
+    """Indices of two different parameters."""
+    pair = [profiler.index(x), profiler.index(y)]
+    if pair[0] == pair[1]:
+        raise FitError(f"x and y are one parameter, {profiler.likelihood.names[pair[0]]}: give two different ones")
+    return pair
+
+
+def _scan(profiler, indices, values, reoptimize):
+    """Statistic at points of a scan, and what was found there, array[B] of `PointOfScan` or an empty one."""
+    if not reoptimize:
+        return profiler.values(indices, values), np.empty(0, dtype=object)
+    minima, names = profiler.refit(indices, values), profiler.likelihood.names
+    results = np.empty(len(minima), dtype=object)
+    results[:] = [PointOfScan(bool(one.converged), float(one.stat), names, one.theta) for one in minima]
+    return np.array([one.stat for one in minima]), results
 
 
 def _models(plan):

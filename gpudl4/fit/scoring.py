@@ -17,7 +17,7 @@ from .matrices import convex, flattest
 from .qp import constrained_step
 from .stretch import Stretch
 
-__all__ = ["Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
+__all__ = ["Counter", "Minimum", "approach", "descend", "descending", "evaluate", "leave_saddles", "metric_of"]
 
 MAX_STEPS, MAX_DESCENT = 60, 200  # of the approach, and of a descent: where data hardly constrain a direction, its valley is long
 LONGEST_STEP = 2.0  # times the parameter's size
@@ -298,10 +298,24 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     Minimum or None
         None if given up.
     """
+    walk = descending(likelihood, theta, cells, counter, tolerance, metric, give_up_above, watch, bounds, leave)
+    place = next(walk)
+    while True:
+        try:
+            place = walk.send(evaluate(likelihood, *place, counter))
+        except StopIteration as end:
+            return end.value
+
+
+def descending(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None, leave=0.0):
+    """The walk of `descend` as a generator: yields (theta, cells), is sent statistic and gradient there, and returns what `descend` does.
+
+    Who drives it evaluates, so that many walks can go in step and be evaluated as one batch.
+    """
     points, moves = moving_points(likelihood), _longest_moves(likelihood, theta)
     bounds = likelihood.bounds if bounds is None else bounds
     damping, poor, is_right, is_exact = DAMPING_MIN, 0, False, False
-    stat, gradient = evaluate(likelihood, theta, cells, counter)
+    stat, gradient = yield theta, cells
     start = stat
     if metric is None:
         metric = metric_of(likelihood, theta, cells, counter)
@@ -326,7 +340,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
             theta, stat, converged = trial, stat - promised, True
             gradient, slope = (gradient * slope + metric @ step) / stretch.slope(trial), stretch.slope(trial)
             break
-        new_stat, new_gradient = evaluate(likelihood, trial, cells, counter)
+        new_stat, new_gradient = yield trial, cells
         rounding = 1e-13 * abs(stat) + likelihood.noise
         decrease = stat - new_stat
         is_better = _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding

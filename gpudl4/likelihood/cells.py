@@ -6,7 +6,7 @@ to any other. A source that they do not know, or know on other pixels, has the c
 
 import numpy as np
 
-__all__ = ["Cells"]
+__all__ = ["Cells", "CellsOfBatch"]
 
 
 def _key(term, source):
@@ -45,3 +45,27 @@ class Cells:
     def __repr__(self):
         cells = (f"{name} {cell[0]}, {cell[1]} in dataset {number}" for (number, _, name), cell in self._cells.items())
         return f"<Cells: {'; '.join(cells)}>"
+
+
+class CellsOfBatch:
+    """Pixel cells to be held by a batch of parameter vectors, each by its own.
+
+    Parameters
+    ----------
+    members : sequence of Cells
+        As many as there are parameter vectors, each knowing the same sources.
+    """
+
+    def __init__(self, members):
+        self._members = tuple(members)
+
+    def held(self, term, source):
+        """Cells of a source in a dataset, int array[B, 2], or None if it is not known."""
+        cells = [member.held(term, source) for member in self._members]
+        return None if any(cell is None for cell in cells) else np.concatenate(cells)
+
+    def __eq__(self, other):
+        return isinstance(other, CellsOfBatch) and self._members == other._members
+
+    def __hash__(self):
+        return hash(self._members)

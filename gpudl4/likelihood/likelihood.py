@@ -7,7 +7,7 @@ import numpy as np
 
 from gpudl4.core.backend import backend_of, device_memory
 
-from .cells import Cells
+from .cells import Cells, CellsOfBatch
 from .coarse import original
 from .memory import account
 from .second import SecondOrder
@@ -77,6 +77,11 @@ class Likelihood:
             return self.plan.evaluation.buffers(batch, earlier)
 
     @property
+    def workspace_bytes(self):
+        """Bytes of the working arrays for one parameter vector; those of a batch take as many times more."""
+        return self._workspace.nbytes
+
+    @property
     def _workspace(self):
         """Its own working arrays; made again after `recompile` has handed them on."""
         if self._buffers is None:
@@ -104,12 +109,22 @@ class Likelihood:
         stat, gradient = self._run(self._thetas(theta), self._workspace, True, cells)
         return float(stat[0]), gradient[0]
 
-    def evaluate(self, thetas, workspace=None):
-        """Statistic[B] and gradient[B, P] at ``thetas[B, P]``; `workspace` from `workspace(B)` saves allocations."""
+    def evaluate(self, thetas, workspace=None, cells=None):
+        """Statistic[B] and gradient[B, P] at ``thetas[B, P]``, in the launches of one.
+
+        Parameters
+        ----------
+        thetas : array[B, P]
+        workspace : Buffers, optional
+            From ``workspace(B)``; saves allocations where many batches of one size are evaluated.
+        cells : sequence of Cells, optional
+            Pixel cells to be held, one for each parameter vector, as for `value_and_gradient`.
+        """
         thetas = np.ascontiguousarray(thetas, dtype=np.float64)
         if thetas.ndim != 2 or thetas.shape[1] != len(self.names):
             raise ValueError(f"thetas has shape {thetas.shape}, wanted (batch, {len(self.names)})")
-        return self._run(thetas, self.workspace(len(thetas)) if workspace is None else workspace, True, None)
+        held = None if cells is None else CellsOfBatch(cells)
+        return self._run(thetas, self.workspace(len(thetas)) if workspace is None else workspace, True, held)
 
     def _thetas(self, theta):
         theta = np.asarray(theta, dtype=np.float64)

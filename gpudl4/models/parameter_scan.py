@@ -52,10 +52,11 @@ class ParameterScan:
 
     @property
     def scan_values(self):
-        """Values of a scan, array[scan_n_values]."""
+        """Values of a scan, array[scan_n_values]; evenly spaced where `interp` has no value at one of the ends, as a logarithm of -1."""
         if self._scan_values is not None:
             return self._scan_values
-        forward, inverse = TRANSFORMS[self._interp]
+        is_defined = self._interp != "log" or min(self.scan_min, self.scan_max) > 0
+        forward, inverse = TRANSFORMS[self._interp if is_defined else "lin"]
         return inverse(np.linspace(forward(self.scan_min), forward(self.scan_max), self.scan_n_values))
 
     @scan_values.setter
