@@ -263,3 +263,22 @@ def test_checksums_of_a_file_are_verified_on_request(tmp_path):
     assert GTI.read(tmp_path / "gti.fits").time_sum == gti.time_sum
     with pytest.warns(UserWarning, match="[Dd]atasum"):
         GTI.read(tmp_path / "gti.fits", checksum=True)
+
+
+@pytest.mark.parametrize(("start", "stop"), [([0, 30], [10, 20]), ([0, np.nan], [10, 20]), ([0, 5], [10, np.nan])])
+def test_intervals_do_not_stop_before_they_start(start, stop, tmp_path):
+    with pytest.raises(DataFileError, match=r"1 of 2 good time intervals stop before they start .* the first in row 1"):
+        GTI.create(start * u.s, stop * u.s)
+    reference = Time("2020-01-01", scale="tt")
+    table = Table({"START": reference + [0, 30] * u.s, "STOP": reference + [10, 20] * u.s})
+    with pytest.raises(DataFileError, match="1 of 2 good time intervals"):
+        GTI(table)
+    hdu = GTI.create([0, 0] * u.s, [10, 20] * u.s).to_table_hdu()
+    hdu.data["START"], hdu.data["STOP"] = start, stop
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "gti.fits")
+    with pytest.raises(DataFileError, match=r"gti\.fits': 1 of 2 good time intervals"):
+        GTI.read(tmp_path / "gti.fits")
+
+
+def test_an_interval_without_duration_is_legal():
+    assert GTI.create([5] * u.s, [5] * u.s).time_sum == 0 * u.s

@@ -131,3 +131,17 @@ def test_names_of_datasets_become_labels():
     assert back.counts.geom.axes["dataset"].center.tolist() == ["b", "a"]
     table["counts"] = np.arange(35.0).reshape((5, 7))
     assert FluxPoints.from_table(table).counts.geom.axes["dataset"].nbin == 7
+
+
+@pytest.mark.parametrize("column", ["dnde_err", "dnde_errn", "dnde_errp"])
+def test_negative_errors_are_unknown(column):
+    """Such a point used to be fitted, or to drop out without a word."""
+    table = make_table()
+    table[column] = np.abs(table["dnde"]) * 0.1
+    table[column].unit = table["dnde"].unit
+    table[column][1] *= -1
+    with pytest.warns(UserWarning, match=f"1 of {len(table)} errors in column '{column}' of the flux points are negative and count as unknown"):
+        points = FluxPoints.from_table(table)
+    errors = getattr(points, column).data.ravel()
+    assert np.isnan(errors[1])
+    assert np.isfinite(np.delete(errors, 1)).all()

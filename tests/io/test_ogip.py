@@ -397,7 +397,25 @@ def test_usual_files_give_no_warning(folder):
         read_ogip(folder / "s.fits", checksum=True)
 
 
+def test_scales_of_bad_channels_may_be_anything(folder):
+    good = read_ogip(folder / "s.fits")["mask_safe"].data.ravel()
+    quality, backscal = np.where(good, 0, 1), np.where(good, 1.0, np.nan)
+    quality[-1], backscal[-1] = 5, -1.0
+    edit(folder, "", columns(QUALITY=quality, BACKSCAL=backscal))
+    np.testing.assert_array_equal(read_ogip(folder / "s.fits")["acceptance"].data.ravel(), backscal)
+
+
 # bad files
+
+
+def matrix(value):
+    """A change of one value of an RMF."""
+
+    def change(hdu):
+        hdu.data["MATRIX"][2][0] = value
+        return hdu
+
+    return change
 
 
 BAD = {
@@ -417,6 +435,14 @@ BAD = {
     "type II": ("", cards(HDUCLAS4="TYPE:II"), "SPECTRUM", "several spectra"),
     "rates": ("", columns(COUNTS=None, RATE=np.ones(4)), "SPECTRUM", "column RATE: it holds rates"),
     "area scaling": ("", columns(AREASCAL=[0.0, 1, 1, 1]), "SPECTRUM", "AREASCAL must be positive"),
+    "area unknown": ("", columns(AREASCAL=[1, np.nan, 1, 1]), "SPECTRUM", "AREASCAL must be positive and finite, .* the first in row 1"),
+    "area of background": ("_bkg", columns(AREASCAL=[1, 1, np.inf, 1]), "SPECTRUM", "s_bkg.*AREASCAL must be positive and finite"),
+    "region infinite": ("", columns(BACKSCAL=[1.0, 1, np.inf, 1], QUALITY=[0, 0, 0, 0]), "SPECTRUM", "BACKSCAL is negative or not finite in 1"),
+    "region unknown": ("", columns(BACKSCAL=np.full(4, np.nan)), "SPECTRUM", "BACKSCAL is negative or not finite in . of 4 channels"),
+    "region negative": ("_bkg", columns(BACKSCAL=np.full(4, -1.0)), "SPECTRUM", "s_bkg.*BACKSCAL is negative or not finite"),
+    "matrix unknown": ("_rmf", matrix(np.nan), "MATRIX", "MATRIX holds negative or not finite values in 1 of 6 rows"),
+    "matrix infinite": ("_rmf", matrix(np.inf), "MATRIX", "MATRIX holds negative or not finite values in 1 of 6 rows"),
+    "matrix negative": ("_rmf", matrix(-0.1), "MATRIX", "MATRIX holds negative or not finite values in 1 of 6 rows"),
     "background channels": (
         "_bkg",
         lambda hdu: fits.BinTableHDU(hdu.data[:3], cut(hdu), name="SPECTRUM"),
