@@ -58,7 +58,10 @@ def expand_path(filename):
     if missing and (missing[1] or missing[2]) not in os.environ:
         name = missing[1] or missing[2]
         raise MissingFileError(f"'{filename}' uses the environment variable {name}, which is not set: set {name} or write the full path")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise MissingFileError(f"'{filename}' begins with a home folder, and whose that is is not known here: write the full path") from error
 
 
 def _existing(filename, kind):
