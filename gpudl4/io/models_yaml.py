@@ -13,7 +13,7 @@ from ..core.errors import DataFileError, MissingFileError, ModelError, UnitMisma
 from ..models import Models
 from .files import atomic_open, check_output, expand_path, read_yaml, write_yaml
 
-__all__ = ["add_covariance", "read_covariance", "read_models", "write_models"]
+__all__ = ["add_covariance", "check_models_output", "read_covariance", "read_models", "write_models"]
 
 TABLE_STYLE = {"format": "fixed_width", "delimiter": "|"}
 
@@ -125,16 +125,28 @@ def write_models(models, filename, overwrite=False, full_output=False, write_cov
     OutputError
         If a file exists and `overwrite` is False, or the place is not writable.
     """
-    path = check_output(filename, overwrite)
+    write_covariance = write_covariance and len(models.parameters) > 0
+    path, file = check_models_output(filename, overwrite, write_covariance)
     data = models.to_dict(full_output=full_output)
-    if write_covariance and len(models.parameters):
-        file = path.with_name(f"{path.stem}_covariance.dat")
-        check_output(file, overwrite)
+    if write_covariance:
         data["covariance"] = file.name
         text = _covariance_text(models)
         with atomic_open(file, overwrite=overwrite) as target:
             target.write(text)
     write_yaml(data, path, overwrite=overwrite, checksum=checksum)
+
+
+def check_models_output(filename, overwrite=False, write_covariance=True):
+    """Paths of a models file and of the covariance beside it, after checking that they may be written.
+
+    Raises
+    ------
+    OutputError
+        If one of them may not; see `gpudl4.io.files.check_output`.
+    """
+    path = check_output(filename, overwrite)
+    file = path.with_name(f"{path.stem}_covariance.dat")
+    return path, check_output(file, overwrite) if write_covariance else file
 
 
 def _covariance_text(models):
