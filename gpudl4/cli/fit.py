@@ -59,16 +59,24 @@ def _write_record(stage, record):
 
 
 def _draw(stage, record, datasets, models):
-    """Add pictures. The results are there: whoever ends this early gets what is there."""
-    begun = time.perf_counter()
+    """Add pictures, and name them in the record. The results are there before: whatever goes wrong here leaves them.
+
+    Returns
+    -------
+    SystemExit or KeyboardInterrupt or None
+        What has ended it early.
+    """
+    begun, stop = time.perf_counter(), None
     try:
         write_pictures(datasets, models, stage)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        return stop
-    finally:
-        record["seconds"]["plots"] = round(time.perf_counter() - begun, 3)
+    except (KeyboardInterrupt, SystemExit) as error:
+        stop = error
+    record["seconds"]["plots"] = round(time.perf_counter() - begun, 3)
+    try:
         _write_record(stage, record)
-    return None
+    except OutputError as error:
+        warnings.warn(f"the record does not name the pictures: {error}", stacklevel=2)
+    return stop
 
 
 @click.command()

@@ -8,8 +8,14 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
+
+try:
+    import resource
+except ImportError:  # no such limits on Windows
+    resource = None
 
 from .. import __version__
 from ..core.errors import GPUDL4Error
@@ -25,6 +31,7 @@ __all__ = ["Console", "cli", "main", "run"]
 BAD_INPUT = 2
 SIGNALLED = 128  # plus the number of the signal
 USER_ERRORS = (GPUDL4Error, OSError, MemoryError)
+LEAST_ADDRESS_SPACE = 1 << 30  # bytes; where there is less, libraries that are loaded or compile end the process without a word
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,28 @@ def cli(context):
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+    else:
+        _check_surroundings()
 
 
 cli.add_command(fit)
 cli.add_command(info)
 cli.add_command(demo)
 cli.add_command(warmup)
+
+
+def _check_surroundings():
+    """Check what libraries need that say nothing, or too much, where it is missing."""
+    try:
+        Path.home()
+    except RuntimeError as error:
+        raise GPUDL4Error(
+            "this user has no home folder, and astropy wants one: set the environment variable HOME to a folder that you can write"
+        ) from error
+    if resource is not None:
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+            raise MemoryError(f"the limit for a process, ulimit -v, is {limit >> 20} MiB; at least {LEAST_ADDRESS_SPACE >> 20} are needed")
 
 
 def _usage_message(error):
@@ -69,7 +92,7 @@ def _usage_message(error):
 def _message(error):
     """One line about an error that is the user's or the system's."""
     if isinstance(error, MemoryError) and not isinstance(error, GPUDL4Error):
-        return f"there is not enough memory ({one_line(error)}): a smaller region, larger pixels or --dtype float32 need less"
+        return f"there is not enough memory ({one_line(error)}). A smaller region, larger pixels or --dtype float32 need less"
     if isinstance(error, OSError) and not isinstance(error, GPUDL4Error) and error.strerror:
         return error.strerror + ("" if error.filename is None else f": '{error.filename}'")
     return one_line(error)

@@ -68,7 +68,10 @@ def staged_folder(folder, overwrite=False, names=()):
         else:
             raise OutputError(f"the output folder '{target}' cannot be written: {reason} ('{bases[0]}')")
         with contextlib.closing(lock):
-            yield work / "new"
+            try:
+                yield work / "new"
+            except OutputError as error:
+                raise OutputError(str(error).replace(str(work / "new"), str(target))) from error
             try:
                 publish(work, target, overwrite)
             except OSError as error:

@@ -82,17 +82,15 @@ def write_pictures(datasets, models, folder):
         made = _attempt(lambda dataset=dataset: _figures(dataset), f"of dataset '{dataset.name}'")
         for name, make in (made or {}).items():
             path = folder / f"{name}{end}"
-            _attempt(lambda make=make, path=path: plot.save(make(), path), path.name, path)
+            _attempt(lambda make=make, path=path: plot.save(make(), path), path.name)
     path = folder / "source_spectra.png"
-    _attempt(lambda: plot.save(plot.plot_source_spectra(models, _energy_bounds(datasets)).figure, path), path.name, path)
+    _attempt(lambda: plot.save(plot.plot_source_spectra(models, _energy_bounds(datasets)).figure, path), path.name)
 
 
-def _attempt(make, what, path=None):
+def _attempt(make, what):
     """What `make` gives; a warning if it fails, because the fit is worth more than its pictures."""
     try:
         return make()
     except Exception as error:
-        if path is not None:
-            path.unlink(missing_ok=True)
         warnings.warn(f"no picture {what}: {one_line(error)}", stacklevel=3)
         return None

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 from .. import __version__
-from ..io.files import expand_path, file_digest, read_yaml
+from ..io.files import atomic_open, expand_path, file_digest, read_yaml
 from .reading import YAML_SUFFIXES
 
 __all__ = ["input_files", "versions", "write_json"]
@@ -104,8 +104,9 @@ def write_json(record, path):
     record : dict
         Plain Python values; NaN and infinities become null.
     path : pathlib.Path
-        File to write.
+        File to write; it is replaced when the new one is complete.
     """
     head = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
     text = json.dumps(_finite({**head, **record}), indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_bytes((text + "\n").encode("utf-8", "backslashreplace"))  # names of files need not be Unicode; the escapes are JSON's
+    with atomic_open(path, "wb", overwrite=True) as file:
+        file.write((text + "\n").encode("utf-8", "backslashreplace"))  # names of files need not be Unicode; the escapes are JSON's

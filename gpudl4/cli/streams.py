@@ -36,10 +36,14 @@ class Stream:
         """Write a text; its length."""
         if not isinstance(text, str):
             raise TypeError(f"a text was wanted, got {type(text).__name__}")
-        encoding = self.encoding
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
-        self._try(lambda: self._stream.write(text))
+        self._try(self._write, text)
         return len(text)
+
+    def _write(self, text):
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:
+            self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
 
     def flush(self):
         """Write what is still held back."""

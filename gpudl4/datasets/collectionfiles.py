@@ -71,6 +71,7 @@ class DatasetsFiles:
         """
         from gpudl4.io.datasets_yaml import write_entries
         from gpudl4.io.files import check_output
+        from gpudl4.io.models_yaml import check_models_output
 
         path = check_output(filename, overwrite)
         entries = [dataset.to_dict() for dataset in self._datasets]
@@ -80,7 +81,7 @@ class DatasetsFiles:
                 raise OutputError(f"datasets '{twin}' and '{entry['name']}' would both be written to '{entry['filename']}': rename one")
             check_output(path.parent / entry["filename"], overwrite)
         if filename_models is not None:
-            check_output(filename_models, overwrite)
+            check_models_output(filename_models, overwrite, write_covariance)
         for dataset, entry in zip(self._datasets, entries, strict=True):
             dataset.write(path.parent / entry["filename"], overwrite=overwrite, checksum=checksum)
         write_entries(entries, path, overwrite=overwrite, checksum=checksum)

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import secrets
+import shutil
 import stat
 import warnings
 from datetime import UTC, datetime
@@ -66,7 +67,12 @@ def expand_path(filename):
     if missing and (missing[1] or missing[2]) not in os.environ:
         name = missing[1] or missing[2]
         raise MissingFileError(f"'{filename}' uses the environment variable {name}, which is not set: set {name} or write the full path")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise MissingFileError(
+            f"'{filename}' begins with a home folder, and whose that is is not known here: write the full path"
+        ) from error
 
 
 def existing_file(filename, kind):
@@ -222,12 +228,14 @@ def check_output(filename, overwrite=False):
     Raises
     ------
     OutputError
-        If it exists and `overwrite` is False, or if it is a folder.
+        If it exists and `overwrite` is False, or if it is a folder, a device or a pipe.
     """
     path = expand_path(filename)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise OutputError(f"'{path}' is a folder; a file name was wanted")
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OutputError(f"'{path}' is no regular file (a device or a pipe); choose another name")
+    if os.path.exists(path) and not overwrite:
         raise OutputError(f"file '{path}' exists already: pass overwrite=True to replace it, or choose another name")
     return path
 
@@ -236,7 +244,8 @@ def check_output(filename, overwrite=False):
 def atomic_open(filename, mode="w", overwrite=False):
     """Open a file for writing that appears under its name only when the block ends without an error.
 
-    The text goes to a hidden file in the same folder, which is renamed at the end and removed after an error.
+    The text goes to a hidden file in the same folder, which is renamed at the end and removed after an error. Links are followed. A file
+    that is replaced hands on its permissions.
 
     Parameters
     ----------
@@ -259,21 +268,43 @@ def atomic_open(filename, mode="w", overwrite=False):
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
     path = check_output(filename, overwrite)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    if "\0" in str(path):
+        raise OutputError(f"{str(path)!r} is no name of a file: it holds a null character")
+    place = Path(os.path.realpath(path))
+    part = place.with_name(f".{secrets.token_hex(8)}.part")  # the name itself may be as long as the system allows
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(place)  # raises if the system refuses the name
         file = part.open(mode, encoding=None if "b" in mode else "utf-8")
     except OSError as error:
         raise OutputError(f"cannot write '{path}': {error.strerror or error} ('{error.filename or path.parent}')") from error
     try:
         with file:
             yield file
-        os.replace(part, path)
+        _put(part, place, overwrite)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise OutputError(f"cannot write '{path}': {error.strerror or error}") from error
         raise
+
+
+def _put(part, place, overwrite):
+    """Give a finished file its name."""
+    if overwrite:
+        with contextlib.suppress(OSError):
+            shutil.copymode(place, part)
+        os.replace(part, place)
+        return
+    try:
+        os.link(part, place)  # does not replace what another process has written meanwhile
+    except FileExistsError as error:
+        raise OutputError(f"file '{place}' exists already: another process has written it meanwhile") from error
+    except OSError:  # a file system without links
+        os.rename(part, check_output(place))
+    else:
+        part.unlink()
 
 
 # ----------------------------------------------------------------------------------------------------------------------------------- YAML

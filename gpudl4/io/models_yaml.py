@@ -12,7 +12,7 @@ from ..models import Models
 from .covariance import covariance_text, parameter_labels, read_covariance
 from .files import atomic_open, check_output, expand_path, read_yaml, write_yaml
 
-__all__ = ["add_covariance", "read_models", "write_models"]
+__all__ = ["add_covariance", "check_models_output", "read_models", "write_models"]
 
 
 def read_models(filename, checksum=False, cls=Models):
@@ -97,13 +97,25 @@ def write_models(models, filename, overwrite=False, full_output=False, write_cov
     OutputError
         If a file exists and `overwrite` is False, or the place is not writable.
     """
-    path = check_output(filename, overwrite)
+    write_covariance = write_covariance and len(models.parameters) > 0
+    path, file = check_models_output(filename, overwrite, write_covariance)
     data = models.to_dict(full_output=full_output)
-    if write_covariance and len(models.parameters):
-        file = path.with_name(f"{path.stem}_covariance.dat")
-        check_output(file, overwrite)
+    if write_covariance:
         data["covariance"] = file.name
         text = covariance_text(models)
         with atomic_open(file, overwrite=overwrite) as target:
             target.write(text)
     write_yaml(data, path, overwrite=overwrite, checksum=checksum)
+
+
+def check_models_output(filename, overwrite=False, write_covariance=True):
+    """Paths of a models file and of the covariance beside it, after checking that they may be written.
+
+    Raises
+    ------
+    OutputError
+        If one of them may not; see `gpudl4.io.files.check_output`.
+    """
+    path = check_output(filename, overwrite)
+    file = path.with_name(f"{path.stem}_covariance.dat")
+    return path, check_output(file, overwrite) if write_covariance else file

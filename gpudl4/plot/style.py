@@ -4,9 +4,12 @@ The line colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color), c
 """
 
 import contextlib
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib import patheffects, ticker
+
+from ..io.files import atomic_open
 
 __all__ = [
     "COUNTS_CMAP",
@@ -102,7 +105,7 @@ def outlined(color="white", width=2.5):
 
 
 def save(figure, path):
-    """Write a figure to a file and close it.
+    """Write a figure to a file and close it. The file appears whole or not at all; one that exists is replaced.
 
     Parameters
     ----------
@@ -111,6 +114,10 @@ def save(figure, path):
     path : path-like
         File name; its ending chooses the format.
     """
-    with figure_style():
-        figure.savefig(path)
-    plt.close(figure)
+    path = Path(path)
+    path = path if path.suffix else path.with_suffix(".png")
+    try:
+        with figure_style(), atomic_open(path, "wb", overwrite=True) as file:
+            figure.savefig(file, format=path.suffix.removeprefix("."))
+    finally:
+        plt.close(figure)

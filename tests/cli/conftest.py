@@ -27,6 +27,6 @@ def command(capsys):
         capsys.readouterr()
         code = run([str(word) for word in words])
         captured = capsys.readouterr()
-        return code, captured.out, [line for line in captured.err.splitlines() if not line.startswith(("fit: stat", NOTICE))]
+        return code, captured.out, [line for line in captured.err.splitlines() if not line.startswith(("fit: ", NOTICE))]
 
     return call

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from astropy.io import fits
 
-from gpudl4.core.errors import DataFileError, OutputError
+from gpudl4.core.errors import DataFileError, MissingFileError, OutputError
 from gpudl4.io import files
 
 
@@ -182,6 +182,68 @@ def test_folder_name_taken_by_a_file(tmp_path):
 def test_output_is_a_folder(tmp_path):
     with pytest.raises(OutputError, match="is a folder; a file name was wanted"):
         files.check_output(tmp_path, overwrite=True)
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    with pytest.raises(OutputError, match="is no regular file"):
+        files.check_output("/dev/null", overwrite=True)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is no regular file"):
+        files.write_yaml({}, tmp_path / "pipe", overwrite=True)
+
+
+def test_two_writers_of_one_file(tmp_path, monkeypatch):
+    def write(text, meanwhile=lambda: None):
+        with files.atomic_open(tmp_path / "a.txt") as file:
+            file.write(text)
+            meanwhile()
+
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    for links in (True, False):
+        if not links:
+            monkeypatch.setattr(os, "link", refuse)
+        with pytest.raises(OutputError, match="exists already"):
+            write("slow", lambda: write("fast"))
+        assert (tmp_path / "a.txt").read_text() == "fast"
+        assert os.listdir(tmp_path) == ["a.txt"]
+        (tmp_path / "a.txt").unlink()
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link").symlink_to("deep/real")
+    for text in ("one", "two"):
+        with files.atomic_open(tmp_path / "link", overwrite=text == "two") as file:
+            file.write(text)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "deep" / "real").read_text() == text
+    with pytest.raises(OutputError, match="exists already"):
+        files.check_output(tmp_path / "link")
+
+
+def test_permissions_stay(tmp_path):
+    (tmp_path / "a").touch()
+    (tmp_path / "a").chmod(0o640)
+    with files.atomic_open(tmp_path / "a", overwrite=True):
+        pass
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_names_as_long_as_the_system_allows(tmp_path):
+    with files.atomic_open(tmp_path / ("a" * 255)) as file:
+        file.write("x")
+    with pytest.raises(OutputError, match="File name too long"):
+        files.write_yaml({}, tmp_path / ("a" * 256))
+    with pytest.raises(OutputError, match="null character"):
+        files.write_yaml({}, tmp_path / "a\0b")
+    assert os.listdir(tmp_path) == ["a" * 255]
+
+
+def test_home_of_nobody():
+    with pytest.raises(MissingFileError, match="begins with a home folder, and whose that is is not known here"):
+        files.expand_path("~nobody-of-that-name/a.fits")
 
 
 def test_mode_is_checked(tmp_path):
