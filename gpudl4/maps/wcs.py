@@ -16,13 +16,16 @@ from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .frames import lonlat_of
 from .geom import image_axes, sizes_in_degrees, width_in_degrees
-from .sky_border import border_solid_angle
+from .sky_area import integrated_solid_angle
 from .sphere import pixel_solid_angle, separation
 from .wcs_build import frame_of, make_wcs, pair, shifted_wcs, single
 from .wcs_coords import WcsCoordinates
 from .wcs_derived import WcsDerived
 
 __all__ = ["WcsGeom"]
+
+FAR = 45.0  # deg from the reference position, where pixels of most projections are sheared
+CHUNK = 1 << 18  # pixels that are integrated over at once
 
 
 class WcsGeom(WcsDerived, WcsCoordinates):
@@ -256,27 +259,30 @@ class WcsGeom(WcsDerived, WcsCoordinates):
     def solid_angle(self):
         """Solid angle of the pixels, a quantity in sr of shape (1, ..., lat, lon); see `~gpudl4.maps.sphere.pixel_solid_angle`.
 
-        Where the projection ends inside a pixel, the part on the sky counts; pixels beyond it have none.
+        Farther than 45 deg from the reference position it is integrated, unless meridians and parallels are straight. Where the projection
+        ends inside a pixel, the part on the sky counts; pixels beyond it have none.
         It is computed at every call: keep the result when it is needed again.
         """
-        lon, lat = self.pix_to_lonlat(np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis])
+        x, y = np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis]
+        lon, lat = self.pix_to_lonlat(x, y)
         area = pixel_solid_angle(lon, lat)
-        if np.isnan(area).any():
-            area = self._with_border(area, np.isfinite(lon))
+        beyond = np.isnan(area)
+        if self._is_rotated():
+            distance = np.rad2deg(separation(*np.deg2rad(self._wcs.wcs.crval), np.deg2rad(lon), np.deg2rad(lat)))
+            self._integrate(area, ~beyond & (distance[:-1, :-1] > FAR), 1 if self.largest_pixel_scale < 1.5 else 3)
+        if beyond.any():
+            area[beyond] = 0
+            on_sky = np.pad(np.isfinite(lon), 1)  # a corner, or one of a neighbour
+            near = np.logical_or.reduce([on_sky[i : i + self._ny, j : j + self._nx] for i in range(4) for j in range(4)])
+            self._integrate(area, beyond & near, 4)
         return u.Quantity(area.reshape(self.data_shape_image), "sr", copy=None)
 
-    def _with_border(self, area, on_sky):
-        """Solid angles in which pixels at the end of the projection have that of their part on the sky, and those beyond it 0."""
-        beyond = np.isnan(area)
-        near = np.pad(on_sky, 1)
-        near = np.logical_or.reduce(
-            [near[i : i + self._ny, j : j + self._nx] for i in range(4) for j in range(4)]
-        )  # a corner, or of a neighbour
-        area[beyond] = 0
-        rows, columns = np.nonzero(beyond & near)
-        if rows.size:
-            area[rows, columns] = border_solid_angle(self.pix_to_lonlat, rows, columns)
-        return area
+    def _integrate(self, area, which, parts):
+        """Set the solid angle of some pixels by integration over parts of them."""
+        rows, columns = np.nonzero(which)
+        for first in range(0, rows.size, CHUNK):
+            part = slice(first, first + CHUNK)
+            area[rows[part], columns[part]] = integrated_solid_angle(self.pix_to_lonlat, rows[part], columns[part], parts)
 
     def bin_volume(self):
         """Solid angle times the widths of all bins, a quantity of the shape of the data (or broadcasting to it)."""
