@@ -4,16 +4,38 @@ Base units: TeV, cm, s, deg (sr counts as a plain solid angle and is converted t
 """
 
 import functools
+import re
 
 import astropy.units as u
 
 from .errors import UnitMismatchError
 
-__all__ = ["DNDE", "ENERGY", "FLUX", "conversion_factor"]
+__all__ = ["DNDE", "ENERGY", "FLUX", "conversion_factor", "unit_of_words"]
 
 ENERGY = u.TeV
 FLUX = u.Unit("cm-2 s-1")
 DNDE = u.Unit("cm-2 s-1 TeV-1")
+# Words that files have in the place of a unit, for numbers without one.
+_NUMBERS = re.compile(r"\b(none|counts?|cts|photons?|events?|significance|sigmas?|dimensionless|unitless)\b", re.IGNORECASE)
+
+
+def unit_of_words(text):
+    """Unit of a text in which numbers are named by a word astropy does not know, such as "Counts" or "photons / cm2 / s".
+
+    Returns
+    -------
+    unit : `~astropy.units.Unit`
+        With "ct" for the words.
+
+    Raises
+    ------
+    ValueError
+        If there is no such word, or the rest is no unit.
+    """
+    replaced, number = _NUMBERS.subn("ct", text)
+    if not number:
+        raise ValueError(f"{text!r} is no unit")
+    return u.Unit(replaced)
 
 
 @functools.lru_cache(maxsize=1024)

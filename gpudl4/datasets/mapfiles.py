@@ -18,8 +18,9 @@ class MapFiles:
         Arrays on a device are copied to the host for it.
         """
         from gpudl4.io.gadf import write_fields
+        from gpudl4.io.header_text import to_header
 
-        return write_fields(self._values, field_table(self.tag), {"NAME": self.name, **self.meta.to_header()})
+        return write_fields(self._values, field_table(self.tag), {"NAME": to_header(self.name), **self.meta.to_header()})
 
     @classmethod
     def from_hdulist(cls, hdulist, name=None, lazy=False, format="gadf", filename="the file"):
@@ -83,12 +84,13 @@ class MapFiles:
             If the backend is unknown or cannot be used here.
         """
         from gpudl4.io.files import open_fits
+        from gpudl4.io.header_text import from_header
 
         backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
             if name is None:
                 name = hdulist[0].header.get("NAME")
-            name = None if name is None else str(name)
+            name = None if name is None else from_header(str(name))
             if lazy and format == "gadf" and backend.name == "numpy":
                 return cls._read_lazily(filename, hdulist, name, cache)
             dataset = cls.from_hdulist(hdulist, name=name, format=format, filename=hdulist.where)

@@ -5,7 +5,7 @@ dataset class. Files are those of gammapy: maps as images with a ``_BANDS`` tabl
 exposure in a second map, good time intervals and a table of metadata.
 """
 
-from gpudl4.core.errors import DataFileError, GPUDL4Error
+from gpudl4.core.errors import DataFileError, DatasetError, GPUDL4Error
 from gpudl4.core.reading import brief
 
 __all__ = ["read_fields", "write_fields"]
@@ -174,7 +174,12 @@ def _hdus(fits, row, value):
     if row.kind == "gti":
         return [value.to_table_hdu()]
     if row.kind == "table":
-        return [fits.BinTableHDU(value, name=row.hdu)]
+        try:
+            return [fits.BinTableHDU(value, name=row.hdu)]
+        except UnicodeEncodeError as error:
+            raise DatasetError(
+                f"{row.name} holds the text '{error.object}', but FITS tables hold ASCII only: spell it otherwise"
+            ) from error
     value = value.to_host()
     if row.kind in ("psf", "edisp"):
         return value.to_hdulist(format="gadf")[1:]

@@ -14,6 +14,7 @@ from gpudl4.maps.ogip_tables import area_columns, bounds_columns, ogip_cards, og
 from gpudl4.maps.region_files import region_table_hdu, table_keywords
 
 from .files import check_output, expand_path, open_fits, write_fits
+from .header_text import from_header, to_header
 from .ogip_response import read_rmf, rmf_hdulist
 from .ogip_spectrum import read_spectrum, spectrum_hdu
 
@@ -127,7 +128,7 @@ def _linked(path, header, key):
 def _name(header, path):
     """OBS_ID; the stem of the file where there is none, or one for each of many runs."""
     if "OBS_ID" in header and header.count("OBS_ID") == 1:
-        return str(header["OBS_ID"])
+        return from_header(str(header["OBS_ID"]))
     return path.name.split(".")[0]
 
 
@@ -275,7 +276,7 @@ def write_ogip(fields, filename, format="ogip", overwrite=False, checksum=False)
     creation = _creation()
     present = {"ANCRFILE": "exposure", "BACKFILE": "counts_off", "RESPFILE": "edisp"}
     links = {key: name for key, name in ogip_filenames(path).items() if present[key] in fields}
-    cards = {"EXPOSURE": livetime, "OBS_ID": fields["name"], "HDUCLAS3": "COUNT", "HDUCLAS4": "TYPE:1", **links}
+    cards = {"EXPOSURE": livetime, "OBS_ID": to_header(fields["name"]), "HDUCLAS3": "COUNT", "HDUCLAS4": "TYPE:1", **links}
     out = {links["ANCRFILE"]: [_area_hdu(fields["exposure"], livetime, format)]}
     if "RESPFILE" in links:
         out[links["RESPFILE"]] = rmf_hdulist(_kernel(fields), format)[1:]

@@ -8,7 +8,7 @@ from ..core.errors import GeometryError
 from .axes import MapAxes
 from .frames import degrees
 
-__all__ = ["Geom", "pix_tuple_to_idx", "width_in_degrees"]
+__all__ = ["Geom", "pix_tuple_to_idx", "sizes_in_degrees", "width_in_degrees"]
 
 # Edges that agree to this relative precision count as the same edge.
 EDGE_RTOL = 1e-9
@@ -46,6 +46,17 @@ def width_in_degrees(width):
     if values.size not in (1, 2):
         raise GeometryError(f"a width is one number or two (lon, lat), got: {width!r}")
     return float(values[0]), float(values[-1])
+
+
+def sizes_in_degrees(size, what):
+    """Sizes along lon and lat as two floats in degrees, both positive; anything else is refused by the name of the argument."""
+    try:
+        sizes = width_in_degrees(size)
+    except (TypeError, ValueError, u.UnitsError) as error:
+        raise GeometryError(f"{what} is an angle or two (lon, lat), degrees if a number, got: {size!r}") from error
+    if not all(np.isfinite(part) and part > 0 for part in sizes):
+        raise GeometryError(f"{what} must be positive and finite, got: {size!r}")
+    return sizes
 
 
 class Geom:

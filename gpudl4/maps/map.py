@@ -131,7 +131,7 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         return (RegionNDMap if geom.is_region else WcsNDMap)(geom, data=data, dtype=dtype, meta=meta, unit=unit)
 
     @staticmethod
-    def read(filename, hdu=None, hdu_bands=None, map_type="auto", format=None, checksum=False, backend="numpy"):
+    def read(filename, hdu=None, hdu_bands=None, map_type="auto", format=None, checksum=False, backend="numpy", unit=None):
         """Read a map from a FITS file, plain or gzip.
 
         Parameters
@@ -144,6 +144,8 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
             Whether to verify CHECKSUM and DATASUM, with a warning where they do not match.
         backend : {"numpy", "cupy", "auto"} or `~gpudl4.core.backend.Backend`
             Where the data shall live.
+        unit : str or `~astropy.units.Unit`, optional
+            Unit of the data, whatever the file says.
 
         Returns
         -------
@@ -163,16 +165,17 @@ class Map(MapArithmetic, MapAxesOperations, MapValues):
         backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
             try:
-                return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format).to_device(backend)
+                data_map = map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format, unit=unit)
+                return data_map.to_device(backend)
             except DataFileError as error:
                 raise DataFileError(f"'{filename}': {error}") from error
 
     @staticmethod
-    def from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None):
+    def from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None, unit=None):
         """Map from open FITS data; see `~gpudl4.maps.map_files.map_from_hdulist`."""
         from .map_files import map_from_hdulist
 
-        return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format)
+        return map_from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, map_type=map_type, format=format, unit=unit)
 
     def to_hdulist(self, hdu=None, hdu_bands=None, sparse=False, format="gadf"):
         """FITS HDUs of the map; see `~gpudl4.maps.map_files.map_to_hdulist`."""

@@ -7,6 +7,7 @@ name of their HDU. https://gamma-astro-data-formats.readthedocs.io/en/latest/sky
 
 import json
 import math
+import warnings
 
 import numpy as np
 from astropy import units as u
@@ -14,6 +15,7 @@ from astropy.io import fits
 
 from ..core.backend import to_host
 from ..core.errors import DataFileError, GeometryError
+from ..core.units import unit_of_words
 from .ogip_tables import OGIP_FORMATS
 
 __all__ = ["map_from_hdulist", "map_to_hdulist"]
@@ -25,7 +27,7 @@ FORMATS = ("gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube")
 _FORMAT_OF_BANDS = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
 
 
-def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None):
+def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=None, unit=None):
     """Map from open FITS data.
 
     Parameters
@@ -41,6 +43,8 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
     format : {"gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "ogip", "ogip-arf"}, optional
         Format, by default told from the name of the bands table. The last two are those of region maps, see
         `~gpudl4.maps.region_files.region_map_from_hdulist`.
+    unit : str or `~astropy.units.Unit`, optional
+        Unit of the data, whatever the file says.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
     if format in OGIP_FORMATS:
         from .region_files import region_map_from_hdulist
 
-        return region_map_from_hdulist(hdulist, format=format, hdu=hdu, hdu_bands=hdu_bands)
+        return region_map_from_hdulist(hdulist, format=format, hdu=hdu, hdu_bands=hdu_bands, unit=unit)
     data_hdu = find_map_hdu(hdulist, hdu)
     header = data_hdu.header
     if header.get("PIXTYPE") == "HEALPIX":
@@ -70,8 +74,8 @@ def map_from_hdulist(hdulist, hdu=None, hdu_bands=None, map_type="auto", format=
             from .region_files import region_map_from_hdulist
 
             number = next(idx for idx, candidate in enumerate(hdulist) if candidate is data_hdu)
-            return region_map_from_hdulist(hdulist, hdu=number, hdu_bands=hdu_bands)
-        return _wcs_map(hdulist, data_hdu, hdu_bands, format)
+            return region_map_from_hdulist(hdulist, hdu=number, hdu_bands=hdu_bands, unit=unit)
+        return _wcs_map(hdulist, data_hdu, hdu_bands, format, unit)
     except GeometryError as error:
         raise DataFileError(f"HDU '{data_hdu.name}': {error}") from error
 
@@ -107,14 +111,20 @@ def find_bands_hdu(hdulist, data_hdu, hdu_bands):
 
 
 def parse_unit(header):
-    """Unit of an image from BUNIT; counts and photons are dropped, as in gammapy."""
+    """Unit of an image from BUNIT; counts and photons are dropped, as in gammapy. Other words for numbers give a warning."""
     text = header.get("BUNIT", "")
     if not isinstance(text, str):
         raise DataFileError(f"the keyword BUNIT must be the text of a unit, got {text!r}")
     try:
         unit = u.Unit(text)
     except ValueError as error:
-        raise DataFileError(f"the unit BUNIT = '{text}' is unknown") from error
+        try:
+            unit = unit_of_words(text)
+        except ValueError:
+            raise DataFileError(
+                f"the unit BUNIT = '{text}' is unknown: say what it is, Map.read(..., unit=...), or correct the keyword in the file"
+            ) from error
+        warnings.warn(f"BUNIT = '{text}' is no unit of the FITS standard; it is read as that of plain numbers", UserWarning, stacklevel=2)
     kept = [(base, power) for base, power in zip(unit.bases, unit.powers, strict=True) if str(base) not in ("ph", "ct")]
     if len(kept) == len(unit.bases):
         return unit
@@ -144,21 +154,21 @@ def meta_to_json(meta):
     return json.dumps(meta, default=lambda value: value.to_string() if isinstance(value, u.Quantity) else str(value))
 
 
-def _wcs_map(hdulist, data_hdu, hdu_bands, format):
+def _wcs_map(hdulist, data_hdu, hdu_bands, format, given):
     from .wcs import WcsGeom
     from .wcs_map import WcsNDMap
 
     bands = find_bands_hdu(hdulist, data_hdu, hdu_bands)
     format = format or (_FORMAT_OF_BANDS.get(bands.name, "gadf") if bands is not None else "gadf")
     geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
-    unit, meta = parse_unit(data_hdu.header), parse_meta(data_hdu.header)
+    unit, meta = parse_unit(data_hdu.header) if given is None else u.Unit(given), parse_meta(data_hdu.header)
     if isinstance(data_hdu, fits.BinTableHDU):
         data = _sparse_data(data_hdu, geom)
     else:
         data = _image_data(data_hdu, geom)
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
         data = as_mask(data, data_hdu.name)
-    if format == "fgst-template" and unit.is_equivalent(""):
+    if format == "fgst-template" and given is None and unit.is_equivalent(""):
         # Fermi templates carry no unit; an exposure cube in the same format has a GTI table beside it.
         unit = u.Unit("cm2 s") if "GTI" in hdulist else u.Unit("cm-2 s-1 MeV-1 sr-1")
     return WcsNDMap(geom, data=data, unit=unit, meta=meta)

@@ -147,7 +147,7 @@ def _on_sky(region, wcs, name):
     return sky
 
 
-def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None):
+def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None, unit=None):
     """Region map from open FITS data.
 
     Parameters
@@ -163,6 +163,8 @@ def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, 
         HDU; "SKYMAP", "SPECTRUM" or "SPECRESP" by default.
     hdu_bands : str, optional
         Name of the table of the axes, by default as in the table above.
+    unit : str or `~astropy.units.Unit`, optional
+        Unit of the data, whatever the file says.
 
     Returns
     -------
@@ -184,15 +186,15 @@ def region_map_from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, 
     if kind == "gadf" and (not isinstance(data_hdu, fits.BinTableHDU) or column not in data_hdu.columns.names):
         raise DataFileError(f"HDU '{data_hdu.name}' is neither a sky image nor a region map: it has no column DATA")
     geom = region_geom_from_hdulist(hdulist, format=format, hdu=data_hdu.name, hdu_bands=hdu_bands)
-    data, unit = _column(data_hdu, column, geom)
+    data, written = _column(data_hdu, column, geom)
     if column == "QUALITY" and kind == "ogip":
-        data, unit = data == 0, ""
+        data, written = data == 0, ""
     if data.size != int(np.prod(geom.data_shape)):
         raise DataFileError(f"HDU '{data_hdu.name}' holds {data.size} values, but its bands describe the shape {geom.data_shape}")
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
         data = as_mask(data, data_hdu.name)
     meta = parse_meta(data_hdu.header) if kind == "gadf" else table_keywords(data_hdu.header)
-    return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=parse_unit({"BUNIT": unit}), meta=meta)
+    return RegionNDMap(geom, data=data.reshape(geom.data_shape), unit=parse_unit({"BUNIT": written}) if unit is None else unit, meta=meta)
 
 
 def _column(hdu, name, geom):

@@ -44,7 +44,7 @@ class RegionNDMap(Map):
         return RegionNDMap(geom, data=data, dtype=dtype, meta=meta, unit=unit)
 
     @staticmethod
-    def read(filename, format="gadf", ogip_column=None, hdu=None, checksum=False, backend="numpy"):
+    def read(filename, format="gadf", ogip_column=None, hdu=None, checksum=False, backend="numpy", unit=None):
         """Read a region map from a FITS file, plain or gzip.
 
         Parameters
@@ -53,7 +53,7 @@ class RegionNDMap(Map):
             File; environment variables are expanded.
         format, ogip_column, hdu
             As for `~gpudl4.maps.region_files.region_map_from_hdulist`.
-        checksum, backend
+        checksum, backend, unit
             As for `Map.read`.
 
         Returns
@@ -71,7 +71,7 @@ class RegionNDMap(Map):
 
         backend = get_backend(backend)
         with open_fits(filename, checksum=checksum) as hdulist:
-            return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu).to_device(backend)
+            return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, unit=unit).to_device(backend)
 
     def write(self, filename, overwrite=False, format="gadf", hdu="SKYMAP", checksum=False):
         """Write to a FITS file; see `~gpudl4.maps.region_files.region_map_to_hdulist` and `~gpudl4.io.files.write_fits`."""
@@ -80,11 +80,11 @@ class RegionNDMap(Map):
         write_fits(self.to_hdulist(format=format, hdu=hdu), filename, overwrite, checksum)
 
     @staticmethod
-    def from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None):
+    def from_hdulist(hdulist, format="gadf", ogip_column=None, hdu=None, hdu_bands=None, unit=None):
         """Region map from open FITS data; see `~gpudl4.maps.region_files.region_map_from_hdulist`."""
         from .region_files import region_map_from_hdulist
 
-        return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, hdu_bands=hdu_bands)
+        return region_map_from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, hdu_bands=hdu_bands, unit=unit)
 
     def to_hdulist(self, format="gadf", hdu="SKYMAP", hdu_bands=None, hdu_region=None):
         """FITS HDUs of the map; see `~gpudl4.maps.region_files.region_map_to_hdulist`."""

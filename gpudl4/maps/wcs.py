@@ -15,8 +15,8 @@ from astropy.wcs import WCS
 from ..core.errors import DataFileError, GeometryError
 from .axes import MapAxes
 from .frames import lonlat_of
-from .geom import image_axes, width_in_degrees
-from .sky_border import border_solid_angle
+from .geom import image_axes, sizes_in_degrees, width_in_degrees
+from .sky_area import integrated_solid_angle
 from .sphere import pixel_solid_angle, separation
 from .wcs_build import frame_of, make_wcs, pair, shifted_wcs, single
 from .wcs_coords import WcsCoordinates
@@ -24,6 +24,8 @@ from .wcs_derived import WcsDerived
 
 __all__ = ["WcsGeom"]
 
+FAR = 45.0  # deg from the reference position, where pixels of most projections are sheared
+CHUNK = 1 << 18  # pixels that are integrated over at once
 LARGEST = 1_000_000  # pixels in one direction that a file may announce: the whole sky in steps of an arc second
 
 
@@ -73,12 +75,12 @@ class WcsGeom(WcsDerived, WcsCoordinates):
         ----------
         npix : int or tuple of int, optional
             Number of pixels, the same or (lon, lat). Takes precedence over `width`; with neither, the map is all-sky.
-        binsz : float, str, `~astropy.units.Quantity` or tuple of them
+        binsz : float, str, `~astropy.units.Quantity` or pair of them
             Pixel size, degrees if a number, the same or (lon, lat).
         proj : str
             FITS projection code: "CAR", "TAN", "AIT", ...
         frame : {"icrs", "galactic"}
-            Frame of the map.
+            Frame of the map; also "fk5" or "fk4".
         refpix : tuple of float, optional
             Reference pixel (lon, lat), counted from 1; by default the centre.
         axes : list of `~gpudl4.maps.MapAxis`, optional
@@ -104,14 +106,16 @@ class WcsGeom(WcsDerived, WcsCoordinates):
             crval = tuple(float(value) for value in lonlat_of(skydir, frame))
         else:
             raise GeometryError(f"skydir must be a SkyCoord or a tuple (lon, lat) in degrees, got: {skydir!r}")
-        binsz = pair(binsz, "binsz", lambda size: Angle(size, "deg").deg)
+        if isinstance(binsz, list) and len(binsz) > 1 and not hasattr(binsz[0], "unit"):
+            raise GeometryError(f"binsz is one value or a tuple (lon, lat); different values per image plane are not supported: {binsz!r}")
+        binsz = sizes_in_degrees(binsz, "binsz")
         if npix is None:
-            width = (360.0, 180.0) if width is None else width_in_degrees(width)
+            width = (360.0, 180.0) if width is None else sizes_in_degrees(width, "width")
             npix = tuple(int(np.rint(size / step)) for size, step in zip(width, binsz, strict=True))
         else:
             npix = tuple(int(n) for n in pair(npix, "npix", int))
-        if min(npix) < 1 or min(binsz) <= 0:
-            raise GeometryError(f"a map needs at least one pixel of positive size, got npix={npix}, binsz={binsz}")
+        if min(npix) < 1:
+            raise GeometryError(f"a map needs at least one pixel, got npix={npix} for binsz={binsz}")
         if refpix is None:
             refpix = tuple((n + 1) / 2 for n in npix)
         wcs = make_wcs(npix, binsz, crval, tuple(float(r) for r in refpix), proj, frame)
@@ -259,23 +263,30 @@ class WcsGeom(WcsDerived, WcsCoordinates):
     def solid_angle(self):
         """Solid angle of the pixels, a quantity in sr of shape (1, ..., lat, lon); see `~gpudl4.maps.sphere.pixel_solid_angle`.
 
-        Where the projection ends inside a pixel, the part on the sky counts; pixels of which no corner is on the sky have none.
+        Farther than 45 deg from the reference position it is integrated, unless meridians and parallels are straight. Where the projection
+        ends inside a pixel, the part on the sky counts; pixels beyond it have none.
         It is computed at every call: keep the result when it is needed again.
         """
-        lon, lat = self.pix_to_lonlat(np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis])
+        x, y = np.arange(self._nx + 1) - 0.5, (np.arange(self._ny + 1) - 0.5)[:, np.newaxis]
+        lon, lat = self.pix_to_lonlat(x, y)
         area = pixel_solid_angle(lon, lat)
-        if np.isnan(area).any():
-            area = self._with_border(area, np.isfinite(lon))
+        beyond = np.isnan(area)
+        if self._is_rotated():
+            distance = np.rad2deg(separation(*np.deg2rad(self._wcs.wcs.crval), np.deg2rad(lon), np.deg2rad(lat)))
+            self._integrate(area, ~beyond & (distance[:-1, :-1] > FAR), 1 if self.largest_pixel_scale < 1.5 else 3)
+        if beyond.any():
+            area[beyond] = 0
+            on_sky = np.pad(np.isfinite(lon), 1)  # a corner, or one of a neighbour
+            near = np.logical_or.reduce([on_sky[i : i + self._ny, j : j + self._nx] for i in range(4) for j in range(4)])
+            self._integrate(area, beyond & near, 4)
         return u.Quantity(area.reshape(self.data_shape_image), "sr", copy=None)
 
-    def _with_border(self, area, on_sky):
-        """Solid angles in which pixels at the end of the projection have that of their part on the sky, and those beyond it 0."""
-        corners = on_sky[:-1, :-1], on_sky[:-1, 1:], on_sky[1:, 1:], on_sky[1:, :-1]
-        area[~np.logical_or.reduce(corners)] = 0
-        rows, columns = np.nonzero(np.isnan(area))
-        if rows.size:
-            area[rows, columns] = border_solid_angle(self.pix_to_lonlat, rows, columns)
-        return area
+    def _integrate(self, area, which, parts):
+        """Set the solid angle of some pixels by integration over parts of them."""
+        rows, columns = np.nonzero(which)
+        for first in range(0, rows.size, CHUNK):
+            part = slice(first, first + CHUNK)
+            area[rows[part], columns[part]] = integrated_solid_angle(self.pix_to_lonlat, rows[part], columns[part], parts)
 
     def bin_volume(self):
         """Solid angle times the widths of all bins, a quantity of the shape of the data (or broadcasting to it)."""

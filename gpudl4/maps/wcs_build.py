@@ -11,6 +11,8 @@ from ..core.errors import GeometryError
 
 __all__ = ["cutout_bounds", "frame_of", "make_wcs", "pair", "resampled_wcs", "round_up_to_odd", "shifted_wcs", "single"]
 
+FRAMES = ("icrs", "galactic", "fk5", "fk4")  # that a FITS projection and a SkyCoord can both name
+
 
 def round_up_to_odd(value):
     """Smallest odd integer not below a number; even integers go up by one."""
@@ -58,6 +60,9 @@ def make_wcs(npix, binsz, crval, refpix, proj, frame):
     GeometryError
         If the frame or the projection is unknown.
     """
+    frame = "icrs" if frame is None else frame
+    if not isinstance(frame, str) or frame not in FRAMES:
+        raise GeometryError(f"frame {frame!r} cannot be used for a sky map: choose 'icrs' or 'galactic' (or 'fk5', 'fk4')")
     if frame in ("icrs", "galactic"):
         wcs = WCS(naxis=2)
         names = ("GLON", "GLAT") if frame == "galactic" else ("RA--", "DEC-")
@@ -65,10 +70,7 @@ def make_wcs(npix, binsz, crval, refpix, proj, frame):
         if frame == "icrs":
             wcs.wcs.radesys = "ICRS"
     else:
-        try:
-            wcs = celestial_frame_to_wcs(SkyCoord(0, 0, unit="deg", frame=frame).frame, projection=proj)
-        except ValueError as error:
-            raise GeometryError(f"frame {frame!r} cannot be used for a sky map: choose 'icrs' or 'galactic'") from error
+        wcs = celestial_frame_to_wcs(SkyCoord(0, 0, unit="deg", frame=frame).frame, projection=proj)
     wcs.wcs.crpix, wcs.wcs.crval, wcs.wcs.cdelt = refpix, crval, (-binsz[0], binsz[1])
     wcs.wcs.cunit = ["deg", "deg"]
     wcs.array_shape = npix[::-1]

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from gpudl4.core.errors import DataFileError, GeometryError, OutputError
-from gpudl4.maps import Map, MapAxis
+from gpudl4.maps import Map, MapAxis, RegionNDMap
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", 3)
 RAD = MapAxis.from_nodes([0, 0.1], name="rad", unit="deg")
@@ -106,6 +106,34 @@ def test_counts_and_photons_are_no_units(cube):
     for text, wanted in [("ct", ""), ("ph cm-2 s-1", "cm-2 s-1"), ("count", "")]:
         hdus[0].header["BUNIT"] = text
         assert Map.from_hdulist(hdus).unit == wanted
+
+
+@pytest.mark.parametrize("text", ["None", "Count", "counts", "photons", "significance", "SIGMA", "Events"])
+def test_words_for_numbers_are_no_units(cube, text):
+    hdus = cube.to_hdulist()
+    hdus[0].header["BUNIT"] = text
+    with pytest.warns(UserWarning, match=f"BUNIT = '{text}' is no unit of the FITS standard; it is read as that of plain numbers"):
+        assert Map.from_hdulist(hdus).unit == ""
+
+
+def test_words_beside_units(cube):
+    hdus = cube.to_hdulist()
+    hdus[0].header["BUNIT"] = "photons cm-2 s-1"
+    with pytest.warns(UserWarning, match="BUNIT = 'photons cm-2 s-1'"):
+        assert Map.from_hdulist(hdus).unit == "cm-2 s-1"
+
+
+@pytest.mark.parametrize("text", ["furlong", "number of counts", 5])
+def test_an_unknown_unit_can_be_given(cube, tmp_path, text):
+    hdus = cube.to_hdulist()
+    hdus[0].header["BUNIT"] = text
+    hdus.writeto(tmp_path / "m.fits")
+    with pytest.raises(DataFileError, match=rf"m.fits': the unit BUNIT = '{text}' is unknown: say what it is, Map.read\(..., unit=...\)"):
+        Map.read(tmp_path / "m.fits")
+    assert Map.read(tmp_path / "m.fits", unit="cm2 s").unit == "cm2 s"
+    spectrum = RegionNDMap.create("icrs;circle(83, 22, 1)", axes=[MapAxis.from_energy_bounds("1 TeV", "10 TeV", 2)])
+    spectrum.write(tmp_path / "r.fits")
+    assert Map.read(tmp_path / "r.fits", unit="s").unit == RegionNDMap.read(tmp_path / "r.fits", unit="s").unit == "s"
 
 
 def test_output_that_exists(cube, tmp_path):

@@ -41,6 +41,8 @@ def test_sizes_as_text_and_quantities():
     assert geom.data_shape == (10, 20)
     assert WcsGeom.create(width=[2, 1], binsz=0.1) == geom
     assert WcsGeom.create(width=2 * u.deg, binsz=(0.1, 0.2)).data_shape == (10, 20)
+    for binsz in ((0.1 * u.deg, 12 * u.arcmin), [0.1 * u.deg, 0.2 * u.deg], [0.1, 0.2] * u.deg, ("0.1 deg", "12 arcmin")):
+        assert WcsGeom.create(width=2 * u.deg, binsz=binsz).data_shape == (10, 20)
 
 
 def test_skycoord_is_turned_into_the_frame_of_the_map():
@@ -244,8 +246,19 @@ def test_header_round_trip(geom):
         ({"npix": [10, 20]}, "per image plane are not supported"),
         ({"npix": (10, 20, 3)}, r"one value or a tuple \(lon, lat\)"),
         ({"npix": 0}, "at least one pixel"),
-        ({"binsz": -1}, "at least one pixel of positive size"),
-        ({"width": (1, 2, 3)}, "a width is one number or two"),
+        ({"binsz": -1}, "binsz must be positive and finite, got: -1"),
+        ({"binsz": 0}, "binsz must be positive and finite, got: 0"),
+        ({"binsz": (0.1, np.nan)}, "binsz must be positive and finite"),
+        ({"binsz": "wide"}, "binsz is an angle or two .*got: 'wide'"),
+        ({"binsz": 1 * u.m}, "binsz is an angle or two .*got: <Quantity 1. m>"),
+        ({"binsz": [0.1, 0.2]}, "different values per image plane are not supported"),
+        ({"width": (1, 2, 3)}, r"width is an angle or two \(lon, lat\), degrees if a number, got: \(1, 2, 3\)"),
+        ({"width": np.inf}, "width must be positive and finite, got: inf"),
+        (
+            {"frame": "galactocentric"},
+            r"frame 'galactocentric' cannot be used for a sky map: choose 'icrs' or 'galactic' \(or 'fk5', 'fk4'\)",
+        ),
+        ({"frame": 5}, "frame 5 cannot be used"),
     ],
 )
 def test_bad_arguments(kwargs, message):

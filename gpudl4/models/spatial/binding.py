@@ -26,7 +26,8 @@ __all__ = ["GaussBinding", "NumericImageBinding", "PointBinding", "Sampling"]
 MAX_OVERSAMPLING = 200  # gammapy's limit
 POSITION_STEP = 3e-4  # of a bin; step of the differences for positions of users' models
 STRIP = 16  # rows of an item of work
-CORNERS = np.array([[-0.5, 0.5, 0.5, -0.5], [-0.5, -0.5, 0.5, 0.5]])  # of a pixel, x and y from its centre
+PLACES = np.array(sorted(((i / 4, j / 4) for i in range(-2, 3) for j in range(-2, 3)), key=lambda p: (p[0] ** 2 + p[1] ** 2, p))).T
+"""Places in a pixel, x and y from its centre, those nearest to it first."""
 ARC = 1e-5  # radian; step of the central difference of the map projection, errors of 3e-11 from both sides
 
 
@@ -100,7 +101,8 @@ class Sampling:
     def lonlat(self, geom, frame):
         """Positions of the subpixel centres in degrees, two arrays[ny * factor, nx * factor].
 
-        Where the sky ends in a pixel, those beyond it are at the place of one on the sky, or of a corner; NaN for pixels without any sky.
+        Where the sky ends in a pixel, those beyond it are at the place of one on the sky, or else of the point of the pixel on the sky that
+        is nearest to its centre; NaN for pixels without any sky.
         """
         x, y = self.pixel_positions()
         lon, lat = geom.pix_to_lonlat(x, y[:, np.newaxis], frame)
@@ -112,12 +114,12 @@ class Sampling:
         beyond = np.isnan(blocks[0])
         pixels = np.flatnonzero(beyond.any(axis=1))
         rows, columns = np.divmod(pixels, shape[1] // f)
-        x, y = columns[:, np.newaxis] + self.columns.start + CORNERS[0], rows[:, np.newaxis] + self.rows.start + CORNERS[1]
-        corners = geom.pix_to_lonlat(x, y, frame)
-        places = [np.concatenate([block[pixels], corner], axis=1) for block, corner in zip(blocks, corners, strict=True)]
+        x, y = columns[:, np.newaxis] + self.columns.start + PLACES[0], rows[:, np.newaxis] + self.rows.start + PLACES[1]
+        others = geom.pix_to_lonlat(x, y, frame)
+        places = [np.concatenate([block[pixels], other], axis=1) for block, other in zip(blocks, others, strict=True)]
         unknown = np.isnan(places[0])
-        order = np.argsort(unknown, axis=1, kind="stable")  # subpixels on the sky come first, then corners
-        number = np.maximum((~unknown[:, : f * f]).sum(axis=1), 1)  # a corner is taken only where no subpixel is on the sky
+        order = np.argsort(unknown, axis=1, kind="stable")  # subpixels on the sky come first, then other points
+        number = np.maximum((~unknown[:, : f * f]).sum(axis=1), 1)  # another point is taken only where no subpixel is on the sky
         source = np.take_along_axis(order, np.arange(f * f) % number[:, np.newaxis], axis=1)
         for block, place in zip(blocks, places, strict=True):
             block[pixels] = np.where(beyond[pixels], np.take_along_axis(place, source, axis=1), block[pixels])
