@@ -32,7 +32,7 @@ def _fault(name, p, default):
     if not np.isfinite(p.value) and (np.isfinite(default.value) or not p.frozen):
         return f"{at}: set a finite value"
     if p.min > p.max:
-        return f"has min {p.min:g} above max {p.max:g}: exchange or widen them"
+        return f"has min {p.min} above max {p.max}: exchange or widen them"
     if name == "lat_0" and p.unit.is_equivalent("deg") and abs(p.quantity) > 90 * u.deg:
         return f"{at}: a latitude lies between -90 and 90 deg"
     if default.unit.is_equivalent("TeV") and default.value > 0 and p.value <= 0:
@@ -40,7 +40,8 @@ def _fault(name, p, default):
     if p.frozen and name not in ANY_TURN and p.unit.is_equivalent(default.unit):
         low, high = (bound * default.unit.to(p.unit) for bound in (default.min, default.max))
         if p.value < low or p.value > high:
-            return f"{at}, frozen, and the model has a meaning from {low:g} to {high:g} only"
+            limits = f"at {low:g} and above" if np.isnan(high) else f"up to {high:g}" if np.isnan(low) else f"from {low:g} to {high:g}"
+            return f"{at}, frozen, and the model has a meaning {limits} only"
     if p.prior is not None:
         problem = p.prior.problem
         if problem:
