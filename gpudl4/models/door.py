@@ -7,8 +7,6 @@ from ..core.errors import ModelError
 
 __all__ = ["check_models"]
 
-ANY_TURN = ("phi",)  # angles that come round again, so that a frozen one may lie outside its bounds
-
 
 def check_models(models):
     """Check values, bounds and priors of all parameters before models are compiled.
@@ -37,11 +35,6 @@ def _fault(name, p, default):
         return f"{at}: a latitude lies between -90 and 90 deg"
     if default.unit.is_equivalent("TeV") and default.value > 0 and p.value <= 0:
         return f"{at}: an energy above zero is wanted"
-    if p.frozen and name not in ANY_TURN and p.unit.is_equivalent(default.unit):
-        low, high = (bound * default.unit.to(p.unit) for bound in (default.min, default.max))
-        if p.value < low or p.value > high:
-            limits = f"at {low:g} and above" if np.isnan(high) else f"up to {high:g}" if np.isnan(low) else f"from {low:g} to {high:g}"
-            return f"{at}, frozen, and the model has a meaning {limits} only"
     if p.prior is not None:
         problem = p.prior.problem
         if problem:

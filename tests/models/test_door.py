@@ -29,8 +29,6 @@ FAULTS = [
     (_set("gauss.lat_0", quantity="-1.6 rad"), "parameter 'gauss.lat_0' is -1.6 rad: a latitude lies between"),
     (_set("point.reference", value=0), "parameter 'point.reference' is 0 TeV: an energy above zero is wanted"),
     (_set("test-bkg.reference", value=-1), "parameter 'test-bkg.reference' is -1 TeV: an energy above zero"),
-    (_set("gauss.sigma", value=-0.1, frozen=True), "parameter 'gauss.sigma' is -0.1 deg, frozen, .* at 0 and above only"),
-    (_set("gauss.e", value=1.2, frozen=True), "parameter 'gauss.e' is 1.2, frozen, .* from 0 to 1 only"),
     (_set("point.index", prior=GaussianPrior(mu=2, sigma=0)), "'point.index' has a GaussianPrior with sigma 0: a sigma above zero"),
     (_set("point.index", prior=UniformPrior(min=2, max=2)), "'point.index' has a UniformPrior from 2 to 2"),
     (_set("point.index", prior=GaussianPrior(mu=np.nan, sigma=1)), "has a GaussianPrior whose parameters are not all finite"),
@@ -51,16 +49,6 @@ def test_values_that_cannot_be_fitted(change, message, recwarn):
 def test_what_is_no_dataset(datasets):
     with pytest.raises(DatasetError, match="a dataset, a list of datasets or Datasets was wanted, got"):
         Fit().run(datasets)
-
-
-def test_what_is_legal_stays_so():
-    dataset = make_dataset()
-    spatial = dataset.models["gauss"].spatial_model
-    spatial.phi.value = 200  # beyond its bounds, and the same ellipse as 20 deg
-    spatial.freeze()
-    turned = compile(dataset)
-    spatial.phi.value = 20
-    assert turned.value(turned.theta0) == pytest.approx(compile(dataset).value(turned.theta0), rel=1e-12)
 
 
 def test_values_outside_their_bounds_are_moved_inside_with_a_warning():
