@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)  # a fit; datasets on a GPU
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)  # a fit; a scan; datasets on a GPU
 
 
 def test_python_example_runs(tmp_path, monkeypatch, capsys):
@@ -17,11 +17,13 @@ def test_python_example_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "demo-output").mkdir()
     write_field(tmp_path / "demo-output", seed=5, n_pixels=130)
     monkeypatch.chdir(tmp_path)
-    fit, _ = EXAMPLES
+    fit, scan, _ = EXAMPLES
     names = {}
     exec(fit, names)
     assert names["result"].success
     assert "extended-source.sigma" in capsys.readouterr().out
+    exec(scan, names)
+    assert names["stats"][0] == pytest.approx(names["result"].total_stat, abs=1e-6)
 
 
 def test_gpu_example_runs(tmp_path, monkeypatch, device, capsys):
@@ -30,7 +32,7 @@ def test_gpu_example_runs(tmp_path, monkeypatch, device, capsys):
     (tmp_path / "demo-output").mkdir()
     write_field(tmp_path / "demo-output", seed=5, n_pixels=50)
     monkeypatch.chdir(tmp_path)
-    _, gpu = EXAMPLES
+    _, _, gpu = EXAMPLES
     names = {}
     exec(gpu, names)
     assert names["datasets"][0].backend == device

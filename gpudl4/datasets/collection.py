@@ -145,7 +145,10 @@ class Datasets(DatasetsFiles, collections.abc.MutableSequence, Sealed):
         return self.models.parameters.unique_parameters
 
     def stat_sum(self):
-        """Fit statistic of all datasets together, with the priors of the parameters; compiled anew at every call.
+        """Fit statistic of all datasets together, with the priors of the parameters.
+
+        Compiled anew at every call: for scans and samplers take ``likelihood = gpudl4.compile(datasets)`` once and call
+        ``likelihood.value(theta)``, or use `Fit.stat_profile`.
 
         Returns
         -------

@@ -198,6 +198,8 @@ class MapDataset(MapCreation, MapViews, MapTransforms, MapFiles, PlotVerbs, Data
     def npred(self):
         """Predicted counts of all models and the background, not below zero.
 
+        Computed anew at every call: for scans and samplers compile once, `gpudl4.compile`, and call ``likelihood.npred(theta)``.
+
         Returns
         -------
         npred : Map
@@ -219,7 +221,8 @@ class MapDataset(MapCreation, MapViews, MapTransforms, MapFiles, PlotVerbs, Data
     def stat_sum(self):
         """Fit statistic summed over the bins of `mask` (all bins without one), without priors; compiled anew at every call.
 
-        It is computed where the dataset lives.
+        It is computed where the dataset lives. For scans and samplers compile once, ``likelihood = gpudl4.compile(dataset)``, and call
+        ``likelihood.value(theta)``, which is many times faster; or use `Fit.stat_profile`.
 
         Returns
         -------

@@ -26,7 +26,7 @@ __all__ = ["PointOfScan", "Profiler"]
 
 MAX_ROUNDS = 40  # of looking for the place where a profile has risen
 CLOSE = 2e-3  # a Newton step that is smaller than this part of the way need not be looked at any more
-FINE, UNSEEN = 1e-6, 1e-4  # decrease of the statistic that is left undone, and that is taken without looking, at a point of a profile
+FINE, UNSEEN = 1e-5, 1e-3  # decrease of the statistic that is left undone, and that is taken without looking, at a point of a profile
 BATCH_BYTES = 2**28  # working arrays of a batch
 SAFE = 0.2  # of the statistic, by which all other pixel cells have to lie above a minimum for points between to be trusted
 FAR = 1.0  # a cell that seems to lie this far above is not looked at any closer

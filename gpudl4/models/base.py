@@ -243,8 +243,6 @@ def _check_read(parameter, default, where):
     """What a value from a file must be; a default that is NaN itself (the centre of a template) allows NaN."""
     if not np.isfinite(parameter.value) and np.isfinite(default.value):
         raise ModelError(f"parameter '{parameter.name}' {where} has the value {parameter.value}: a finite number was wanted")
-    if parameter.min > parameter.max:
-        raise ModelError(f"parameter '{parameter.name}' {where} has min {parameter.min} above max {parameter.max}")
     # the unit of an amplitude depends on which IRFs apply, so the sky model checks it
     if default.unit not in SCALED_BY_FLUX and not parameter.unit.is_equivalent(default.unit):
         raise UnitMismatchError(

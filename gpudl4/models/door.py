@@ -7,8 +7,6 @@ from ..core.errors import ModelError
 
 __all__ = ["check_models"]
 
-ANY_TURN = ("phi",)  # angles that come round again, so that a frozen one may lie outside its bounds
-
 
 def check_models(models):
     """Check values, bounds and priors of all parameters before models are compiled.
@@ -32,15 +30,11 @@ def _fault(name, p, default):
     if not np.isfinite(p.value) and (np.isfinite(default.value) or not p.frozen):
         return f"{at}: set a finite value"
     if p.min > p.max:
-        return f"has min {p.min:g} above max {p.max:g}: exchange or widen them"
+        return f"has min {p.min} above max {p.max}: exchange or widen them"
     if name == "lat_0" and p.unit.is_equivalent("deg") and abs(p.quantity) > 90 * u.deg:
         return f"{at}: a latitude lies between -90 and 90 deg"
     if default.unit.is_equivalent("TeV") and default.value > 0 and p.value <= 0:
         return f"{at}: an energy above zero is wanted"
-    if p.frozen and name not in ANY_TURN and p.unit.is_equivalent(default.unit):
-        low, high = (bound * default.unit.to(p.unit) for bound in (default.min, default.max))
-        if p.value < low or p.value > high:
-            return f"{at}, frozen, and the model has a meaning from {low:g} to {high:g} only"
     if p.prior is not None:
         problem = p.prior.problem
         if problem:

@@ -278,7 +278,7 @@ class Parameter(ParameterScale, ParameterScan, Sealed):
         if self._min > self._max:
             low, high = self._min, self._max
             self._min, self._max = before
-            raise ModelError(f"parameter '{self._name}' cannot have min {low:g} above max {high:g}")
+            raise ModelError(f"parameter '{self._name}' cannot have min {low} above max {high}: exchange or widen them")
 
     def copy(self):
         """Independent copy."""

@@ -154,7 +154,7 @@ def test_profiles_and_confidence(fitted):
     np.testing.assert_allclose(profile["stat_scan"] - result.total_stat, [1, 0, 1], atol=0.15)
     fixed = Fit().stat_profile(dataset, parameter)
     assert fixed["stat_scan"][2] > profile["stat_scan"][2]
-    assert list(fixed) == ["index_scan", "stat_scan"]
+    assert list(fixed) == ["point.spectral.index_scan", "stat_scan", "fit_results"]
 
     amplitude = next(p for p, n in zip(free, result.names, strict=True) if n == "point.amplitude")
     amplitude.scan_values = [0.9 * amplitude.value, amplitude.value]
@@ -165,7 +165,7 @@ def test_profiles_and_confidence(fitted):
     contour = Fit().stat_contour(dataset, parameter, amplitude, numpoints=4)
     assert contour["success"]
     likelihood = compile(dataset)
-    assert np.all(np.abs(contour["index"] - parameter.value) < 2 * result.errors[i])
+    assert np.all(np.abs(contour["point.spectral.index"] - parameter.value) < 2 * result.errors[i])
     assert likelihood.names == result.names
     with pytest.raises(FitError, match=r"'norms' is not a free parameter; free parameters: point\.index"):
         Fit().confidence(dataset, "norms")

@@ -159,3 +159,15 @@ def test_prior_parameter_is_never_free():
     assert parameter.frozen
     assert parameter.type == "prior"
     assert set(parameter.to_dict()) == {"name", "value", "unit", "error", "min", "max"}
+
+
+def test_a_scan_with_two_errors_beyond_zero_is_even():
+    """The logarithm of a negative end made six of seven values NaN."""
+    amplitude = Parameter("amplitude", 1e-12, error=0.8e-12, interp="log", scan_n_values=7)
+    np.testing.assert_allclose(amplitude.scan_values, np.linspace(-0.6e-12, 2.6e-12, 7))
+    amplitude.scan_min = 0
+    assert np.all(np.isfinite(amplitude.scan_values))
+    amplitude.scan_min = 0.5e-12
+    np.testing.assert_allclose(np.diff(np.log(amplitude.scan_values)), np.log(2.6 / 0.5) / 6)
+    root = Parameter("a", 1, error=2, interp="sqrt", scan_n_values=3)
+    assert np.all(np.isfinite(root.scan_values))
