@@ -12,6 +12,7 @@ __all__ = ["brief", "excerpt", "reading"]
 
 EXCERPT = 60  # characters
 LINE = 160
+MESSAGE = 1000  # an error of ours may list what a file has
 OF_DATA = (DataFileError, MissingFileError, DatasetError, GeometryError, ModelError, UnitMismatchError)
 """Errors that say what is wrong with data, but not where the data came from."""
 
@@ -66,9 +67,10 @@ def reading(what):
     try:
         yield
     except OF_DATA as error:
-        if what in str(error) or type(error) not in OF_DATA:
+        text = str(error) if what in str(error) else f"{what}: {error}"
+        if type(error) not in OF_DATA or (text == str(error) and len(text) <= MESSAGE):
             raise
-        raise type(error)(f"{what}: {error}") from error
+        raise type(error)(_shortened(text, MESSAGE)) from error
     except (GPUDL4Error, Warning, MemoryError):
         raise
     except Exception as error:

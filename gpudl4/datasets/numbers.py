@@ -15,6 +15,9 @@ __all__ = ["RULES", "checked_numbers"]
 ROUNDING = 1e-6
 """Negative values up to this part of the largest one come from interpolation, and count as zero where they are used."""
 
+LARGEST = 1e30
+"""What is larger counts as infinite: no response or exposure is, in whatever unit, and sums of it would overflow."""
+
 
 def checked_numbers(rule, value, data_map, where):
     """A value of a field, after the rule of the field has looked at its numbers.
@@ -47,7 +50,11 @@ def checked_numbers(rule, value, data_map, where):
 
 def _is_regular(data):
     """Whether all values are finite and not negative; one minimum and one maximum, through which NaN passes."""
-    return bool(data.min() >= 0) and bool(data.max() < np.inf) if data.size else True
+    return bool(data.min() >= 0) and bool(data.max() < LARGEST) if data.size else True
+
+
+def _is_finite(data):
+    return np.abs(data) < LARGEST
 
 
 def _response(value, data_map, where):
@@ -56,7 +63,7 @@ def _response(value, data_map, where):
     data = data_map.data
     if data.dtype.kind != "f" or _is_regular(data):
         return value
-    finite = np.isfinite(data)
+    finite = _is_finite(data)
     largest = np.where(finite, data, 0).max()
     bad = ~finite | (data < -ROUNDING * largest)
     unknown = np.isnan(data).all(axis=(0, 1)) | _unexposed(value, data)
@@ -66,7 +73,9 @@ def _response(value, data_map, where):
             "make it anew, or leave it out"
         )
     if number := int(bad.sum()):
-        warnings.warn(f"{where}: {number} values that are not finite, where there is no exposure, are taken as 0", UserWarning, stacklevel=5)
+        warnings.warn(
+            f"{where}: {number} values that are not finite, where there is no exposure, are taken as 0", UserWarning, stacklevel=5
+        )
         good = data_map.copy(data=np.where(bad, 0, data).astype(data.dtype))
         return type(value)(good, value.exposure_map)
     return value
@@ -87,7 +96,7 @@ def _with_regular_exposure(value, where):
         return value
     data = exposure.data
     unknown = np.isnan(data)
-    if wrong := int((~unknown & ~((data >= 0) & np.isfinite(data))).sum()):
+    if wrong := int((~unknown & ~((data >= 0) & _is_finite(data))).sum()):
         raise DatasetError(f"{where}: {wrong} of {data.size} values of its exposure are infinite or negative; it is damaged: make it anew")
     warnings.warn(f"{where}: {int(unknown.sum())} values of its exposure are NaN and are taken as 0", UserWarning, stacklevel=6)
     good = exposure.copy(data=np.where(unknown, 0, data).astype(data.dtype))

@@ -25,6 +25,7 @@ PER_DATASET = ("counts", "npred", "npred_excess")
 LIKELIHOOD_COLUMNS = {"stat": "loglike", "stat_null": "loglike_null", "stat_scan": "dloglike_scan"}
 """Columns of the fit statistic, and those of half of it that other programs write."""
 
+SMALLEST = 1e-100  # error of a flux in any unit; its square in a denominator must not overflow
 ROUNDED = 0.01  # relative; published tables hold energies with three digits
 FLUX_FORMAT, NUMBER_FORMAT = ".3e", ".3f"
 
@@ -202,16 +203,13 @@ def _map(table, name, column, factor, energy, outer):
 
 
 def _errors(values, column):
-    """Errors of fluxes; what is negative is unknown, so that the point is not fitted."""
-    negative = values < 0
-    if not negative.any():
+    """Errors of fluxes; what is negative or vanishing is unknown, so that the point is not fitted."""
+    bad = (values < SMALLEST) & (values != 0)  # an error of 0 has always meant that it is not known
+    if not bad.any():
         return values
-    warnings.warn(
-        f"{int(negative.sum())} of {values.size} errors in column '{column}' of the flux points are negative and count as unknown",
-        UserWarning,
-        stacklevel=6,
-    )
-    return np.where(negative, np.nan, values)
+    what = f"are negative or below {SMALLEST:g} and count as unknown"
+    warnings.warn(f"{int(bad.sum())} of {values.size} errors in column '{column}' of the flux points {what}", UserWarning, stacklevel=6)
+    return np.where(bad, np.nan, values)
 
 
 def meta_of_table(table, sed_type):

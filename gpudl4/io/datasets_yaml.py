@@ -80,10 +80,14 @@ def _checked(entry, number, path, types):
     kind = entry["type"]
     if kind not in types:
         problem = "cannot be read by this version of gpudl4" if kind in PEER_TYPES else "is unknown"
-        raise DataFileError(f"{where}: type {excerpt(kind)} of {excerpt(entry['filename'], 200)} {problem}; types that can be read: {', '.join(types)}")
+        raise DataFileError(
+            f"{where}: type {excerpt(kind)} of {excerpt(entry['filename'], 200)} {problem}; types that can be read: {', '.join(types)}"
+        )
     unknown = sorted(set(map(str, entry)) - set(KEYS))
     if unknown:
-        warnings.warn(f"{where}: keys without a meaning here are ignored: {excerpt(', '.join(unknown), 200)[1:-1]}", UserWarning, stacklevel=4)
+        warnings.warn(
+            f"{where}: keys without a meaning here are ignored: {excerpt(', '.join(unknown), 200)[1:-1]}", UserWarning, stacklevel=4
+        )
     try:
         file = expand_path(entry["filename"])
     except DataFileError as error:

@@ -7,6 +7,7 @@
 import numpy as np
 
 from gpudl4.core.errors import DataFileError, DatasetError
+from gpudl4.core.reading import reading
 from gpudl4.irf import EDispKernel, EDispKernelMap, PSFMap
 from gpudl4.maps.ogip_read import column, energy_axis, find_table
 
@@ -144,6 +145,11 @@ def read_fermi(counts, exposure, psf, edisp, gti=None, edisp_bins=0, checksum=Fa
     DataFileError
         If a file is missing or damaged, or the files do not belong together.
     """
+    with reading(f"'{expand_path(counts)}'"):
+        return _joined(counts, exposure, psf, edisp, gti, edisp_bins, checksum)
+
+
+def _joined(counts, exposure, psf, edisp, gti, edisp_bins, checksum):
     from gpudl4.core.gti import GTI
     from gpudl4.maps import Map
 

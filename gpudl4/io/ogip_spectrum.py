@@ -107,10 +107,14 @@ def _check_scales(backscal, areascal, good, where):
     """BACKSCAL of channels of bad quality may be anything."""
     bad = ~(np.isfinite(backscal) & (backscal >= 0)) & good
     if bad.any():
-        raise DataFileError(f"{where}: BACKSCAL is negative or not finite in {int(bad.sum())} of {bad.size} channels, the first {_first(bad)}")
+        raise DataFileError(
+            f"{where}: BACKSCAL is negative or not finite in {int(bad.sum())} of {bad.size} channels, the first {_first(bad)}"
+        )
     bad = ~(np.isfinite(areascal) & (areascal > 0))
     if bad.any():
-        raise DataFileError(f"{where}: AREASCAL must be positive and finite, it is not in {int(bad.sum())} channels, the first {_first(bad)}")
+        raise DataFileError(
+            f"{where}: AREASCAL must be positive and finite, it is not in {int(bad.sum())} channels, the first {_first(bad)}"
+        )
 
 
 def _first(bad):

@@ -13,6 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 from ..core.errors import DataFileError, GeometryError
+from ..core.reading import reading
 from .axes import MapAxes
 from .ogip_read import native
 from .ogip_tables import OGIP_FORMATS
@@ -31,6 +32,7 @@ __all__ = [
     "table_keywords",
 ]
 
+LARGEST = 10**9  # pixel of a region
 FORMATS = ("gadf", *OGIP_FORMATS)
 _OGIP_HDU = {"ogip": ("SPECTRUM", "COUNTS", "EBOUNDS"), "ogip-arf": ("SPECRESP", "SPECRESP", "SPECRESP")}
 
@@ -117,16 +119,21 @@ def read_region_table(hdulist, name):
     """Region and projection from a FITS region table; None, None if there is none."""
     if name not in hdulist:
         return None, None
+    with reading(f"HDU '{name}'"):
+        return _read_region(hdulist[name], name)
+
+
+def _read_region(hdu, name):
     from astropy.table import QTable, Table
     from astropy.wcs import WCS
     from regions import Regions
 
-    header, regions = hdulist[name].header, []
+    header, regions = hdu.header, []
     geom = WcsGeom.from_header(header) if "WCSSHAPE" in header else WcsGeom(WCS(header, naxis=2).sub(2))
     try:
-        table = QTable.read(hdulist[name])
+        table = QTable.read(hdu)
     except TypeError:  # columns whose unit is no unit of astropy
-        table = Table.read(hdulist[name])
+        table = Table.read(hdu)
     for region in Regions.parse(table, format="fits"):
         region.meta["include"] = True  # the package regions drops the flag when it reads FITS
         regions.append(_on_sky(region, geom.wcs, name))
@@ -135,11 +142,9 @@ def read_region_table(hdulist, name):
 
 def _on_sky(region, wcs, name):
     """Region on the sky, which must be finite in pixels and lie where the projection has a sky."""
-    try:
-        _ = region.bounding_box
-        sky = region.to_sky(wcs)
-    except (OverflowError, ValueError) as error:
-        raise DataFileError(f"HDU '{name}' describes a region that is not finite or not on the sky") from error
+    box, sky = region.bounding_box, region.to_sky(wcs)
+    if max(map(abs, (box.ixmin, box.ixmax, box.iymin, box.iymax))) > LARGEST:
+        raise DataFileError(f"HDU '{name}' describes a region that reaches beyond {LARGEST:,} pixels")
     place = getattr(sky, "center", None)
     place = getattr(sky, "vertices", None) if place is None else place
     if place is not None and not np.isfinite([place.spherical.lon.deg, place.spherical.lat.deg]).all():

@@ -1,4 +1,4 @@
-"""Numbers that a field of a dataset cannot mean are refused, or taken as zero with a warning; those that files of gammapy have stay legal."""
+"""Numbers that a field of a dataset cannot mean are refused, or are zero with a warning; those that files of gammapy have stay legal."""
 
 import functools
 import warnings
@@ -14,7 +14,7 @@ from gpudl4.fit import Fit
 from gpudl4.irf import EDispKernelMap, PSFMap
 from tests.factory import make_dataset
 
-BAD = (np.nan, np.inf, -np.inf, -1000.0)
+BAD = (np.nan, np.inf, -np.inf, -1000.0, 1e35)
 
 
 @functools.cache

@@ -133,14 +133,15 @@ def test_names_of_datasets_become_labels():
     assert FluxPoints.from_table(table).counts.geom.axes["dataset"].nbin == 7
 
 
+@pytest.mark.parametrize("value", [-1e-13, -np.inf, 1e-320])
 @pytest.mark.parametrize("column", ["dnde_err", "dnde_errn", "dnde_errp"])
-def test_negative_errors_are_unknown(column):
+def test_negative_errors_are_unknown(column, value):
     """Such a point used to be fitted, or to drop out without a word."""
     table = make_table()
     table[column] = np.abs(table["dnde"]) * 0.1
     table[column].unit = table["dnde"].unit
-    table[column][1] *= -1
-    with pytest.warns(UserWarning, match=f"1 of {len(table)} errors in column '{column}' of the flux points are negative and count as unknown"):
+    table[column][1] = value
+    with pytest.warns(UserWarning, match=f"1 of {len(table)} errors in column '{column}' of the flux points are negative or below 1e-100"):
         points = FluxPoints.from_table(table)
     errors = getattr(points, column).data.ravel()
     assert np.isnan(errors[1])

@@ -14,7 +14,10 @@ MATRIX = np.array([[0.04, 3e-15, 1e-4], [3e-15, 1e-27, 0.0], [1e-4, 0.0, 1e-6]])
 
 
 def write(path, names, matrix):
-    rows = [["Parameters", *map(str, range(len(matrix)))], *([name, *map(repr, row.tolist())] for name, row in zip(names, matrix, strict=True))]
+    rows = [
+        ["Parameters", *map(str, range(len(matrix)))],
+        *([name, *map(repr, row.tolist())] for name, row in zip(names, matrix, strict=True)),
+    ]
     path.write_text("\n".join("| " + " | ".join(f"{cell:>30}" for cell in row) + " |" for row in rows) + "\n")
     return path
 

@@ -96,7 +96,7 @@ def test_gzip_of_a_small_file_and_endless_zeros(tmp_path, monkeypatch):
     monkeypatch.setattr(fits_input, "MOST", 1_000_000)
     header = fits.PrimaryHDU().header.tostring().encode()
     (tmp_path / "bomb.fits.gz").write_bytes(gzip.compress(header + bytes(50_000_000)))
-    with pytest.raises(DataFileError, match="becomes more than [0-9,]* bytes when it is decompressed.*gunzip"):
+    with pytest.raises(DataFileError, match=r"becomes more than [0-9,]* bytes when it is decompressed.*gunzip"):
         open_fits(tmp_path / "bomb.fits.gz")
 
 
@@ -124,9 +124,14 @@ def test_yaml_of_any_size(tmp_path):
 # the context
 
 
-@pytest.mark.parametrize("error", [KeyError("NAXIS1"), TypeError("list"), AssertionError(), RecursionError("deep"), fits.VerifyError("card\nx")])
+@pytest.mark.parametrize(
+    "error", [KeyError("NAXIS1"), TypeError("list"), AssertionError(), RecursionError("deep"), fits.VerifyError("card\nx")]
+)
 def test_foreign_errors_get_the_name(error):
-    with pytest.raises(DataFileError, match=f"^'a.fits' cannot be read, it may be damaged .{type(error).__name__}") as caught, reading("'a.fits'"):
+    with (
+        pytest.raises(DataFileError, match=f"^'a.fits' cannot be read, it may be damaged .{type(error).__name__}") as caught,
+        reading("'a.fits'"),
+    ):
         raise error
     assert caught.value.__cause__ is error
     assert "\n" not in str(caught.value)
@@ -154,3 +159,10 @@ def test_excerpts_are_short_and_printable():
     assert excerpt(1.5) == "1.5"
     assert brief(ValueError("a\x00b  c\nd")) == "ValueError: a?b c"
     assert len(brief(ValueError("x" * 10**6))) == 160
+
+
+def test_messages_are_not_longer_than_anybody_reads():
+    with pytest.raises(DatasetError) as caught, reading("'a.fits'"):
+        raise DatasetError("x" * 10**6)
+    assert len(str(caught.value)) == 1000
+    assert str(caught.value).startswith("'a.fits': xxx")

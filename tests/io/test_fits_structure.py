@@ -12,7 +12,9 @@ from gpudl4.io.fits_structure import check_structure, parts_of
 
 
 def content():
-    table = fits.BinTableHDU.from_columns([fits.Column("A", "D", array=np.arange(5.0)), fits.Column("B", "PJ()", array=[[1], [2, 3]] * 2 + [[]])])
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column("A", "D", array=np.arange(5.0)), fits.Column("B", "PJ()", array=[[1], [2, 3]] * 2 + [[]])]
+    )
     image = fits.ImageHDU(np.ones((3, 4), dtype="float32"), name="IMAGE")
     buffer = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(), image, table]).writeto(buffer)

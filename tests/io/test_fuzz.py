@@ -12,7 +12,7 @@ from tests.io.fuzz.mutate import mutated
 from tests.io.fuzz.samples import SAMPLES, write_samples
 
 SEED = 20261201
-FILES = 220
+FILES = 200
 
 
 def test_damaged_files_are_read_as_they_were_or_refused():
@@ -50,7 +50,7 @@ def raising(error):
     ],
 )
 def test_faults_are_told_from_refusals(tmp_path, read, verdict):
-    sample = SimpleNamespace(name="a.fits", start="a.fits", read=read)
+    sample = SimpleNamespace(name="a.fits", start="a.fits", kind="fits", read=read)
     assert verdict_of(sample, tmp_path, {"a.fits": []})[0] == verdict
 
 
@@ -60,7 +60,7 @@ def test_a_statistic_that_is_not_finite_is_a_fault(tmp_path):
     write_samples(tmp_path)
     dataset = FluxPointsDataset.read(tmp_path / "points.fits")
     dataset.stat_sum = lambda: np.nan
-    sample = SimpleNamespace(name="points.fits", start="points.fits", read=lambda path: dataset)
+    sample = SimpleNamespace(name="points.fits", start="points.fits", kind="fits", read=lambda path: dataset)
     assert verdict_of(sample, tmp_path, {"points.fits": []})[0] == "not finite"
 
 

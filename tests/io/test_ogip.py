@@ -437,7 +437,12 @@ BAD = {
     "area scaling": ("", columns(AREASCAL=[0.0, 1, 1, 1]), "SPECTRUM", "AREASCAL must be positive"),
     "area unknown": ("", columns(AREASCAL=[1, np.nan, 1, 1]), "SPECTRUM", "AREASCAL must be positive and finite, .* the first in row 1"),
     "area of background": ("_bkg", columns(AREASCAL=[1, 1, np.inf, 1]), "SPECTRUM", "s_bkg.*AREASCAL must be positive and finite"),
-    "region infinite": ("", columns(BACKSCAL=[1.0, 1, np.inf, 1], QUALITY=[0, 0, 0, 0]), "SPECTRUM", "BACKSCAL is negative or not finite in 1"),
+    "region infinite": (
+        "",
+        columns(BACKSCAL=[1.0, 1, np.inf, 1], QUALITY=[0, 0, 0, 0]),
+        "SPECTRUM",
+        "BACKSCAL is negative or not finite in 1",
+    ),
     "region unknown": ("", columns(BACKSCAL=np.full(4, np.nan)), "SPECTRUM", "BACKSCAL is negative or not finite in . of 4 channels"),
     "region negative": ("_bkg", columns(BACKSCAL=np.full(4, -1.0)), "SPECTRUM", "s_bkg.*BACKSCAL is negative or not finite"),
     "matrix unknown": ("_rmf", matrix(np.nan), "MATRIX", "MATRIX holds negative or not finite values in 1 of 6 rows"),

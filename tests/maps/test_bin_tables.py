@@ -26,7 +26,7 @@ def test_cycle(each, number, times):
 def test_one_other_value_is_found_wherever_it_is(row):
     values = np.tile(np.repeat([1.0, 2.0, 3.0, 4.0], 3), 2)
     values[row] = 9.0
-    with pytest.raises(DataFileError, match="x: row .* breaks the order"):
+    with pytest.raises(DataFileError, match=r"x: row .* breaks the order"):
         cycle(values, "x")
 
 
@@ -73,7 +73,15 @@ def damaged(hdu, name, row, value):
 
 @pytest.mark.parametrize(
     ("name", "row", "value"),
-    [("E_MIN", 4, 1e-320), ("E_MAX", 4, 1e308), ("E_MAX", 4, -1.0), ("E_MIN", 0, 0.5e-3), ("E_MIN", 17, 3.0), ("RAD_MIN", 5, 0.3), ("RAD_MAX", 2, 9)],
+    [
+        ("E_MIN", 4, 1e-320),
+        ("E_MAX", 4, 1e308),
+        ("E_MAX", 4, -1.0),
+        ("E_MIN", 0, 0.5e-3),
+        ("E_MIN", 17, 3.0),
+        ("RAD_MIN", 5, 0.3),
+        ("RAD_MAX", 2, 9),
+    ],
 )
 def test_damaged_bands(name, row, value):
     """E_MIN[4] = 1e-320 moved all lower edges by a bin; E_MAX[4] = 1e308 gave an infinite bin; E_MAX[4] = -1 was not seen."""
@@ -107,7 +115,7 @@ def test_rows_that_are_missing():
     with pytest.raises(DataFileError, match=r"has 18 rows, but its axes 3 \(rad\) make 3 image planes"):
         MapAxes.from_table_hdu(hdu)
     hdu = MapAxes([RAD, ENERGY]).to_table_hdu()
-    with pytest.raises(DataFileError, match="breaks the order|rows"):
+    with pytest.raises(DataFileError, match=r"breaks the order|rows"):
         MapAxes.from_table_hdu(fits.BinTableHDU(hdu.data[:-1], header=hdu.header, name="BANDS"))
 
 
@@ -119,7 +127,7 @@ def test_time_axes_keep_their_order():
     assert back.names == ["energy", "time"]
     np.testing.assert_allclose(back["time"].edges_min.to_value("s"), axis.edges_min.to_value("s"))
     hdu.data["TIME_MIN"][7] += 5
-    with pytest.raises(DataFileError, match="TIME_MIN.*breaks the order"):
+    with pytest.raises(DataFileError, match=r"TIME_MIN.*breaks the order"):
         MapAxes.from_table_hdu(hdu)
 
 
@@ -177,11 +185,11 @@ def test_masks_are_numbers(value):
         Map.from_hdulist(region.to_hdulist(hdu="MASK_SAFE"), hdu="MASK_SAFE")
 
 
-@pytest.mark.parametrize(("name", "value"), [("X", np.nan), ("Y", -np.inf), ("R", np.nan), ("R", np.inf), ("X", 1e300)])
+@pytest.mark.parametrize(("name", "value"), [("X", np.nan), ("Y", -np.inf), ("R", np.nan), ("R", np.inf), ("R", 1e300), ("X", 1e300)])
 def test_regions_are_on_the_sky(name, value):
     map_ = RegionNDMap.create("icrs;circle(83.63, 22.01, 0.5)", axes=[ENERGY])
     hdus = map_.to_hdulist()
     assert Map.from_hdulist(hdus).geom.region is not None
     hdus["SKYMAP_REGION"].data[name][...] = value
-    with pytest.raises((DataFileError, ValueError)):
+    with pytest.raises(DataFileError, match=r"HDU 'SKYMAP_REGION' (describes a region|cannot be read)"):
         Map.from_hdulist(hdus)

@@ -29,9 +29,10 @@ class Child:
     def __init__(self, good, keep=None):
         command = [sys.executable, "-m", "tests.io.fuzz.child", str(good), *([str(keep)] if keep else [])]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        self._log = tempfile.TemporaryFile("w+")
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._log}
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+        self._log = Path(good).with_suffix(".log")
+        with self._log.open("w") as log:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log}
+            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
         self._lines = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
         if self._next(START) != "ready":
@@ -50,8 +51,7 @@ class Child:
 
     def _tail(self):
         """End of what the process has written elsewhere."""
-        self._log.seek(0)
-        return self._log.read()[-2000:]
+        return self._log.read_text(errors="replace")[-2000:]
 
     def judge(self, name, seed):
         """Answer for one damaged file: name, seed, what was done, verdict, message."""
@@ -75,7 +75,7 @@ class Child:
         """End the process."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._log):
+        for stream in (self._process.stdin, self._process.stdout):
             stream.close()
 
 
@@ -107,8 +107,10 @@ def run(seed=0, number=None, seconds=None, names=None, keep=None, seeds=None):
     rng, end = random.Random(seed), None if seconds is None else time.monotonic() + seconds
     names = names or [sample.name for sample in SAMPLES]
     counts, faults, child, done = collections.Counter(), [], None, 0
-    with tempfile.TemporaryDirectory() as folder:
-        write_samples(Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "good"
+        folder.mkdir()
+        write_samples(folder)
         try:
             while (number is None or done < number) and (end is None or time.monotonic() < end):
                 if child is None or not child.is_alive:

@@ -7,12 +7,15 @@ import astropy.units as u
 import numpy as np
 
 from gpudl4.core.gti import GTI
+from gpudl4.core.reading import reading
 from gpudl4.datasets import Datasets, FluxPointsDataset, MapDataset, SpectrumDataset, SpectrumDatasetOnOff
 from gpudl4.estimators import FluxPoints
+from gpudl4.io.fermi import read_fermi
 from gpudl4.irf import EDispKernel
-from gpudl4.maps import Map, MapAxis, RegionNDMap, WcsGeom
+from gpudl4.maps import Map, MapAxis, Maps, RegionNDMap, WcsGeom
 from gpudl4.models import Models, PowerLawSpectralModel, SkyModel
 from tests.factory import make_dataset, make_models
+from tests.io.test_fermi import make_files
 
 __all__ = ["SAMPLES", "write_samples"]
 
@@ -54,6 +57,12 @@ def _flux_points(path):
     return FluxPointsDataset.read(path, name="test")
 
 
+def _fermi(path):
+    fields = read_fermi(*(path.with_name(f"{name}.fits") for name in ("ccube", "bexpcube", "psf", "drm")))
+    with reading(f"'{path}'"):  # a dataset that is put together names no file
+        return MapDataset(**fields, name="test")
+
+
 def _datasets(path):
     return Datasets.read(path, path.with_name("models.yaml"))
 
@@ -70,6 +79,8 @@ SAMPLES = [
     Sample("pha_bkg.fits", _spectrum, "pha.fits"),
     Sample("rmf.fits", EDispKernel.read, "rmf.fits"),
     Sample("sparse.fits", Map.read, "sparse.fits"),
+    *(Sample(f"{name}.fits", _fermi, "ccube.fits") for name in ("ccube", "bexpcube", "psf", "drm")),
+    Sample("maps.fits", Maps.read, "maps.fits"),
     Sample("regionmap.fits", Map.read, "regionmap.fits"),
     Sample("gti.fits", GTI.read, "gti.fits"),
     Sample("points.fits", _flux_points, "points.fits"),
@@ -94,6 +105,8 @@ def write_samples(folder):
     data = np.zeros(geom.data_shape)
     data[:, 2:4, 1:3] = 3.5
     Map.from_geom(geom, data=data, unit="s").write(folder / "sparse.fits", sparse=True)
+    Maps(counts=dataset.counts, background=dataset.background).write(folder / "maps.fits")
+    make_files(folder)
     dataset.counts.to_region_nd_map().write(folder / "regionmap.fits")
     dataset.gti.write(folder / "gti.fits")
     _write_points(folder)
@@ -150,6 +163,8 @@ def contents(value):
     """What is in an object that was read, as a list of arrays and texts that can be compared."""
     if isinstance(value, Datasets):
         return [part for dataset in value for part in contents(dataset)]
+    if isinstance(value, Maps):
+        return [*value, *(part for map_ in value.values() for part in contents(map_))]
     if isinstance(value, FluxPointsDataset):
         return [*_maps_of(value.data), value.mask]
     if isinstance(value, FluxPoints):
