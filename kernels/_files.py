@@ -123,10 +123,8 @@ class Files:
 def folders(source):
     """Where compiled code may be, in the order of preference."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    found = [*([Path(chosen, "gpudl4")] if chosen else []), source.parent / "__pycache__"]
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        found.append(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gpudl4")
-    return found
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache")).expanduser()
+    return [*([Path(chosen, "gpudl4")] if chosen else []), source.parent / "__pycache__", user / "gpudl4"]
 
 
 @functools.cache

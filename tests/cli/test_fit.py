@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from gpudl4.core.errors import FitError
+from gpudl4.core.errors import FitError, OutputError
 from gpudl4.datasets import Datasets
 from gpudl4.fit import Fit
 from gpudl4.models import Models
@@ -282,3 +282,139 @@ def test_warnings_come_as_single_lines(command, field, tmp_path, monkeypatch):
     code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--no-plots")
     assert code == 0
     assert err == ["gpudl4: warning: look here", "gpudl4: warning: and there"]
+
+
+# ---- models that take no part ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def misspelt(field, tmp_path):
+    """Models file whose background model is for a dataset that does not exist."""
+    text = (field / "models.yaml").read_text()
+    assert text.count("datasets_names:\n    - test\n") == 1
+    (tmp_path / "models.yaml").write_text(text.replace("datasets_names:\n    - test\n", "datasets_names:\n    - tset\n"))
+    return tmp_path / "models.yaml"
+
+
+def test_a_name_of_a_dataset_that_does_not_exist_is_an_error(command, field, misspelt, tmp_path):
+    code, _, err = command("fit", field / "datasets.yaml", misspelt, "-o", tmp_path / "out", "--no-plots")
+    assert (code, len(err)) == (2, 1)
+    assert "model 'test-bkg' is for the dataset 'tset', which does not exist (did you mean 'test'?)" in err[0]
+    assert err[0].endswith("Known datasets: test. Mend the names, or pass --allow-unused")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unused_models_can_be_allowed(command, field, misspelt, tmp_path):
+    code, _, err = command("fit", field / "datasets.yaml", misspelt, "-o", tmp_path / "out", "--no-plots", "--allow-unused")
+    assert code in (0, 3)
+    unused = [line for line in err if "is for the dataset 'tset', which does not exist (did you mean 'test'?)" in line]
+    assert len(unused) == 1
+    assert unused[0].startswith("gpudl4: warning: model 'test-bkg'")
+    assert (tmp_path / "out" / "result.json").exists()
+
+
+# ---- the fit is never lost to its dressing -----------------------------------------------------------------------------------------------
+
+
+def test_a_picture_that_fails_is_a_warning(command, field, tmp_path, monkeypatch):
+    plot = pytest.importorskip("gpudl4.plot")
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("a mistake\nof a picture")
+
+    monkeypatch.setattr(plot, "plot_images", broken)
+    monkeypatch.setattr(plot, "save", lambda figure, path: path.touch())
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out")
+    assert (code, err) == (0, ["gpudl4: warning: no picture images.png: a mistake of a picture"])
+    names = NUMBERS | PICTURES - {"images.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert set(json.loads((tmp_path / "out" / "result.json").read_text())["files"]) == names
+
+
+def test_a_matplotlib_that_does_not_work_is_a_warning(command, field, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gpudl4.plot", None)
+    monkeypatch.delattr("gpudl4.plot", raising=False)
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out")
+    assert (code, len(err)) == (0, 1)
+    assert err[0].startswith("gpudl4: warning: no pictures: matplotlib does not work here (")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NUMBERS
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (SystemExit, None)])
+def test_whoever_is_stopped_while_drawing_keeps_the_fit(command, field, tmp_path, monkeypatch, stop, code):
+    def stopped(*_):
+        raise stop(143)
+
+    monkeypatch.setattr("gpudl4.cli.fit.write_pictures", stopped)
+    words = ("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--plots")
+    if code is None:
+        with pytest.raises(SystemExit, match="143"):
+            command(*words)
+    else:
+        assert command(*words)[0] == code
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NUMBERS
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["success"] is True
+
+
+def test_a_disk_that_fills_while_drawing_keeps_the_fit(command, field, tmp_path, monkeypatch):
+    from gpudl4.cli import fit
+
+    written, original = [], fit.write_json
+
+    def full(record, path):
+        written.append(path)
+        if len(written) > 1:
+            raise OutputError("cannot write 'result.json': No space left on device")
+        original(record, path)
+
+    monkeypatch.setattr(fit, "write_pictures", lambda *_: None)
+    monkeypatch.setattr(fit, "write_json", full)
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--plots")
+    assert (code, len(written)) == (0, 2)
+    assert err == [
+        "gpudl4: warning: the record does not name the pictures: cannot write 'result.json': No space left on device",
+    ]
+    assert set(json.loads((tmp_path / "out" / "result.json").read_text())["files"]) == NUMBERS
+
+
+def test_what_cannot_be_written_is_known_before_the_fit(command, field, fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(Fit, "run", lambda *_: pytest.fail("too late"))
+    shutil.copytree(fitted, tmp_path / "out")
+    (tmp_path / "out" / "models.yaml").unlink()
+    (tmp_path / "out" / "models.yaml").mkdir()
+    words = ("fit", field / "datasets.yaml", field / "models.yaml")
+    code, _, err = command(*words, "-o", tmp_path / "out", "--overwrite")
+    assert (code, len(err)) == (2, 1)
+    assert "models.yaml' is a folder, and a file of this name is to be written" in err[0]
+    assert (tmp_path / "out" / "result.json").exists()
+    code, _, err = command(*words, "-o", tmp_path / ("a" * 300))
+    assert (code, len(err)) == (2, 1)
+    assert "cannot be written: File name too long" in err[0]
+
+
+def test_a_place_that_is_taken_meanwhile(command, field, tmp_path, monkeypatch):
+    original = Fit.run
+
+    def slow(self, datasets, models=None):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "other").touch()
+        return original(self, datasets, models)
+
+    monkeypatch.setattr(Fit, "run", slow)
+    code, _, err = command("fit", field / "datasets.yaml", field / "models.yaml", "-o", tmp_path / "out", "--no-plots")
+    assert (code, len(err)) == (2, 1)
+    (kept,) = tmp_path.glob("out-*")
+    assert err[0] == f"gpudl4: the output folder '{tmp_path / 'out'}' was written by another run meanwhile. The results are in '{kept}'"
+    assert {path.name for path in kept.iterdir()} == NUMBERS
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["other"]
+
+
+def test_names_of_pictures_are_unlike_and_short():
+    from types import SimpleNamespace
+
+    from gpudl4.cli.pictures import _file_ends
+
+    ends = _file_ends([SimpleNamespace(name=name) for name in ("a b", "a_b", "x" * 300, "y")])
+    assert ends[:2] == ["_a_b.png", "_a_b_2.png"]
+    assert len(set(ends)) == 4
+    assert max(map(len, ends)) < 100
