@@ -241,7 +241,7 @@ def _start(rng, sources, truth, sky):
     return start
 
 
-# ---- datasets, and the background that is expected in them -------------------------------------------------------------------------------------------------------------------------
+# ---- datasets, and the background that is expected in them ---------------------------------------------------------------------------
 def _axes(rng, low, high):
     n = int(rng.integers(low, high + 1))
     reco = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=n)

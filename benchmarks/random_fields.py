@@ -7,8 +7,8 @@
     python benchmarks/random_fields.py --number 100 --gammapy 100  # the first 100, with gammapy beside it
     python benchmarks/random_fields.py --only 137                  # one of them again
 
-`random_cases.py` makes field number i, the same in every run, and starts 10 % off the truth. A fit is at fault if it raises an exception; if
-it says that it converged and its statistic is above that of the truth by more than 0.01 (``datasets.stat_sum()`` both times); if it does
+`random_cases.py` makes field number i, the same in every run, and starts 10 % off the truth. A fit is at fault if it raises an exception;
+if it says that it converged and its statistic is above that of the truth by more than 0.01 (``datasets.stat_sum()`` both times); if it does
 not converge and names no parameter; or if it takes more than 20 times the median of its size, twice in a row. At least 98 % have to
 converge. Fields at fault are listed.
 """
