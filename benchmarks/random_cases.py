@@ -42,7 +42,8 @@ KINDS = (  # field number i is of kind i modulo their number
     (MAP, SPECTRUM_ON_OFF), (MAP_ON_OFF,), (MAP,), (SPECTRUM,), (MAP, MAP), (MAP, POINTS), (MAP,), (SPECTRUM_ON_OFF, POINTS),
     (MAP_ON_OFF, SPECTRUM), (MAP,),
 )  # fmt: skip
-SIGNIFICANCE, CURVED, COMPLEX = (4, 100), 12, 25  # of sources, in standard deviations; from which on spectra are curved, or ellipses free
+SIGNIFICANCE = 4, 100  # of sources, in standard deviations
+CURVED, COMPLEX = 12, 25  # from which on spectra are curved, and ellipses free
 SIZES = (8, 20, 40, 60, 91)  # pixels along a side at which classes of size begin
 CENTRE = SkyCoord(83.63, 22.01, unit="deg", frame="icrs")
 
@@ -124,7 +125,7 @@ class _Sky:
 
     @property
     def limits(self):
-        """Longitudes and latitudes up to which starts may lie, so that they are on the map: those of its borders in the middle, in degrees."""
+        """Least and largest longitude and latitude of starts, so that they are on the map, in degrees."""
         x, y = (np.array([0, n - 1]) for n in self.npix)
         lon, _ = self.geom(None).pix_to_lonlat(x, np.full(2, y.mean()), "icrs")
         _, lat = self.geom(None).pix_to_lonlat(np.full(2, x.mean()), y, "icrs")
@@ -240,7 +241,7 @@ def _start(rng, sources, truth, sky):
     return start
 
 
-# ---- datasets, and the background that is expected in them -------------------------------------------------------------------------------------------------------------------------
+# ---- datasets, and the background that is expected in them ---------------------------------------------------------------------------
 def _axes(rng, low, high):
     n = int(rng.integers(low, high + 1))
     reco = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=n)

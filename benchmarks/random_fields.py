@@ -2,13 +2,13 @@
 
 ::
 
-    python benchmarks/random_fields.py                            # 2000 fields, gpudl4 alone
-    python benchmarks/random_fields.py --first 500 --number 300   # fields 500 to 799
-    python benchmarks/random_fields.py --number 100 --gammapy 100 # the first 100 with gammapy beside it
-    python benchmarks/random_fields.py --only 137                 # one of them again
+    python benchmarks/random_fields.py                             # 2000 fields, gpudl4 alone
+    python benchmarks/random_fields.py --first 500 --number 300    # fields 500 to 799
+    python benchmarks/random_fields.py --number 100 --gammapy 100  # the first 100, with gammapy beside it
+    python benchmarks/random_fields.py --only 137                  # one of them again
 
-`random_cases.py` makes field number i, the same in every run, and starts 10 % off the truth. A fit is at fault if it raises an exception; if
-it says that it converged and its statistic is above that of the truth by more than 0.01 (``datasets.stat_sum()`` both times); if it does
+`random_cases.py` makes field number i, the same in every run, and starts 10 % off the truth. A fit is at fault if it raises an exception;
+if it says that it converged and its statistic is above that of the truth by more than 0.01 (``datasets.stat_sum()`` both times); if it does
 not converge and names no parameter; or if it takes more than 20 times the median of its size, twice in a row. At least 98 % have to
 converge. Fields at fault are listed.
 """
@@ -154,16 +154,15 @@ def is_above(one):
 
 def show(fits):
     """Markdown table by size, and of all."""
-    header = ("size", "fields", "exceptions", "not converged", "of these blame nothing", "above the truth", "median ms", "longest / median")
+    header = ("size", "fields", "exceptions", "not converged", "of these blame nothing", "above the truth", "median ms", "longest/median")
     groups = {size: [i for i, one in enumerate(fits) if one["size"] == size] for size in sorted({one["size"] for one in fits})}
     times, rows = _times_median(fits), []
     for title, members in {**groups, "all": range(len(fits))}.items():
         own = [fits[i] for i in members]
         failed = [one for one in own if not one["success"] and not one["error"]]
-        rows.append(
-            (title, len(own), sum(bool(one["error"]) for one in own), len(failed), sum(not one["blamed"] for one in failed),
-             sum(map(is_above, own)), f"{1e3 * statistics.median(one['seconds'] for one in own):.0f}", f"{max(times[i] for i in members):.1f}")
-        )  # fmt: skip
+        median = f"{1e3 * statistics.median(one['seconds'] for one in own):.0f}"
+        silent, died = sum(not one["blamed"] for one in failed), sum(bool(one["error"]) for one in own)
+        rows.append((title, len(own), died, len(failed), silent, sum(map(is_above, own)), median, f"{max(times[i] for i in members):.1f}"))
     return markdown(header, rows)
 
 
@@ -179,10 +178,9 @@ def faults(fits):
         if one["success"] and one not in wrong and one not in slow:
             continue
         title = one["error"] or ("above the truth" if is_above(one) else "took long" if one["success"] else "not converged")
-        yield (
-            f"* {one['field']} ({one['kind']}, {one['size']}, {one['n_free']} parameters): {title}, {one['stat'] - one['truth']:+.3f} against "
-            f"the truth, {one['seconds']:.2f} s, {one['calls']} calls. {one['message']}"
-        )
+        what = f"{one['kind']}, {one['size']}, {one['n_free']} parameters"
+        ended = f"{one['stat'] - one['truth']:+.3f} against the truth, {one['seconds']:.2f} s, {one['calls']} calls"
+        yield f"* {one['field']} ({what}): {title}, {ended}. {one['message']}"
 
 
 if __name__ == "__main__":

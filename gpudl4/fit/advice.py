@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from .matrices import inverse_alive
+from .matrices import inverse_alive, scaled
 from .result import strong_correlations
 
 __all__ = ["hints", "moves"]
 
+SHARE = 0.5  # of the largest, from which on a parameter takes part in a direction
 LOOSE = 3.0  # an error of that many times the value is called loose when a fit fails
 
 
@@ -25,8 +26,19 @@ def hints(names, minimum, at_bounds, parameters, success):
             sigma = np.sqrt(2.0 * np.diag(covariance))
         loose = [n for n, value, error in zip(names, minimum.theta, sigma, strict=True) if error > LOOSE * max(abs(value), 1e-300)]
         lines += [f"the data hardly constrain {name}: freeze it, or give it bounds or a prior" for name in loose]
+        lines.append(f"the fit is least sure of {', '.join(_weakest(names, minimum.metric))}: freeze one of them, or start elsewhere")
     lines += [f"{name} is at its bound: widen the bound or freeze the parameter" for name in at_bounds]
     return tuple(lines)
+
+
+def _weakest(names, metric):
+    """Names of the parameters that make up the direction of least curvature; all of them where nothing can be said."""
+    unit, scale = scaled(metric)
+    alive = np.flatnonzero(scale > 0)
+    if not len(alive) or not np.all(np.isfinite(unit)):
+        return names
+    vector = np.abs(np.linalg.eigh(unit[np.ix_(alive, alive)])[1][:, 0])
+    return tuple(names[i] for i, part in zip(alive, vector, strict=True) if part > SHARE * vector.max())
 
 
 def moves(counter):

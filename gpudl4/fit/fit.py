@@ -25,7 +25,7 @@ from .advice import hints, moves
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
 from .fluxes import fit_fluxes
-from .matrices import condition_number, inverse, is_positive
+from .matrices import condition_number, inverse, is_positive, seen
 from .profile import PointOfScan, Profiler
 from .result import FitResult
 from .scoring import Counter, approach
@@ -278,7 +278,7 @@ class Fit(Sealed):
         if self.covariance_from == "hessian" and not len(at_kink) and is_positive(hessian):
             return 2.0 * inverse(hessian), "hessian"
         with np.errstate(all="ignore"):  # a failed fit may end where models overflow
-            fisher = likelihood.fisher(minimum.theta, minimum.cells)
+            fisher = seen(likelihood.fisher(minimum.theta, minimum.cells), minimum.theta)
         fisher = fisher if np.all(np.isfinite(fisher)) else minimum.metric
         alive = np.diag(fisher) > 0
         matrix, kind = fisher, "fisher"

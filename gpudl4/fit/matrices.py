@@ -6,8 +6,9 @@ number that is not finite: it answers with errors that tell nobody anything.
 
 import numpy as np
 
-__all__ = ["condition_number", "convex", "flattest", "inverse", "inverse_alive", "is_positive", "scaled"]
+__all__ = ["condition_number", "convex", "flattest", "inverse", "inverse_alive", "is_positive", "scaled", "seen"]
 
+UNSEEN = 1e-10  # of the statistic
 FLATTEST = 1e-10  # least eigenvalue of a convex stand-in, of rows scaled to a diagonal of 1
 
 
@@ -29,6 +30,16 @@ def scaled(matrix, diagonal=None):
     scale = np.where(alive, 1.0 / np.sqrt(np.where(alive, diagonal, 1.0)), 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
         return np.where(np.outer(alive, alive), matrix * scale * scale[:, np.newaxis], 0.0), scale
+
+
+def seen(matrix, theta):
+    """Second derivatives with rows and columns 0 for parameters of which the data say nothing but rounding.
+
+    Such are those that may double, or move by 1 if they are smaller, while the statistic changes by less than `UNSEEN`.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        nothing = np.abs(np.diag(matrix)) * np.maximum(np.abs(theta), 1.0) ** 2 < UNSEEN
+    return np.where(nothing | nothing[:, np.newaxis], 0.0, matrix)
 
 
 def is_positive(matrix, least=0.0):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .cells import border_constraints, moving_points
-from .matrices import convex, flattest
+from .matrices import convex, flattest, seen
 from .qp import constrained_step
 from .stretch import Stretch
 
@@ -92,7 +92,7 @@ def metric_of(likelihood, theta, cells, counter, otherwise=None):
     """The likelihood's metric; `otherwise` where it overflows."""
     counter.metrics += 1
     with np.errstate(all="ignore"):
-        metric = likelihood.metric(theta, cells)
+        metric = seen(likelihood.metric(theta, cells), theta)
     return metric if np.all(np.isfinite(metric)) or otherwise is None else otherwise
 
 
@@ -102,18 +102,18 @@ def _curvature(likelihood, theta, cells, counter, stretch, slope, gradient, othe
     with np.errstate(all="ignore"):
         fisher, hessian = likelihood.second_derivatives(theta, cells)
         hessian = hessian * np.outer(slope, slope) + np.diag(gradient * stretch.bend(theta))
-        found = convex(hessian, np.diag(fisher) * slope**2)
+        found = convex(hessian, np.diag(seen(fisher, theta)) * slope**2)
     return otherwise if found is None else found
 
 
-def _learn(metric, step, change):
-    """BFGS update of the metric with a step and the change of the gradient along it; unchanged where that is not convex."""
+def _learn(metric, u, step, change):
+    """BFGS update of the metric with a step that ended at u and the change of the gradient along it; unchanged if that is not convex."""
     curvature = step @ change
     image = metric @ step
     expected = step @ image
     if not curvature > 1e-3 * expected > 0:
         return metric
-    return metric + np.outer(change, change) / curvature - np.outer(image, image) / expected
+    return seen(metric + np.outer(change, change) / curvature - np.outer(image, image) / expected, u)
 
 
 def _longest_moves(likelihood, theta):
@@ -253,7 +253,9 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
             same = cells == new_cells
             new_slope = stretch.slope(trial)
             if same and after is likelihood:
-                metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
+                metric = _learn(
+                    metric, stretch.to_u(trial), stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope
+                )
             likelihood, theta, stat, gradient, cells, slope = after, trial, new_stat, new_gradient, new_cells, new_slope
             damping = max(damping * (0.1 if good else 1.0), DAMPING_MIN)
             if promised > FAR or not good or not same:
@@ -346,7 +348,9 @@ def descending(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, g
         is_better = _finite(new_stat, new_gradient) and decrease > 0.1 * promised - rounding
         if is_better and not is_gone(likelihood.names, gradient, new_gradient):
             new_slope = stretch.slope(trial)
-            metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
+            metric = _learn(
+                metric, stretch.to_u(trial), stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope
+            )
             theta, stat, gradient, slope = trial, new_stat, new_gradient, new_slope
             damping = max(damping * (0.1 if decrease > 0.9 * promised else 0.5 if decrease > 0.5 * promised else 1.0), DAMPING_MIN)
             poor = poor + 1 if abs(decrease - promised) > 0.5 * promised else 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from .cells import moving_points
 from .explore import explore
-from .matrices import is_positive
+from .matrices import is_positive, seen
 from .scoring import descend, leave_saddles
 
 __all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]
@@ -49,7 +49,7 @@ class Curvature:
         """Of a likelihood in a cell."""
         counter.metrics += 1
         with np.errstate(all="ignore"):  # a failed fit may end where models overflow; what is not finite is not used
-            return cls(likelihood.hessian(theta, cells), theta, cells, likelihood.is_draft)
+            return cls(seen(likelihood.hessian(theta, cells), theta), theta, cells, likelihood.is_draft)
 
     def serves(self, minimum):
         """Whether they hold at another minimum as well."""
@@ -131,4 +131,4 @@ def settle(likelihood, theta, metric, counter, watch=None):
         settled = moved < RECOMPILE_TOLERANCE
         if settled:
             break
-    return likelihood, minimum, settled, curvature
+    return likelihood, replace(minimum, metric=seen(minimum.metric, minimum.theta)), settled, curvature

@@ -29,3 +29,9 @@ def test_counts_are_poisson():
 
 def test_what_is_not_finite_gives_no_counts():
     assert poisson_counts(np.array([np.nan, np.inf, 0.0]), 0).tolist() == [0, 0, 0]
+
+
+def test_what_is_below_zero_by_rounding_gives_no_counts():
+    assert poisson_counts(np.array([-1e-15, 7.0, -1e-17]), 0)[[0, 2]].tolist() == [0, 0]
+    with pytest.raises(ValueError, match="lam < 0"):
+        poisson_counts(np.array([-0.1, 7.0]), 0)
