@@ -18,9 +18,13 @@ BORDER = 1e-6  # pixels; closer than this to a border counts as on it
 class MovingPoint:
     """A point source in one dataset whose position depends on theta."""
 
-    term: int
-    part: int
+    term: object
     component: object
+
+    def cell(self, theta, cells):
+        """Its pixel cell (column, row) among `cells`; where it is at theta if they do not know it. int array[2]."""
+        held = cells.held(self.term, self.component)
+        return (self.component.cell(theta[np.newaxis]) if held is None else held)[0]
 
     def pixel(self, theta):
         """Pixel coordinates (x, y), array[2], and their derivatives by theta, array[2, P]."""
@@ -35,9 +39,9 @@ class MovingPoint:
 def moving_points(likelihood):
     """All `MovingPoint` of a likelihood."""
     return [
-        MovingPoint(i, j, component)
-        for i, term in enumerate(likelihood.plan.terms)
-        for j, component in enumerate(term.sources)
+        MovingPoint(term, component)
+        for term in likelihood.plan.terms
+        for component in term.sources
         if hasattr(component, "cell") and component.spatial_pack.is_free
     ]
 
@@ -47,7 +51,7 @@ def border_constraints(points, theta, cells):
     rows, limits = [np.zeros((0, len(theta)))], [np.zeros(0)]
     for point in points:
         xy, jacobian = point.pixel(theta)
-        cell = cells[point.term][point.part][0]
+        cell = point.cell(theta, cells)
         rows += [jacobian, -jacobian]
         limits += [cell + 1 - xy, xy - cell]
     return np.vstack(rows), np.maximum(np.concatenate(limits), 0.0)
@@ -58,7 +62,7 @@ def kinks(points, theta, cells):
     found = set()
     for point in points:
         xy, jacobian = point.pixel(theta)
-        offset = xy - cells[point.term][point.part][0]
+        offset = xy - point.cell(theta, cells)
         for axis in range(2):
             if min(abs(offset[axis]), abs(offset[axis] - 1)) < BORDER:
                 found.update(np.flatnonzero(np.abs(jacobian[axis]) > 1e-3 * np.abs(jacobian).max()))
@@ -83,7 +87,7 @@ def neighbours(points, theta, cells, reach=1):
             continue
         seen.add(key)
         xy, jacobian = point.pixel(theta)
-        cell = cells[point.term][point.part][0]
+        cell = point.cell(theta, cells)
         for dy in range(-reach, reach + 1):
             for dx in range(-reach, reach + 1):
                 if dx == dy == 0:

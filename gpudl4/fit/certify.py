@@ -38,7 +38,7 @@ def _free_directions(likelihood, minimum, hessian):
     if minimum.at_border:
         for point in moving_points(likelihood):
             xy, jacobian = point.pixel(minimum.theta)
-            offset = xy - minimum.cells[point.term][point.part][0]
+            offset = xy - point.cell(minimum.theta, minimum.cells)
             blocked += [jacobian[axis] for axis in range(2) if min(abs(offset[axis]), abs(offset[axis] - 1)) < BORDER]
     scale = np.sqrt(np.where(np.diag(minimum.metric) > 0, np.diag(minimum.metric), 1.0))
     basis = null_space(np.array(blocked) / scale) if blocked else np.eye(n)

@@ -8,8 +8,10 @@ promises something are all parameters fitted.
 
 import numpy as np
 
+from gpudl4.likelihood.cells import Cells
+
 from .cells import moving_points, neighbours
-from .scoring import Counter, cell_key, descend
+from .scoring import Counter, descend
 
 __all__ = ["Beside", "explore"]
 
@@ -30,7 +32,7 @@ class Beside:
 
     Attributes
     ----------
-    here : list
+    here : Cells
         Pixel cells of the minimum. On a border they are not those of its theta alone.
     """
 
@@ -42,8 +44,7 @@ class Beside:
             self._own[list(term.sources[0].indices)] = True
         self.theta, self._others = minimum.theta, minimum.metric.copy()
         self._others[np.ix_(self._own, self._own)] = 0.0
-        terms = zip(likelihood.plan.terms, minimum.cells, strict=True)
-        self.here = [[cell] for term, cells in terms for one, cell in zip(term.sources, cells, strict=True) if one.name == name]
+        self.here = self.local.cells(minimum.theta, minimum.cells)
         self._slope = np.where(self._own, 0.0, minimum.gradient)
 
     def cells(self, theta):
@@ -83,7 +84,7 @@ def explore(likelihood, minimum, counter, watch=None, bounds=None):
         How far above it the nearest other cell seems to lie; infinite without one.
     """
     bounds = likelihood.bounds if bounds is None else bounds
-    visited = {cell_key(minimum.cells)}
+    visited = {minimum.cells}
     improved, margin = True, np.inf
     while improved:
         improved, margin = False, np.inf
@@ -97,6 +98,13 @@ def explore(likelihood, minimum, counter, watch=None, bounds=None):
     return minimum, margin
 
 
+def _cells_at(theta, likelihood, minimum):
+    """Cells of a likelihood at theta: those of the minimum for what has not moved from there, which may be held at a border."""
+    points = moving_points(likelihood)
+    stay = [point for point in points if all(theta[i] == minimum.theta[i] for i in point.component.spatial_pack.indices)]
+    return likelihood.cells(theta, Cells((p.term, p.component, p.cell(theta, minimum.cells)) for p in stay))
+
+
 def _look_around(likelihood, minimum, name, visited, counter, bounds):
     """The best minimum in the cells around one source if it beats the one given, else None; and how near the nearest of the others is."""
     beside = Beside(likelihood, minimum, name)
@@ -104,10 +112,10 @@ def _look_around(likelihood, minimum, name, visited, counter, bounds):
     best, margin = None, np.inf
     for start in neighbours(moving_points(beside), minimum.theta, beside.here):
         start = np.clip(start, *bounds.T)
-        cells = likelihood.cells(start)
-        if cell_key(cells) in visited or not beside.local.is_valid(start):
+        cells = _cells_at(start, likelihood, minimum)
+        if cells in visited or not beside.local.is_valid(start):
             continue
-        visited.add(cell_key(cells))
+        visited.add(cells)
         tried = descend(
             beside, start, beside.cells(start), Counter(), tolerance=1e-2, metric=minimum.metric, give_up_above=base + FAR, bounds=bounds
         )

@@ -26,7 +26,7 @@ from .certify import Verdict, certify
 from .fluxes import fit_fluxes
 from .profile import Profiler
 from .result import FitResult
-from .scoring import Counter, approach, cell_key
+from .scoring import Counter, approach
 from .seek import better_places, has_moved, put, seek
 from .settle import RECOMPILE_TOLERANCE, Curvature, settle
 
@@ -209,7 +209,7 @@ class Fit:
             covariance = self._covariance(likelihood, minimum, hessian) if with_covariance else None
         total = minimum.stat
         compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
-        if not compiled_here or cell_key(minimum.cells) != cell_key(likelihood.cells(minimum.theta)):
+        if not compiled_here or minimum.cells != likelihood.cells(minimum.theta):
             likelihood = likelihood if compiled_here else likelihood.recompile(minimum.theta)
             counter.compiles += not compiled_here
             total = likelihood.value(minimum.theta)

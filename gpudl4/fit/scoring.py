@@ -16,7 +16,7 @@ from .cells import border_constraints, moving_points
 from .qp import constrained_step
 from .stretch import Stretch
 
-__all__ = ["Counter", "Minimum", "approach", "cell_key", "descend", "evaluate", "leave_saddles", "metric_of"]
+__all__ = ["Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
 
 MAX_STEPS = 60
 LONGEST_STEP = 2.0  # times the parameter's size
@@ -52,7 +52,7 @@ class Minimum:
     gradient : array[P]
     metric : array[P, P]
         Second derivative as the minimiser knows it.
-    cells : list
+    cells : Cells
     edm : float
         Decrease of the statistic that the quadratic model still promises.
     converged : bool
@@ -67,7 +67,7 @@ class Minimum:
     start: float
     gradient: np.ndarray
     metric: np.ndarray
-    cells: list
+    cells: object
     edm: float
     converged: bool
     at_bound: np.ndarray
@@ -201,7 +201,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
         new_stat, new_gradient = evaluate(likelihood, trial, new_cells, counter)
         if _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised:
             good = stat - new_stat > 0.5 * promised
-            same = cell_key(cells) == cell_key(new_cells)
+            same = cells == new_cells
             new_slope = stretch.slope(trial)
             if same:
                 metric = _learn(metric, stretch.to_u(trial) - stretch.to_u(theta), new_gradient * new_slope - gradient * slope)
@@ -232,7 +232,7 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     likelihood : Likelihood
     theta : array[P]
         Start, in the cell.
-    cells : list
+    cells : Cells
         As `Likelihood.cells` returns them.
     counter : Counter
     tolerance : float
@@ -339,8 +339,3 @@ def _turned(likelihood, theta, curvature):
         other = theta.copy()
         other[loose] = low[loose] + (theta[loose] - low[loose] + part * span[loose]) % span[loose]
         yield other
-
-
-def cell_key(cells):
-    """What tells sets of cells from each other."""
-    return tuple(-1 if c is None else tuple(c[0]) for term in cells for c in term)

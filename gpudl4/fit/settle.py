@@ -13,7 +13,7 @@ import numpy as np
 from .advice import is_positive
 from .cells import moving_points
 from .explore import explore
-from .scoring import cell_key, descend, leave_saddles
+from .scoring import descend, leave_saddles
 
 __all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]
 
@@ -34,14 +34,14 @@ class Curvature:
     ----------
     hessian : array[P, P]
     theta : array[P]
-    cells : list
+    cells : Cells
     is_draft : bool
         Whether they are those of a draft.
     """
 
     hessian: np.ndarray
     theta: np.ndarray
-    cells: list
+    cells: object
     is_draft: bool
 
     @classmethod
@@ -56,7 +56,7 @@ class Curvature:
         if self.is_draft:
             return False
         move = minimum.theta - self.theta
-        return cell_key(self.cells) == cell_key(minimum.cells) and bool(move @ self.metric(minimum.metric) @ move / 2 < SERVES)
+        return self.cells == minimum.cells and bool(move @ self.metric(minimum.metric) @ move / 2 < SERVES)
 
     def metric(self, otherwise):
         """The Hessian if it is positive, else another matrix."""
@@ -119,7 +119,8 @@ def settle(likelihood, theta, metric, counter, watch=None):
         before = minimum
         likelihood = likelihood.recompile(minimum.theta, draft=False)
         counter.compiles += 1
-        minimum = descend(likelihood, before.theta, before.cells, counter, tolerance=FINE, metric=before.metric, watch=watch)
+        cells = likelihood.cells(before.theta, before.cells)  # a source may have left the map, or come back
+        minimum = descend(likelihood, before.theta, cells, counter, tolerance=FINE, metric=before.metric, watch=watch)
         moved = max(abs(minimum.start - before.stat), abs(minimum.stat - minimum.start))
         if not minimum.converged:
             break

@@ -24,7 +24,7 @@ class _LoneTerm(DatasetTerm):
     def __init__(self, sources, exposure, n_reco):
         self.extras = {}
         xp, map_shape = backend_of(exposure).xp, sources[0].map_shape
-        self.name, self.shape = sources[0].name, (n_reco, *map_shape)
+        self.name, self.number, self.shape = sources[0].name, 0, (n_reco, *map_shape)
         self.background, self.sources = Background(n_reco), tuple(sources)
         self.region = ActiveRegion([source.box for source in sources], map_shape)
         self.exposure = self.region.take(exposure) if any(source.response.has_exposure for source in sources) else None

@@ -127,7 +127,7 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None, borrow=False):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None, borrow=False, number=0):
     """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
@@ -146,6 +146,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
         Shared with other datasets.
     borrow : bool
         Whether the dataset's arrays may serve as they are.
+    number : int
+        Of the dataset in the list of all.
 
     Returns
     -------
@@ -195,7 +197,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     extras = extras_of(dataset, statistic, mask)
     seen = exposure if any(source.response.has_exposure for source in free if source.kind != "fixed") else None
     made = instrument.made
-    term = DatasetTerm(dataset.name, counts, template, mask, static, seen, background, free, made, frozen_key, statistic, extras, borrow)
+    data = counts, template, mask, static, seen
+    term = DatasetTerm(dataset.name, number, *data, background, free, made, frozen_key, statistic, extras, borrow)
     return term, contributing
 
 

@@ -124,12 +124,13 @@ def compile_again(datasets, models, where, previous, *, dtype, irf_positions, pr
         return Likelihood(previous.at(pack, options), constant, buffers)
     terms, fluxes, contributing, by_dataset, bindings = [], [], set(), {}, Bindings()
     with device_memory("the likelihood"):
-        for dataset, own in zip(datasets, per_dataset, strict=True):
+        for number, (dataset, own) in enumerate(zip(datasets, per_dataset, strict=True)):
             if has_fluxes(dataset):
                 fluxes.append(FluxTerm(dataset, own))
                 contributing.update(model.name for model in fluxes[-1].models)
                 continue
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), before.get(id(dataset)), bindings, borrow)
+            earlier = before.get(id(dataset))
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), earlier, bindings, borrow, number)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term

@@ -79,14 +79,14 @@ class Evaluation:
         """What follows from thetas on the host: per term the norms of the background and the states of the sources."""
         out, known, ones = _States(), {}, {}
         out.rows = [source.begin(thetas, known=known) for source, _ in self._flux_rows.rows]
-        for i, (plain, term) in enumerate(zip(self._flux_rows.is_plain, self.terms, strict=True)):
+        for plain, term in zip(self._flux_rows.is_plain, self.terms, strict=True):
             if plain:
                 if term.shape[0] not in ones:
                     ones[term.shape[0]] = SimpleNamespace(norm=np.ones((len(thetas), term.shape[0])), norm_gradient=None, sources=())
                 out.append(ones[term.shape[0]])
                 continue
             norm, norm_gradient = term.background.norm(thetas)
-            held = [None] * len(term.sources) if cells is None else cells[i]
+            held = (None if cells is None else cells.held(term, source) for source in term.sources)
             sources = [source.begin(thetas, cell, known) for source, cell in zip(term.sources, held, strict=True)]
             out.append(SimpleNamespace(norm=norm, norm_gradient=norm_gradient, sources=sources))
         out.fluxes = self.fluxes.states(thetas)
@@ -112,8 +112,7 @@ class Evaluation:
 
     def predict(self, thetas, buffers, cells=None, with_gradient=True):
         """Fill ``buffers.mu`` with predicted counts; returns the states."""
-        held = None if cells is None else tuple(None if c is None else c.tobytes() for own in cells for c in own)
-        at = thetas.tobytes(), held, with_gradient and self.layout.n_users > 0
+        at = thetas.tobytes(), cells, with_gradient and self.layout.n_users > 0
         if buffers.at == at:
             return buffers.states
         buffers.at = buffers.pulled = None

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpudl4.core.backend import backend_of, device_memory
 
+from .cells import Cells
 from .coarse import original
 from .memory import account
 from .second import SecondOrder
@@ -102,8 +103,9 @@ class Likelihood:
         Parameters
         ----------
         theta : array[P]
-        cells : list, optional
-            Pixel cells as `cells` returns them, to be held instead of the theta's own. With the cells held the function is smooth.
+        cells : Cells, optional
+            Pixel cells as `cells` returns them, to be held instead of the theta's own. With the cells held the function is smooth. Those of
+            another likelihood serve as well: a source that they do not know has the cell of its place.
 
         Returns
         -------
@@ -163,7 +165,7 @@ class Likelihood:
         Parameters
         ----------
         theta : array[P]
-        cells : list, optional
+        cells : Cells, optional
             Cells to hold; by default those of theta.
         """
         theta = self._thetas(theta)[0]
@@ -201,7 +203,7 @@ class Likelihood:
         theta : array[P]
         source : str
             Model name.
-        cells : list, optional
+        cells : Cells, optional
             Pixel cells to be held for what stays, as for `value`.
 
         Returns
@@ -221,10 +223,23 @@ class Likelihood:
         rows = alone.evaluation.rows(buffers)
         return Likelihood(alone.with_static([term.beside(own) for term, own in zip(terms, rows, strict=True)]))
 
-    def cells(self, theta):
-        """Pixel cells of the point sources: per dataset a list with int array[1, 2] per point source, None for others."""
+    def cells(self, theta, held=None):
+        """Pixel cells of the point sources.
+
+        Parameters
+        ----------
+        theta : array[P]
+        held : Cells, optional
+            Of this or another likelihood: what they know is kept. By default every source is in the cell of its place at theta.
+
+        Returns
+        -------
+        Cells
+        """
         thetas = self._thetas(theta)
-        return [term.cells(thetas) for term in self.plan.terms]
+        points = ((term, source) for term in self.plan.terms for source in term.sources if source.kind == "point")
+        own = ((term, source, None if held is None else held.held(term, source)) for term, source in points)
+        return Cells((term, source, (source.cell(thetas) if cell is None else cell)[0]) for term, source, cell in own)
 
     def is_valid(self, theta):
         """Whether the IRFs, cutouts and samplings fixed at compile time still serve this theta."""

@@ -283,7 +283,7 @@ class SecondOrder:
             For one parameter vector.
         steps_of : callable
             Steps of the differences of the models' own derivatives, array[P], from the part of the Hessian that has first derivatives only.
-        cells : list, optional
+        cells : Cells, optional
         """
         return self._observed(theta, buffers, steps_of, cells, with_expected=False)[1]
 
@@ -312,7 +312,7 @@ class SecondOrder:
         hessian += self._fluxes_curved(theta, parts, steps) + self._spectra.curvature(theta, parts, steps)
         for i, term in enumerate(self._evaluation.terms):
             for j, source in enumerate(() if i in self._spectra.terms else term.sources):
-                held = None if cells is None else cells[i][j]
+                held = None if cells is None else cells.held(term, source)
                 pulled = self._pulled(i, j, source, parts, mixed, buffers)
                 hessian += source.curvature(theta, held, pulled, steps)
             if term.background.pack is not None:

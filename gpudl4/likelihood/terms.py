@@ -89,6 +89,8 @@ class DatasetTerm:
     ----------
     name : str
         Dataset name.
+    number : int
+        Of the dataset in the list of all.
     counts, template : array[K, ny, nx]
         Observed counts and background before its norm, on any backend.
     mask : bool array[K, ny, nx]
@@ -129,6 +131,7 @@ class DatasetTerm:
     def __init__(
         self,
         name,
+        number,
         counts,
         template,
         mask,
@@ -144,7 +147,7 @@ class DatasetTerm:
     ):
         self.made, self._frozen_key = made, frozen_key
         self.statistic, extras = statistic, extras or {}
-        self.name, self.background, self.sources = name, background, tuple(sources)
+        self.name, self.number, self.background, self.sources = name, number, background, tuple(sources)
         self.shape = counts.shape
         self.region = ActiveRegion([source.box for source in sources], counts.shape[-2:])
         self.counts, self.template, self.mask = (self.region.take(a, borrow) for a in (counts, template, mask))
@@ -236,10 +239,6 @@ class DatasetTerm:
         expected = np.where(positive, 2.0 * self.sums[:, kernel.SUM_TEMPLATE] / safe, 0.0)
         return expected, np.where(positive, 2.0 * self.sums[:, kernel.SUM_COUNTS] / safe**2, 0.0)
 
-    def cells(self, thetas):
-        """Pixel cells per source: int array[B, 2] for points, None for others."""
-        return [s.cell(thetas) if s.kind == "point" else None for s in self.sources]
-
     def is_valid(self, theta):
         """Whether all cutouts still serve this theta."""
         return all(s.is_valid(theta) for s in self.sources)
@@ -263,7 +262,7 @@ class LocalTerm(DatasetTerm):
     def __init__(self, term, source, mu, norm):
         pixel = (term.region.starts(source.box)[:, np.newaxis] + np.arange(source.box.nx)).ravel()
         pixel = None if len(pixel) == term.region.size else pixel  # a box that is the whole region keeps its columns in their order
-        self.name, self.shape, self.statistic = term.name, term.shape, term.statistic
+        self.name, self.number, self.shape, self.statistic = term.name, term.number, term.shape, term.statistic
         self.extras = {name: _columns(array, pixel) for name, array in term.extras.items()}
         self.background, self.sources = Background(term.shape[0]), (source,)
         self.region, self.box = ActiveRegion([source.box], term.shape[-2:]), source.box

@@ -8,6 +8,7 @@ import pytest
 from gpudl4.core.backend import to_host
 from gpudl4.core.errors import BackendError, DatasetError, GeometryError, ModelError
 from gpudl4.likelihood import assert_gradient, compile
+from gpudl4.likelihood.cells import Cells
 from gpudl4.models import Models
 from tests import oracle
 from tests.factory import make_dataset, make_models
@@ -135,12 +136,11 @@ def test_both_one_sided_derivatives_at_a_kink(make):
     point.lon_0.value, point.lat_0.value = float(lon[0]) % 360, float(lat[0])
     likelihood = compile(dataset)
     theta, i = likelihood.theta0, likelihood.names.index("point.lon_0")
-    (cells,) = likelihood.cells(theta)
-    part = next(j for j, c in enumerate(cells) if c is not None)
+    (term,) = likelihood.plan.terms
+    source = next(source for source in term.sources if source.name == "point")
     gradients = {}
     for column in (13, 14):
-        held = [list(cells)]
-        held[0][part] = np.array([[column, 9]])
+        held = Cells([(term, source, (column, 9))])
         slope = likelihood.value_and_gradient(theta, held)[1][i]
         step = (1 if column == 13 else -1) * 1e-5  # longitude grows to the left: column 13 lies at larger longitude
         values = []
