@@ -224,7 +224,9 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
     return likelihood, theta, stat, metric / np.outer(slope, slope)
 
 
-def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None, leave=0.0):
+def descend(
+    likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None, leave=0.0, points=None
+):
     """Minimum of the statistic in one cell.
 
     Parameters
@@ -248,13 +250,15 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     leave : float, optional
         Where the model was right so far and promises less than this, its step is taken and not looked at: for those who evaluate at the
         minimum next in any case. Statistic and gradient are the model's then.
+    points : list of MovingPoint, optional
+        That are held in their cells, if the likelihood is a stand-in with parameters of its own.
 
     Returns
     -------
     Minimum or None
         None if given up.
     """
-    points = moving_points(likelihood)
+    points = moving_points(likelihood) if points is None else points
     bounds = likelihood.bounds if bounds is None else bounds
     damping, poor, is_right = DAMPING_MIN, 0, False
     stat, gradient = evaluate(likelihood, theta, cells, counter)

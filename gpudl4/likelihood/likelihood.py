@@ -89,8 +89,8 @@ class Likelihood:
 
     def __reduce_ex__(self, protocol):
         raise TypeError(
-            "a Likelihood cannot be pickled or copied, for it holds compiled code and working arrays of this process: send datasets and models "
-            "to the other process and call gpudl4.compile(datasets, models) there; threads may share one Likelihood"
+            "a Likelihood cannot be pickled or copied, for it holds compiled code and working arrays of this process: send datasets and "
+            "models to the other process and call gpudl4.compile(datasets, models) there; threads may share one Likelihood"
         )
 
     def value(self, theta, cells=None):
