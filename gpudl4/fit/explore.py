@@ -13,6 +13,7 @@ import numpy as np
 
 from .advice import is_positive
 from .cells import kinks, moving_points, neighbours
+from .degenerate import degenerate
 from .scoring import RIDGE, Counter, descend
 
 __all__ = ["Beside", "Look", "Others", "OwnPoint", "explore"]
@@ -102,8 +103,15 @@ class Beside:
 
     def metric(self, x, cells=None):
         """Second derivatives of the source's own part at x, less what the others give back; array[Q, Q]."""
-        metric = self.local.metric(self.full(x), cells)[np.ix_(self.own, self.own)] + self._added
+        metric = self._with_others(self.local.metric(self.full(x), cells))
         return metric if is_positive(metric) else self.curvature
+
+    def second_derivatives(self, x, cells=None):
+        """Fisher matrix and Hessian of the source's own part at x, less what the others give back; two arrays[Q, Q]."""
+        return tuple(map(self._with_others, self.local.second_derivatives(self.full(x), cells)))
+
+    def _with_others(self, local):
+        return local[np.ix_(self.own, self.own)] + self._added
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,8 @@ def explore(likelihood, minimum, counter, watch=None, bounds=None):
     points, own = moving_points(likelihood), {}
     for point in points:
         own.setdefault(point.component.name, set()).update(point.component.indices)
+    if degenerate(minimum.metric).any():  # neither is the place of a source determined then, nor its cell
+        return minimum, np.inf
     bounds = likelihood.bounds if bounds is None else bounds
     visited, looks = {minimum.cells}, {}
     while True:

@@ -106,11 +106,11 @@ def _learn(metric, step, change):
 def _bound_constraints(theta, bounds, stretch):
     """Rows ``matrix @ du <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
 
-    A parameter may move by twice its size in one step (by one unit if it is zero), so that a direction the data hardly constrain cannot
+    A parameter may move by twice its size in one step (by one unit if it is as good as zero), so that a direction the data hardly constrain cannot
     run to values where models overflow.
     """
     n = len(theta)
-    reach = np.where(theta != 0, LONGEST_STEP * np.abs(theta), 1.0)
+    reach = np.where(stretch.is_zero(theta), 1.0, LONGEST_STEP * np.abs(theta))
     low, high = np.maximum(bounds[:, 0], theta - reach), np.minimum(bounds[:, 1], theta + reach)
     matrix = np.vstack([-np.eye(n), np.eye(n)])
     u = stretch.to_u(theta)
