@@ -14,7 +14,7 @@ import numpy as np
 from .advice import is_positive
 from .cells import kinks, moving_points, neighbours
 from .degenerate import degenerate
-from .scoring import RIDGE, Counter, descend
+from .scoring import LONGEST_STEP, RIDGE, Counter, descend
 
 __all__ = ["Beside", "Look", "Others", "OwnPoint", "explore"]
 
@@ -74,8 +74,10 @@ class Beside:
         return theta
 
     def followed(self, x):
-        """theta with all others where they follow to, inside the bounds."""
-        theta = np.clip(self._minimum.theta + self._follow @ (x - self.x), *self._others.bounds.T)
+        """theta with all others where they follow to, inside the bounds and no farther than one step of the minimiser goes."""
+        start = self._minimum.theta
+        reach = np.where(start != 0, LONGEST_STEP * np.abs(start), 1.0)
+        theta = np.clip(start + np.clip(self._follow @ (x - self.x), -reach, reach), *self._others.bounds.T)
         theta[self.own] = x
         return theta
 

@@ -24,7 +24,8 @@ def nonnegative_least_squares(matrix, target):
     -------
     x : array[N]
     """
-    norm = np.linalg.norm(matrix, axis=0)
+    largest = np.abs(matrix).max(axis=0, initial=0.0)  # far off, where models all but overflow, so would the squares
+    norm = largest * np.linalg.norm(matrix / np.where(largest > 0, largest, 1.0), axis=0)
     usable = norm > 0
     unit = matrix / np.where(usable, norm, 1.0)
     x = np.zeros(matrix.shape[1])

@@ -16,7 +16,7 @@ from .cells import border_constraints, moving_points
 from .qp import constrained_step
 from .stretch import Stretch
 
-__all__ = ["Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
+__all__ = ["LONGEST_STEP", "RIDGE", "Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
 
 MAX_STEPS = 60
 LONGEST_STEP = 2.0  # times the parameter's size
@@ -75,9 +75,10 @@ class Minimum:
 
 
 def evaluate(likelihood, theta, cells, counter):
-    """Statistic and gradient, counted."""
+    """Statistic and gradient, counted. A place that is tried may lie where models overflow: what is not finite is refused by who asked."""
     counter.gradients += 1
-    stat, gradient = likelihood.value_and_gradient(theta, cells)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stat, gradient = likelihood.value_and_gradient(theta, cells)
     return stat, gradient
 
 
@@ -155,7 +156,8 @@ def _step(gradient, metric, damping, constraints):
             ridge *= 100
             hessian[np.diag_indices_from(hessian)] += ridge
     undamped = hessian - np.diag(np.full(len(white), damping))
-    promised = -(white @ step + 0.5 * step @ undamped @ step)
+    with np.errstate(over="ignore", invalid="ignore"):  # from a place where the statistic is all but infinite
+        promised = -(white @ step + 0.5 * step @ undamped @ step)
     return np.where(dead, 0.0, step * scale), promised, active
 
 
@@ -263,6 +265,8 @@ def descend(
     damping, poor, is_right = DAMPING_MIN, 0, False
     stat, gradient = evaluate(likelihood, theta, cells, counter)
     start = stat
+    if np.isfinite(give_up_above) and not _finite(stat, gradient):
+        return None
     if metric is None:
         metric = metric_of(likelihood, theta, cells, counter)
     stretch = Stretch(likelihood.names, metric)
