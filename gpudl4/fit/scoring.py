@@ -107,8 +107,8 @@ def _learn(metric, step, change):
 def _bound_constraints(theta, bounds, stretch):
     """Rows ``matrix @ du <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
 
-    A parameter may move by twice its size in one step (by one unit if it is as good as zero), so that a direction the data hardly constrain cannot
-    run to values where models overflow.
+    A parameter may move by twice its size in one step (by one unit if it is as good as zero), so that a direction the data hardly
+    constrain cannot run to values where models overflow.
     """
     n = len(theta)
     reach = np.where(stretch.is_zero(theta), 1.0, LONGEST_STEP * np.abs(theta))

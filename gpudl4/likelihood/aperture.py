@@ -188,8 +188,8 @@ class RegionInstrument:
         inside = float(Share(model.spatial_model, plane, weights.reshape(1, *plane.data_shape[-2:])).value(values)[0, 0])
         if inside < ALL_INSIDE:
             warnings.warn(
-                f"dataset '{self._name}' has a region and no PSF, so all of the flux of model '{model.name}' is counted in it, as in gammapy, "
-                f"though {100 * inside:.3g} % of the spatial model lies inside the region: set dataset.psf for the shape to count",
+                f"dataset '{self._name}' has a region and no PSF, so all of the flux of model '{model.name}' is counted in it, as in "
+                f"gammapy, though {100 * inside:.3g} % of the spatial model lies inside the region: set dataset.psf for the shape to count",
                 stacklevel=6,
             )
 
