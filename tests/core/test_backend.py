@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import gc
 import pickle
 import re
 import subprocess
@@ -228,6 +229,7 @@ def test_require_backend(cp):
 
 def room(cp, nbytes):
     """The emulated device with so many bytes left."""
+    gc.collect()  # arrays that a traceback of an earlier test holds
     return emulator.configure(memory_bytes=cp.get_default_memory_pool().used_bytes() + nbytes)
 
 
