@@ -261,7 +261,8 @@ def to_device(array, backend):
             return backend.xp.asarray(array)
         # Not by asarray(): it would stage the array in pinned host memory of the same size, which CuPy keeps.
         out = backend.xp.empty(array.shape, dtype=array.dtype.newbyteorder("="))
-        out.set(np.ascontiguousarray(array, dtype=out.dtype).reshape(array.shape))
+        if array.size:
+            out.set(np.ascontiguousarray(array, dtype=out.dtype).reshape(array.shape))
         return out
 
 
