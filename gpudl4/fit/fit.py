@@ -19,6 +19,7 @@ import numpy as np
 from gpudl4.core.errors import FitError
 from gpudl4.core.progress import Progress
 from gpudl4.likelihood import compile
+from gpudl4.likelihood.memory import parse_limit
 
 from .advice import hints, inverse, inverse_alive, is_positive, moves
 from .cells import kinks, moving_points
@@ -59,6 +60,8 @@ class Fit:
     dtype : {"float64", "float32"}
         Precision of predicted counts, see `gpudl4.compile`. "float32" saves memory; sums, parameters and errors stay double, but the
         statistic is rounded (`Likelihood.noise`): compare statistics of fits of one precision only.
+    memory_limit : int or str, optional
+        Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, see `gpudl4.compile`.
     search_radius : `~astropy.units.Quantity` or str
         A source with a free position that starts beside its place is put where it explains far more counts, if that is not farther away
         than this. "0 deg" leaves sources where they start and lets the minimiser alone move them. A source never crosses the bounds of its
@@ -72,7 +75,7 @@ class Fit:
     """
 
     def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False, device="auto",
-                 search_radius="0.5 deg", dtype="float64"):  # fmt: skip
+                 search_radius="0.5 deg", dtype="float64", memory_limit=None):  # fmt: skip
         if backend != "minuit":
             raise FitError(f"fit backend {backend!r} is not known: choose 'minuit' (Fisher scoring certified by MIGRAD)")
         if covariance not in COVARIANCES:
@@ -85,6 +88,7 @@ class Fit:
         self.backend, self.covariance_from, self.dtype = backend, covariance, dtype
         self.optimize_opts, self.store_trace, self.progress = dict(optimize_opts or {}), store_trace, progress
         self.device, self.search_radius = device, _angle(search_radius)
+        self.memory_limit = None if memory_limit is None else parse_limit(memory_limit)
 
     def run(self, datasets, models=None):
         """Minimise and compute the covariance.
@@ -105,6 +109,8 @@ class Fit:
             If no parameter is free.
         DatasetError, ModelError
             If datasets or models cannot be compiled; the message names the part.
+        MemoryLimitError
+            If the likelihood would take more than ``memory_limit``, at the start or where a fit compiles it anew.
         """
         return self._run(datasets, models, with_covariance=True)
 
@@ -131,7 +137,7 @@ class Fit:
         dict
             ``errp``, ``errn`` (positive; NaN where a bound comes first), ``nfev``, ``success``, ``stat``.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         index = profiler.index(parameter)
         step = sigma * _profile_error(profiler, index)
         errp, errn = (profiler.crossing(index, direction, sigma**2, step, reoptimize) for direction in (1, -1))
@@ -147,7 +153,7 @@ class Fit:
         dict
             ``{name}_scan``: values; ``stat_scan``: statistic.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         index = profiler.index(parameter)
         own = profiler.likelihood.parameters[index]
         values = np.asarray(own.scan_values, dtype=np.float64)
@@ -162,7 +168,7 @@ class Fit:
         dict
             ``{x}_scan``, ``{y}_scan``: values; ``stat_scan``: array[x, y].
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         pair = [profiler.index(x), profiler.index(y)]
         first, second = (profiler.likelihood.parameters[i] for i in pair)
         xs, ys = np.asarray(first.scan_values, dtype=np.float64), np.asarray(second.scan_values, dtype=np.float64)
@@ -177,7 +183,7 @@ class Fit:
         dict
             ``{x}``, ``{y}``: coordinates of the points; ``success``.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         pair = [profiler.index(x), profiler.index(y)]
         points, found = profiler.contour(*pair, float(sigma) ** 2, numpoints)
         first, second = (profiler.likelihood.parameters[i].name for i in pair)
@@ -193,7 +199,8 @@ class Fit:
                 if self.store_trace:
                     counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
 
-            likelihood = compile(datasets, models, backend=self.device, dtype=self.dtype, draft=True, borrow=True)
+            likelihood = compile(datasets, models, backend=self.device, dtype=self.dtype, draft=True, borrow=True,
+                                 memory_limit=self.memory_limit)  # fmt: skip
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             likelihood, minimum, settled, curvature = self._minimise(likelihood, counter, watch)

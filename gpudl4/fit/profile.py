@@ -28,10 +28,12 @@ class Profiler:
         Where the likelihood runs.
     dtype : str
         Precision of predicted counts.
+    memory_limit : int or str, optional
+        See `gpudl4.compile`.
     """
 
-    def __init__(self, datasets, models=None, device="auto", dtype="float64"):
-        self.likelihood = compile(datasets, models, backend=device, dtype=dtype)
+    def __init__(self, datasets, models=None, device="auto", dtype="float64", memory_limit=None):
+        self.likelihood = compile(datasets, models, backend=device, dtype=dtype, memory_limit=memory_limit)
         self.counter = Counter(compiles=1)
         theta = np.clip(self.likelihood.theta0, *self.likelihood.bounds.T)
         self.best = self._fit(theta, self.likelihood.bounds, None)
