@@ -2,7 +2,8 @@
 
 Array code infers its backend from the arrays it is given (`backend_of`, `array_namespace`); there is no current backend. A user
 chooses one at a door: `dataset.to_device("cupy")`, ``MapDataset.read(..., backend="cupy")``, ``compile(..., backend=...)``. Code that
-expects arrays on a certain device says so with `require_backend`; code that needs much device memory runs inside `device_memory`.
+expects arrays on a certain device says so with `require_backend`; code that works on a device does so inside `Backend.entered`, for CuPy
+makes new arrays on the current device, whichever that is; code that needs much device memory runs inside `device_memory`.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ __all__ = [
     "Backend",
     "array_namespace",
     "backend_of",
+    "bytes_free",
     "device_memory",
     "get_backend",
     "require_backend",
@@ -30,7 +32,14 @@ __all__ = [
 ]
 
 NAMES = ("auto", "numpy", "cupy")
+RMM = re.compile(r"std::bad_alloc|RMM failure|out_of_memory")
+RMM_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 BACKEND_VARIABLE = "GPUDL4_BACKEND"
+AFTER_FORK = (
+    "CUDA does not start in this process (cudaErrorInitializationError). A process that was forked from one which has used the GPU "
+    "cannot use it: start processes with multiprocessing.get_context('spawn'), fork before the GPU is used first, or stay on the host "
+    "(backend='numpy')"
+)
 INSTALL = "pip install 'gpudl4[gpu]' (CUDA 13) or 'gpudl4[gpu12]' (CUDA 12)"
 
 
@@ -67,12 +76,40 @@ class Backend:
         """Image functions: `scipy.ndimage` or `cupyx.scipy.ndimage`."""
         return self._companion("ndimage")
 
+    def entered(self):
+        """Context in which the device is CuPy's current one; of no effect for NumPy.
+
+        Raises
+        ------
+        BackendError
+            Inside the context, if this process was forked from one that had used CUDA already.
+        """
+        return _HOST if self.name == "numpy" else _entered(self.xp, int(self.device.removeprefix("cuda:")))
+
     def _companion(self, part):
         root = "scipy" if self.name == "numpy" else "cupyx.scipy"
         return importlib.import_module(f"{root}.{part}")
 
 
 NUMPY = Backend("numpy", np)
+_HOST = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _entered(cupy, number):
+    """A device as the current one."""
+    try:
+        with cupy.cuda.Device(number):
+            yield
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        if not _is_forked(error):
+            raise
+        raise BackendError(AFTER_FORK) from error
+
+
+def _is_forked(error):
+    """Whether an error is what every call of CUDA raises in a process that was forked after CUDA had been used."""
+    return "cudaErrorInitializationError" in str(error)
 
 
 def get_backend(name="auto"):
@@ -98,14 +135,17 @@ def get_backend(name="auto"):
         raise BackendError(f"unknown {label}: choose one of {', '.join(NAMES)}")
     if name == "numpy":
         return NUMPY
-    backend, reason = _usable_cupy()
+    backend, reason = _usable_cupy(label)
     if backend is None and name == "cupy":
         raise BackendError(f"{label} cannot be used: {reason}")
     return NUMPY if backend is None else backend
 
 
-def _usable_cupy():
-    """CuPy's backend if a GPU really works, else None and the reason. Importing CuPy proves nothing: it imports without a driver."""
+def _usable_cupy(label):
+    """CuPy's backend if a GPU really works, else None and the reason. Importing CuPy proves nothing: it imports without a driver.
+
+    Where a GPU works that a fork has locked out, there is no other answer than an error, even if the host would do.
+    """
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
@@ -116,6 +156,8 @@ def _usable_cupy():
         cupy.zeros(1)
         number = int(cupy.cuda.Device().id)
     except Exception as error:  # CuPy raises a different class for each way in which a device can be unusable
+        if _is_forked(error):
+            raise BackendError(f"{label} cannot be used: {AFTER_FORK}") from error
         return None, f"CuPy is installed and no GPU can be used: {_why_unusable(cupy, error)}"
     return Backend("cupy", cupy, f"cuda:{number}"), ""
 
@@ -214,8 +256,14 @@ def to_device(array, backend):
         return array
     if backend.name == "numpy":
         return to_host(array)
-    with device_memory(f"an array of shape {array.shape} and type {array.dtype}"):
-        return backend.xp.asarray(array)
+    with backend.entered(), device_memory(f"an array of shape {array.shape} and type {array.dtype}"):
+        if not isinstance(array, np.ndarray):  # on another device
+            return backend.xp.asarray(array)
+        # Not by asarray(): it would stage the array in pinned host memory of the same size, which CuPy keeps.
+        out = backend.xp.empty(array.shape, dtype=array.dtype.newbyteorder("="))
+        if array.size:
+            out.set(np.ascontiguousarray(array, dtype=out.dtype).reshape(array.shape))
+        return out
 
 
 def to_host(array):
@@ -243,26 +291,43 @@ def device_memory(what):
         raise DeviceMemoryError(what, _bytes_wanted(error), _bytes_free(cupy)) from error
 
 
+def bytes_free(backend):
+    """Bytes that can still be allocated on a device; None if it does not answer, or if memory comes from a pool that is not CuPy's own."""
+    with backend.entered():
+        return _bytes_free(backend.xp)
+
+
 def _is_out_of_memory(error):
-    """Whether an error is the pool's, the runtime's or cuFFT's way to say that device memory is used up."""
-    if type(error).__name__ == "OutOfMemoryError" and isinstance(error, MemoryError):
+    """Whether an error is the way of the pool, the runtime, cuFFT or RMM to say that device memory is used up.
+
+    RMM, which may serve CuPy as its allocator, raises a plain MemoryError with the words of the C++ library.
+    """
+    if isinstance(error, MemoryError) and (type(error).__name__ == "OutOfMemoryError" or RMM.search(str(error))):
         return True
     return any(code in str(error) for code in ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUFFT_ALLOC_FAILED"))
 
 
 def _bytes_wanted(error):
-    """Bytes that could not be allocated, from CuPy's message; None if it does not say."""
+    """Bytes that could not be allocated, from the message of CuPy or RMM; None if it does not say."""
     found = re.search(r"allocating ([\d,]+) bytes", str(error))
-    return int(found[1].replace(",", "")) if found else None
+    if found:
+        return int(found[1].replace(",", ""))
+    found = re.search(r"failed to allocate ([\d.]+) ([KMGT]?i?B)", str(error))
+    return int(float(found[1]) * RMM_UNITS[found[2]]) if found and found[2] in RMM_UNITS else None
 
 
 def _bytes_free(cupy):
-    """Bytes that can still be allocated, kept blocks of CuPy's pool and its limit included; None if the device does not answer."""
+    """Bytes that can still be allocated, kept blocks of CuPy's pool and its limit included; None if they are not known.
+
+    What another allocator than the pool (RMM, CuPy's asynchronous pool) holds back looks used and may be free.
+    """
+    pool = cupy.get_default_memory_pool()
+    if getattr(cupy.cuda.get_allocator(), "__self__", None) is not pool:
+        return None
     try:
         free = cupy.cuda.runtime.memGetInfo()[0]
     except cupy.cuda.runtime.CUDARuntimeError:
         return None
-    pool = cupy.get_default_memory_pool()
     free += pool.free_bytes()
     limit = pool.get_limit()
     return int(min(free, limit - pool.used_bytes()) if limit else free)

@@ -205,11 +205,12 @@ class MapDataset(MapCreation, MapViews, MapTransforms, MapFiles, PlotVerbs, Data
         npred : Map
             float64.
         """
-        npred = self.npred_signal()
-        background = self.npred_background()
-        if background is not None:
-            npred = self._map(npred.data + background.data)
-        return npred.copy(data=npred.data.clip(0))
+        with self.backend.entered():
+            npred = self.npred_signal()
+            background = self.npred_background()
+            if background is not None:
+                npred = self._map(npred.data + background.data)
+            return npred.copy(data=npred.data.clip(0))
 
     # -------------------------------------------------------------------------------------------------------------------- statistic
 
@@ -234,6 +235,10 @@ class MapDataset(MapCreation, MapViews, MapTransforms, MapFiles, PlotVerbs, Data
             If the dataset has no counts, or lacks what its models need.
         """
         self._need_counts("stat_sum()")
+        with self.backend.entered():
+            return self._stat_sum()
+
+    def _stat_sum(self):
         from gpudl4.likelihood import compile, predict
 
         mask = self.mask

@@ -20,6 +20,7 @@ from gpudl4.core.errors import FitError
 from gpudl4.core.progress import Progress
 from gpudl4.core.sealed import Sealed
 from gpudl4.likelihood import compile
+from gpudl4.likelihood.memory import parse_limit
 
 from .advice import hints, moves
 from .cells import kinks, moving_points
@@ -64,6 +65,8 @@ class Fit(Sealed):
     dtype : {"float64", "float32"}
         Precision of predicted counts, see `gpudl4.compile`. "float32" saves memory; sums, parameters and errors stay double, but the
         statistic is rounded (`Likelihood.noise`): compare statistics of fits of one precision only.
+    memory_limit : int or str, optional
+        Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, see `gpudl4.compile`.
     search_radius : `~astropy.units.Quantity` or str
         A source with a free position that starts beside its place is put where it explains far more counts, if that is not farther away
         than this. "0 deg" leaves sources where they start and lets the minimiser alone move them. A source never crosses the bounds of its
@@ -77,7 +80,7 @@ class Fit(Sealed):
     """
 
     def __init__(self, backend="minuit", optimize_opts=None, covariance="hessian", store_trace=False, progress=False, device="auto",
-                 search_radius="0.5 deg", dtype="float64"):  # fmt: skip
+                 search_radius="0.5 deg", dtype="float64", memory_limit=None):  # fmt: skip
         if backend != "minuit":
             raise FitError(f"fit backend {backend!r} is not known: choose 'minuit' (Fisher scoring certified by MIGRAD)")
         if covariance not in COVARIANCES:
@@ -90,6 +93,7 @@ class Fit(Sealed):
         self.backend, self.covariance_from, self.dtype = backend, covariance, dtype
         self.optimize_opts, self.store_trace, self.progress = dict(optimize_opts or {}), store_trace, progress
         self.device, self.search_radius = device, _angle(search_radius)
+        self.memory_limit = None if memory_limit is None else parse_limit(memory_limit)
 
     def run(self, datasets, models=None):
         """Minimise and compute the covariance.
@@ -110,6 +114,8 @@ class Fit(Sealed):
             If no parameter is free.
         DatasetError, ModelError
             If datasets or models cannot be compiled; the message names the part.
+        MemoryLimitError
+            If the likelihood would take more than ``memory_limit``, at the start or where a fit compiles it anew.
         """
         return self._run(datasets, models, with_covariance=True)
 
@@ -137,7 +143,7 @@ class Fit(Sealed):
             ``errp``, ``errn`` (positive; NaN where a bound comes first); ``bounded``, the names of those that a bound cuts off;
             ``success``, whether each side has an end or a bound; ``nfev``; ``stat``.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         index = profiler.index(parameter)
         step = sigma * profiler.error(index)
         scales, bounded = profiler.crossings([index], [[step], [-step]], sigma**2, reoptimize)
@@ -165,7 +171,7 @@ class Fit(Sealed):
             ``{model}.{spectral or spatial}.{parameter}_scan``: values; ``stat_scan``: statistic; ``fit_results``: list of `PointOfScan`,
             what was found at each point, empty if nothing was fitted anew.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         index = profiler.index(parameter)
         values = np.asarray(profiler.likelihood.parameters[index].scan_values, dtype=np.float64)
         stat, results = _scan(profiler, [index], values[:, np.newaxis], reoptimize)
@@ -180,7 +186,7 @@ class Fit(Sealed):
             Two ``..._scan``: values of x and y; ``stat_scan``: array[x, y]; ``fit_results``: array[x, y] of `PointOfScan`, or an empty
             list.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         pair = _pair(profiler, x, y)
         xs, ys = (np.asarray(profiler.likelihood.parameters[i].scan_values, dtype=np.float64) for i in pair)
         stat, results = _scan(profiler, pair, np.array([(a, b) for a in xs for b in ys]), reoptimize)
@@ -197,7 +203,7 @@ class Fit(Sealed):
             ``{model}.{spectral or spatial}.{parameter}`` of x and y: coordinates of the points; ``bounded``: boolean array, which of them
             lie on a bound instead, where the statistic has risen by less; ``success``, whether all were found.
         """
-        profiler = Profiler(datasets, device=self.device, dtype=self.dtype)
+        profiler = Profiler(datasets, device=self.device, dtype=self.dtype, memory_limit=self.memory_limit)
         pair = _pair(profiler, x, y)
         points, found, bounded = profiler.contour(*pair, float(sigma) ** 2, numpoints)
         first, second = (profiler.unique_name(i) for i in pair)
@@ -213,7 +219,8 @@ class Fit(Sealed):
                 if self.store_trace:
                     counter.trace.append({"total_stat": stat, **dict(zip(likelihood.names, theta, strict=True))})
 
-            likelihood = compile(datasets, models, backend=self.device, dtype=self.dtype, draft=True, borrow=True)
+            likelihood = compile(datasets, models, backend=self.device, dtype=self.dtype, draft=True, borrow=True,
+                                 memory_limit=self.memory_limit)  # fmt: skip
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
             found = self._minimise(likelihood, counter, watch)

@@ -65,10 +65,12 @@ class Profiler:
         Where the likelihood runs.
     dtype : str
         Precision of predicted counts.
+    memory_limit : int or str, optional
+        See `gpudl4.compile`.
     """
 
-    def __init__(self, datasets, models=None, device="auto", dtype="float64"):
-        self.likelihood = likelihood = compile(datasets, models, backend=device, dtype=dtype)
+    def __init__(self, datasets, models=None, device="auto", dtype="float64", memory_limit=None):
+        self.likelihood = likelihood = compile(datasets, models, backend=device, dtype=dtype, memory_limit=memory_limit)
         self.counter = counter = Counter(compiles=1)
         theta = start_of(likelihood)
         curvature = Curvature.at(likelihood, theta, likelihood.cells(theta), counter)

@@ -119,7 +119,8 @@ def better_places(likelihood, theta, reach=REACH):
     list of Place
         At most one per source.
     """
-    places = [_best_place(likelihood, theta, name, indices, reach) for name, indices in _movable(likelihood, theta).items()]
+    with likelihood.plan.backend.entered():
+        places = [_best_place(likelihood, theta, name, indices, reach) for name, indices in _movable(likelihood, theta).items()]
     return [place for place in places if place is not None]
 
 

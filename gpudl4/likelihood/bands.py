@@ -1,8 +1,8 @@
 """Bands of map rows, in which derivative images are made and multiplied one after another.
 
 All derivative images of a few large shapes are far larger than the datasets themselves. Their products are sums over pixels, so a band of
-rows at a time does as well: it stays in the cache, and no memory is touched for the first time. On a device, where memory is plenty and
-launches are not, there is one band.
+rows at a time does as well: it stays in the cache, and no memory is touched for the first time. On a device, where launches count, bands
+are much larger.
 """
 
 import itertools
@@ -16,6 +16,7 @@ from gpudl4.kernels import tables as t
 __all__ = ["Band", "bands_of", "whole"]
 
 BAND = 1_500_000  # elements of the derivative images of a band, about
+DEVICE_BAND = 32_000_000  # the same on a device, 256 MB
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def whole(blocks, passes, n_jacobian):
     return Band(blocks, [SimpleNamespace(rows=p.rows, fold_items=p.fold_items, added_items=p.added_items) for p in passes], n_jacobian)
 
 
-def bands_of(blocks, passes, n_jacobian, n_reco):
-    """Cut derivative images into bands of about `BAND` elements; what would be less than two bands stays whole.
+def bands_of(blocks, passes, n_jacobian, n_reco, band):
+    """Cut derivative images into bands; what would be less than two bands stays whole.
 
     Parameters
     ----------
@@ -55,12 +56,14 @@ def bands_of(blocks, passes, n_jacobian, n_reco):
     n_jacobian : int
     n_reco : int64[n_blocks]
         Reconstructed bins, K.
+    band : int
+        Elements of a band, about.
 
     Returns
     -------
     list of Band
     """
-    number = -(-n_jacobian // BAND)
+    number = -(-n_jacobian // band)
     if number <= 2:
         return [whole(blocks, passes, n_jacobian)]
     top, bottom = blocks[:, t.J_ROW].min(), (blocks[:, t.J_ROW] + blocks[:, t.J_NY]).max()

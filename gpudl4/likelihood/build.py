@@ -85,7 +85,7 @@ def instrument_of(dataset, earlier=None):
     return (RegionInstrument if reco_geom(dataset).is_region else Instrument)(dataset, earlier)
 
 
-def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, instrument=None, previous=None):
+def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=None, instrument=None, previous=None, backend=None):
     """Source of a sky model in a dataset, or None if nothing of it can reach the fit mask.
 
     Parameters
@@ -103,6 +103,8 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
         Of the dataset, shared by its sources.
     previous : Source, optional
         Of the same model in an earlier likelihood, whose bound shape serves where it would be the same.
+    backend : Backend, optional
+        Where the source will be evaluated; where the data are, if not given.
     """
     bindings = Bindings() if bindings is None else bindings
     instrument = instrument_of(dataset) if instrument is None else instrument
@@ -124,10 +126,12 @@ def make_source(dataset, model, pack, position=None, dtype=np.float64, bindings=
     spatial = None if previous is None else previous.spatial
     if not (hasattr(spatial, "is_that_of") and spatial.is_that_of(model.spatial_model, cutout)):
         spatial = model.spatial_model.bind_image(cutout)
-    return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype)
+    backend = backend_of(dataset.exposure.data) if backend is None else backend
+    return ImageSource(model.name, response, spectral, spectral_pack, spatial, spatial_pack, shape, dtype=dtype, backend=backend)
 
 
-def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None, borrow=False, number=0):
+def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, previous=None, bindings=None, borrow=False, number=0,
+               backend=None):  # fmt: skip
     """Compile one dataset, with its arrays where the dataset keeps them.
 
     Parameters
@@ -148,6 +152,8 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
         Whether the dataset's arrays may serve as they are.
     number : int
         Of the dataset in the list of all.
+    backend : Backend, optional
+        Where the likelihood will run, if not where the data are.
 
     Returns
     -------
@@ -171,7 +177,7 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     known = {} if previous is None else {source.name: source for source in previous.sources}
     instrument = instrument_of(dataset, None if previous is None else previous.made)
     for model in sources:
-        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, instrument, known.get(model.name))
+        source = make_source(dataset, model, pack, positions.get(model.name), dtype, bindings, instrument, known.get(model.name), backend)
         if source is None:
             warnings.warn(
                 f"model '{model.name}' lies outside the fit mask of dataset '{dataset.name}' and contributes nothing there", stacklevel=4

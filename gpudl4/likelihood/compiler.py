@@ -76,7 +76,7 @@ def compile(
         Used instead of the datasets' own models.
     backend : {"auto", "numpy", "cupy"}
         Where to run. "auto" is the device the datasets are on; datasets on the host go to a usable GPU if they have at least
-        `WORTH_A_GPU` bins, else they stay.
+        `WORTH_A_GPU` bins and the GPU has room, else they stay. A warning says so if it is for lack of memory.
     dtype : {"float64", "float32"}
         Precision of predicted counts, templates and transforms. Sums are double in any case.
     irf_positions : dict, optional
@@ -87,7 +87,9 @@ def compile(
         Merge pixels where a shape that can change is large (`likelihood/coarse.py`). Much cheaper and not exact: for the first steps of a
         fit only.
     memory_limit : int or str, optional
-        Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, second derivatives included.
+        Bytes, or a text such as ``"2 GB"``, that the likelihood may take beside the datasets, second derivatives included, in the
+        memory of the device where it runs. It is checked again when the likelihood is compiled anew; a draft is checked as the exact
+        likelihood that follows it.
     borrow : bool
         Use the datasets' arrays as they are where sources reach the whole map, instead of copies. For those who do not edit the datasets
         while they use the likelihood.
@@ -109,13 +111,12 @@ def compile(
     ModelError
         If no model contributes to any dataset, a value is NaN, a latitude beyond a pole, an energy not above zero, or bounds leave no room.
     """
-    datasets, where = checked(datasets, backend, dtype)
+    datasets, where = checked(datasets, backend, dtype, lambda some, there: _estimate(some, models, there, dtype, irf_positions))
     models = _checked_models(models, datasets)
-    datasets = [widened(dataset) for dataset in datasets]
-    if memory_limit is not None:
-        check_limit(estimate(datasets, models, where, dtype, irf_positions, draft), memory_limit, dtype)
-    options = {"dtype": dtype, "irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow}
-    return compile_again(datasets, models, where, None, **options)
+    with where.entered():
+        datasets = [widened(dataset) for dataset in datasets]
+    options = {"irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow, "memory_limit": memory_limit}
+    return compile_again(datasets, models, where, None, dtype=dtype, **options)
 
 
 def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_positions=None, draft=False):
@@ -126,18 +127,32 @@ def estimate_memory(datasets, models=None, backend="auto", dtype="float64", irf_
     Memory
         Bytes by item, as in `Likelihood.memory`; printed, it is a table.
     """
-    datasets, where = checked(datasets, backend, dtype)
-    return estimate([widened(dataset) for dataset in datasets], models, where, dtype, irf_positions, draft)
+    datasets, where = checked(datasets, backend, dtype, lambda some, there: _estimate(some, models, there, dtype, irf_positions))
+    return _estimate(datasets, models, where, dtype, irf_positions, draft)
 
 
-def compile_again(datasets, models, where, previous, *, dtype, irf_positions, priors, draft, borrow, buffers=None):
+def _estimate(datasets, models, where, dtype, irf_positions, draft=False):
+    """`estimate` of datasets that may have to be widened."""
+    with where.entered():
+        return estimate([widened(dataset) for dataset in datasets], models, where, dtype, irf_positions, draft)
+
+
+def compile_again(datasets, models, where, previous, *, dtype, buffers=None, **options):
     """`compile` for checked options; what the plan `previous` of the same datasets has made may be used again, and so may its buffers."""
+    with where.entered():
+        if options["memory_limit"] is not None:
+            exact = [original(dataset) for dataset in datasets]
+            check_limit(estimate(exact, models, where, dtype, options["irf_positions"]), options["memory_limit"], dtype)
+        return _compiled(datasets, models, where, previous, dtype, buffers, options)
+
+
+def _compiled(datasets, models, where, previous, dtype, buffers, options):
+    irf_positions, priors, draft, borrow = (options[name] for name in ("irf_positions", "priors", "draft", "borrow"))
     datasets = [drafted(d, models_of(original(d), models)) if draft else original(d) for d in datasets]
     before = {} if previous is None else previous.by_dataset
     per_dataset = [models_of(d, models) for d in datasets]
     unique = _unique(m for ms in per_dataset for m in ms)
     pack = Pack(unique)
-    options = {"irf_positions": irf_positions, "priors": priors, "draft": draft, "borrow": borrow}
     constant = frozen_priors(unique) if priors else 0.0
     if previous is not None and previous.serves(datasets, pack, options):
         return Likelihood(previous.at(pack, options), constant, buffers)
@@ -149,7 +164,7 @@ def compile_again(datasets, models, where, previous, *, dtype, irf_positions, pr
                 contributing.update(model.name for model in fluxes[-1].models)
                 continue
             earlier = before.get(id(dataset))
-            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), earlier, bindings, borrow, number)
+            term, names = build_term(dataset, own, pack, irf_positions, np.dtype(dtype), earlier, bindings, borrow, number, where)
             if term is not None:
                 terms.append(term)
                 by_dataset[id(dataset)] = term

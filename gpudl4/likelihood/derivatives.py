@@ -16,6 +16,7 @@ import numpy as np
 
 from gpudl4.kernels import tables as t
 
+from . import bands
 from .bands import bands_of, whole
 from .image_source import COARSE_STRIDE
 from .items import fold_items, group_transforms, unload_items
@@ -93,9 +94,10 @@ class DerivativeTables:
         """One band, or several where memory is short and what passes make can all be kept."""
         blocks, n_jacobian = self.tables.blocks, self._jacobian.size
         kept = sum(one.n_templates for one in self.passes)
-        if self._exact and self._on_host and kept <= PASS:
+        band, most = (bands.BAND, PASS) if self._on_host else (bands.DEVICE_BAND, bands.DEVICE_BAND)
+        if self._exact and kept <= most:
             n_reco = np.array([self._layout.terms[d].shape[0] for d, _, _ in self.blocks])
-            return bands_of(blocks, self.passes, n_jacobian, n_reco)
+            return bands_of(blocks, self.passes, n_jacobian, n_reco, band)
         return [whole(blocks, self.passes, n_jacobian)]
 
     def _lay_source(self, index, d, j, source):

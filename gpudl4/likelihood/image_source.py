@@ -6,7 +6,7 @@ from gpudl4.core.backend import NUMPY
 
 from .lowrank import choose_basis
 from .source import Source, second_differences
-from .transforms import WORKERS
+from .transforms import WORKERS, padded_shape, rung
 
 __all__ = ["ImageSource"]
 
@@ -25,18 +25,20 @@ class ImageSource(Source):
     """A shape with extent: pixel image, convolved with the PSF by FFT, times exposure.
 
     A large Gaussian meets few of the Fourier modes in which the PSFs of different energies differ, so fewer planes than energies go
-    through the transforms (`lowrank.py`). ``with_transfer=False`` leaves the transfer functions out: for an estimate of memory.
+    through the transforms (`lowrank.py`). ``with_transfer=False`` leaves the transfer functions out: for an estimate of memory. `backend`
+    is where it will be evaluated.
     """
 
     kind = "image"
 
-    def __init__(self, *args, dtype=np.float64, with_transfer=True):
+    def __init__(self, *args, dtype=np.float64, with_transfer=True, backend=NUMPY):
         super().__init__(*args)
+        self._backend = backend
         psf, (ny, nx) = self.response.psf, self.box.shape
         self.has_psf = psf.shape[1:] != (1, 1)
         self.is_large = ny * nx > LARGE_BOX
         # Cropped to the box, a circular convolution is exact once half a kernel fits beside it: what wraps around lands outside the crop.
-        self.padded = tuple(NUMPY.fft.next_fast_len(max(n + m // 2, m), real=True) for n, m in zip((ny, nx), psf.shape[1:], strict=True))
+        self.padded = padded_shape([max(n + m // 2, m) for n, m in zip((ny, nx), psf.shape[1:], strict=True)], backend)
         self.basis = self._choose_basis() if self.may_be_mixed else None
         kernels = psf if self.basis is None else self.basis.kernels
         self.transfer = _transfer(kernels.astype(dtype), self.padded, self.modes) if self.has_psf and with_transfer else None
@@ -65,8 +67,11 @@ class ImageSource(Source):
 
     @property
     def modes(self):
-        """Columns of its spectra, of all in half a plane, that are not negligible."""
-        return self.basis.modes if self.is_mixed else self.padded[1] // 2 + 1
+        """Columns of its spectra, of all in half a plane, that are not negligible; on a device a rung of the ladder, for few groups."""
+        half = self.padded[1] // 2 + 1
+        if not self.is_mixed:
+            return half
+        return self.basis.modes if self._backend.name == "numpy" else min(rung(self.basis.modes), half)
 
     @property
     def is_gaussian(self):

@@ -8,6 +8,7 @@ import numpy as np
 from gpudl4.kernels import tables as t
 
 from .layout import Table, row_items
+from .transforms import aligned
 
 __all__ = ["fold_items", "group_transforms", "unload_items"]
 
@@ -50,7 +51,8 @@ def group_transforms(images, sources):
     for (ny, nx, modes), (n_in, n_out) in zip(shapes, planes, strict=True):
         groups.append((begin[0], n_in, begin[1], n_out, ny, nx, begin[2], begin[3], modes))
         half = ny * (nx // 2 + 1)
-        begin = [begin[0] + n_in * ny * nx, begin[1] + n_out * ny * nx, begin[2] + n_in * half, begin[3] + n_out * half]
+        taken = n_in * ny * nx, n_out * ny * nx, n_in * half, n_out * half
+        begin = [aligned(first + size) for first, size in zip(begin, taken, strict=True)]
     load, spread, gather = Table(6), Table(6), Table(6)
     for i, image in enumerate(images):
         if image[t.I_GROUP] < 0:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gpudl4.core.backend import NUMPY, to_device
+from gpudl4.core.backend import NUMPY, backend_of
 
 __all__ = ["Counter", "Flat", "Slots", "Table", "row_items"]
 
@@ -47,14 +47,19 @@ class Flat:
         return self._offsets[id(array)]
 
     def array(self, backend, dtype):
-        """All of them as one contiguous array on a backend, without a copy if they lie behind each other in memory already."""
-        xp = backend.xp
+        """All of them as one contiguous array on a backend, without a copy if they lie behind each other in memory already.
+
+        On a device nothing is allocated beside the result: arrays of the host go straight to their place.
+        """
         if backend.name == "numpy" and (whole := _span(self.arrays, dtype)) is not None:
             return whole
-        parts = [to_device(a, backend).reshape(-1).astype(dtype, copy=False) for a in self.arrays]
-        if len(parts) == 1:
-            return xp.ascontiguousarray(parts[0])
-        return xp.concatenate(parts) if parts else xp.zeros(0, dtype=dtype)
+        if len(self.arrays) == 1 and backend_of(self.arrays[0]).device == backend.device:
+            return backend.xp.ascontiguousarray(self.arrays[0].reshape(-1).astype(dtype, copy=False))
+        out, end = backend.xp.empty(self.size, dtype=dtype), 0
+        for array in self.arrays:
+            begin, end = end, end + array.size
+            _copy(array.reshape(-1), out[begin:end])
+        return out
 
     def same_as(self, other):
         """Whether another one holds the very same arrays."""
@@ -63,6 +68,15 @@ class Flat:
     def host(self):
         """All of them on the host, int64; for tables of offsets."""
         return self.array(NUMPY, np.int64)
+
+
+def _copy(source, target):
+    """Write an array of the host or of the same backend into a contiguous one."""
+    if isinstance(source, np.ndarray) and not isinstance(target, np.ndarray):
+        if source.size:
+            target.set(np.ascontiguousarray(source, dtype=target.dtype))
+    else:
+        target[...] = source
 
 
 def _span(arrays, dtype):

@@ -65,8 +65,11 @@ class Likelihood:
         """
         if self.plan.dtype == np.float64:
             return 0.0
-        xp = self.plan.backend.xp
-        counts = sum(float(xp.where(xp.asarray(t.mask) != 0, xp.asarray(t.counts), 0).sum(dtype=np.float64)) for t in self.plan.terms)
+        counts = 0.0
+        for term in self.plan.terms:
+            where = backend_of(term.counts)
+            with where.entered():
+                counts += float(where.xp.where(term.mask, term.counts, 0).sum(dtype=np.float64))
         return 8.0 * float(np.finfo(self.plan.dtype).eps) * counts**0.5
 
     @property
@@ -78,7 +81,7 @@ class Likelihood:
 
     def workspace(self, batch, earlier=None):
         """Working arrays for `batch` vectors, to be handed to `evaluate` by one thread at a time; those of `earlier` ones serve again."""
-        with device_memory("the workspace of the likelihood"):
+        with self.plan.backend.entered(), device_memory("the workspace of the likelihood"):
             return self.plan.evaluation.buffers(batch, earlier)
 
     @property
@@ -145,7 +148,8 @@ class Likelihood:
     def _run(self, thetas, workspace, want_gradient, cells):
         stat = np.full(len(thetas), self._prior_constant)
         gradient = np.zeros(thetas.shape) if want_gradient else None
-        self.plan.evaluation.run(thetas, workspace, stat, gradient, cells)
+        with self.plan.backend.entered():
+            self.plan.evaluation.run(thetas, workspace, stat, gradient, cells)
         self.plan.priors.evaluate(thetas, stat, gradient)
         return stat, gradient
 
@@ -167,7 +171,7 @@ class Likelihood:
 
     def _fisher(self, theta, cells, exact):
         theta = self._thetas(theta)[0]
-        with device_memory("second derivatives"):
+        with self.plan.backend.entered(), device_memory("second derivatives"):
             matrix = self._second_order(exact).fisher(theta, self._workspace(), cells)
         self.plan.priors.fisher(theta, matrix)
         return matrix
@@ -185,7 +189,7 @@ class Likelihood:
         """
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
-        with device_memory("second derivatives"):
+        with self.plan.backend.entered(), device_memory("second derivatives"):
             hessian = self._second_order(True).observed(theta, self._workspace(), self._steps_at(theta), cells)
         self.plan.priors.fisher(theta, hessian)
         return hessian
@@ -194,7 +198,7 @@ class Likelihood:
         """`fisher` and `hessian` together, which costs a sixth more than one of them: two arrays[P, P]."""
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
-        with device_memory("second derivatives"):
+        with self.plan.backend.entered(), device_memory("second derivatives"):
             fisher, hessian = self._second_order(True).both(theta, self._workspace(), self._steps_at(theta), cells)
         self.plan.priors.fisher(theta, hessian)
         return fisher, hessian
@@ -226,7 +230,11 @@ class Likelihood:
         Likelihood
             Of the same theta; only the source's parameters change it.
         """
-        theta, plan, terms = self._thetas(theta), self.plan, []
+        with self.plan.backend.entered():
+            return self._local(self._thetas(theta), source, cells)
+
+    def _local(self, theta, source, cells):
+        plan, terms = self.plan, []
         states = plan.evaluation.predict(theta, self._workspace(), cells)
         for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace()), strict=True):
             terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
@@ -266,9 +274,11 @@ class Likelihood:
 
         Pixels are those of the exposure where that is larger than the counts.
         """
-        evaluation, buffers = self.plan.evaluation, self.plan.evaluation.buffers(1)
-        evaluation.predict(self._thetas(theta), buffers)
-        return [(mu, term.region.pixels) for mu, term in zip(evaluation.rows(buffers), self.plan.terms, strict=True)]
+        evaluation = self.plan.evaluation
+        with self.plan.backend.entered():
+            buffers = evaluation.buffers(1)
+            evaluation.predict(self._thetas(theta), buffers)
+            return [(mu, term.region.pixels) for mu, term in zip(evaluation.rows(buffers), self.plan.terms, strict=True)]
 
     @property
     def is_draft(self):

@@ -1,6 +1,7 @@
 """How many bytes a likelihood takes, item by item, and whether that is too much.
 
 `account` counts them from the layout of the work tables and needs no arrays: `sketch.py` makes such a layout before anything is compiled.
+Of a likelihood on a device only what lies on the device is counted, for that is the memory that runs out.
 ``print(likelihood.memory)`` shows the list.
 """
 
@@ -15,6 +16,7 @@ from gpudl4.kernels import tables as t
 from .derivatives import DerivativeTables
 from .evaluate import precision
 from .lowrank import WORTH
+from .transforms import sizes_of, work_areas
 
 __all__ = ["Memory", "account", "check_limit", "parse_limit", "readable"]
 
@@ -30,7 +32,8 @@ class Memory(dict):
 
     Groups are the datasets by name (their share of the active region, and what belongs to their sources), "all datasets" (arrays of
     several datasets laid behind each other), "workspace" (working arrays for one parameter vector), "second derivatives" (there while a
-    Fisher matrix or a Hessian is made) and "while compiling" (the largest single source that is folded once and for all).
+    Fisher matrix or a Hessian is made) and "while compiling" (the largest single source that is folded once and for all). Of a likelihood
+    on a device they hold what lies on the device.
     """
 
     @property
@@ -114,22 +117,27 @@ def account(layout, backend, real, on_device=False, second=True, compiling=None)
     """
     on_host = backend.name == "numpy"
     types = SimpleNamespace(
-        real=np.dtype(real), complex=np.result_type(real, np.complex64), cube=precision(layout.terms), moves=on_host == on_device
-    )
+        real=np.dtype(real), complex=np.result_type(real, np.complex64), cube=precision(layout.terms), moves=on_host == on_device,
+        on_host=on_host,
+    )  # fmt: skip
+    data_count = on_host or on_device
     seen = set()
-    memory = Memory({term.name: _dataset(term, seen) for term in layout.terms})
+    memory = Memory({term.name: _dataset(term, seen, on_host) if data_count else {} for term in layout.terms})
     memory[JOINT] = _joint(layout, types)
-    memory[WORK] = _work(layout, types, on_host)
+    memory[WORK] = _work(layout, types)
     if second:
-        memory[SECOND] = _second(layout, types, on_host)
-    if compiling:
+        memory[SECOND] = _second(layout, types)
+    if compiling and data_count:
         largest = max(compiling, key=compiling.get)
         memory[COMPILING] = {largest: compiling[largest]}
     return memory
 
 
-def _dataset(term, seen):
-    """What a dataset keeps: its share of the active region, and what belongs to its sources. ``seen`` holds arrays counted already."""
+def _dataset(term, seen, on_host):
+    """What a dataset keeps where it is: its share of the active region, and what belongs to its sources.
+
+    ``seen`` holds arrays counted already. Responses and directions are on the host always.
+    """
 
     def size(*arrays):
         new = [array for array in arrays if array is not None and id(array) not in seen]
@@ -142,10 +150,12 @@ def _dataset(term, seen):
         items["frozen sources"] = size(term.static)
     for source in term.sources:
         name = f"source {source.name}"
-        items[name] = size(source.response.psf, source.response.edisp, getattr(source, "psf", None))
         if source.kind == "fixed":
             items[f"{name}, templates"] = size(source.templates)
-        elif source.kind == "image":
+        items[name] = size(source.response.psf, source.response.edisp, getattr(source, "psf", None)) if on_host else 0
+        if not on_host:
+            continue
+        if source.kind == "image":
             items[f"{name}, PSF transfer functions"] = size(source.transfer)
         if directions := size(*_arrays(source.spatial)):
             items[f"{name}, directions"] = directions
@@ -168,16 +178,23 @@ def _joint(layout, types):
     gaussians = [source.spatial for source in own if source.is_gaussian]
     static = [term.static for term in terms]
     has_special = any(len(term.special_bins) for term in terms)
-    flats = {
+    of_data = {
         "counts": ([term.counts for term in terms], types.cube),
         "background": ([term.template for term in terms], types.cube),
         "exposure": ([term.exposure for term in terms], types.cube),
         "templates": ([source.templates for source in sources if source.kind == "fixed"], types.real),
+    }
+    of_host = {
         "PSF kernels": ([source.psf for source in sources if source.kind == "point"], types.real),
         "PSF transfer functions": ([source.transfer for source in own], types.complex),
         "directions": ([spatial.vectors for spatial in gaussians], np.dtype(np.float64)),
     }
-    items = {name: _laid(arrays, dtype, types.moves) for name, (arrays, dtype) in flats.items()}
+    items = {name: _laid(arrays, dtype, types.moves) for name, (arrays, dtype) in of_data.items()}
+    items |= {name: _laid(arrays, dtype, not types.on_host) for name, (arrays, dtype) in of_host.items()}
+    if not types.on_host:
+        items["weights of directions"] = _laid([spatial.weights for spatial in gaussians], np.dtype(np.float64), True)
+        items["energy dispersion"] = _laid([source.response.edisp for source in sources], np.dtype(np.float64), True)
+        items["pixels of the active regions"] = 8 * sum(int(term.region.size) for term in terms)
     if has_special:  # bins behind the active region: the rows are put together anew
         items["counts"] = items["background"] = n_bins * types.cube.itemsize
     items["mask"] = n_bins  # one byte each, where the dataset has booleans
@@ -200,12 +217,12 @@ def _laid(arrays, dtype, moves):
     return sum(int(array.size) for array in unique) * dtype.itemsize
 
 
-def _work(layout, types, on_host):
+def _work(layout, types):
     """Working arrays for one parameter vector."""
     may_be_mixed = any(getattr(source, "is_planned", False) and source.may_be_mixed for source in layout.sources)
     # Planned are planes of all energies and no field beside them; a basis would have at most `WORTH` of them, and as large a field.
     keeps = 1 if len(layout.tables.mix_items) else may_be_mixed * (2 * WORTH - 1)
-    planes, spectra, results = _transforms(layout.tables.groups, types, on_host, keeps)
+    planes, spectra, results, areas = _transforms(layout.tables.groups, types, keeps)
     return {
         "predicted counts and slopes": 2 * layout.n_bins * types.real.itemsize,
         "templates": layout.templates.size * types.real.itemsize,
@@ -213,26 +230,29 @@ def _work(layout, types, on_host):
         "planes of transforms": planes,
         "spectra of transforms": spectra,
         "results of transforms": results,
+        "work areas of transforms": areas,
         "numbers of sources and partial sums": 8 * (layout.params.size + layout.parts.size),
     }
 
 
-def _second(layout, types, on_host):
+def _second(layout, types):
     """What second derivatives add."""
-    made, size = DerivativeTables(layout, exact=True, on_host=on_host), types.real.itemsize
+    on_host, size = types.on_host, types.real.itemsize
+    made = DerivativeTables(layout, exact=True, on_host=on_host)
     groups = {one.groups.tobytes(): one.groups for one in made.passes}  # passes of the same shape share their transforms
     if made.shares_transforms:
         groups.pop(layout.tables.groups.tobytes(), None)
-    planes, spectra, results = zip(*(_transforms(own, types, on_host) for own in groups.values()), strict=True) if groups else [(0,)] * 3
+    planes, spectra, results, areas = zip(*(_transforms(own, types) for own in groups.values()), strict=True) if groups else [(0,)] * 4
     copies = (made.n_images > layout.images.size) + any(len(one.mixed_back_items) for one in made.passes)
     return {
         "derivative images": made.n_jacobian * size if len(made.bands) == 1 or made.n_jacobian > _spare(layout) else 0,
         "templates": max((one.n_templates for one in made.passes), default=0) * size,
         "images": copies * made.n_images * size,
-        "planes of transforms": sum(planes) + _kept(made, groups.values(), size),
+        "planes of transforms": sum(planes) + _kept(made, groups.values(), size, on_host),
         "spectra of transforms": sum(spectra),
         "results of transforms": max(results),
-        "weights": _weights(layout, types, on_host),
+        "work areas of transforms": sum(areas),
+        "weights": _weights(layout, types),
         "tables": _size_of_tables(made.tables, *made.passes),
         "partial sums": 16 * made.n_parts,
     }
@@ -240,23 +260,22 @@ def _second(layout, types, on_host):
 
 def _spare(layout):
     """Elements of the field that goes back through the PSF, where it has an array of its own: bands of derivative images use it."""
-    groups = layout.tables.groups
-    return int((groups[:, t.F_OUT_PLANES] * groups[:, t.F_NY] * groups[:, t.F_NX]).sum()) if len(layout.tables.mix_items) else 0
+    return sizes_of(layout.tables.groups).planes_out if len(layout.tables.mix_items) else 0
 
 
-def _kept(made, own, size):
-    """Where derivative images are made in bands, planes of all passes are there at one time; those of the groups `own` are counted."""
+def _kept(made, own, size, on_host):
+    """Where derivative images are made in bands, planes of all passes are there at one time; SciPy's are those of the groups `own`."""
     if len(made.bands) == 1:
         return 0
     passes = [one.groups for one in made.passes if not one.own_templates]
-    behind = [sum(int(g[t.F_OUT_PLANES] * g[t.F_NY] * g[t.F_NX]) for groups in some for g in groups) for some in (passes, own)]
-    return (behind[0] - behind[1]) * size
+    kept = sum(sizes_of(groups).planes_out for groups in passes)
+    return (kept - sum(sizes_of(groups).planes_out for groups in own) * on_host) * size
 
 
-def _weights(layout, types, on_host):
+def _weights(layout, types):
     """Weights of bins and flux points; on the host they write over slope and, for the Cash statistic, prediction."""
     only_cash = not (len(layout.tables.cash_weighted_items) or len(layout.tables.wstat_items))
-    new = 2 if not on_host or types.real != np.float64 else 0 if only_cash else 1
+    new = 2 if not types.on_host or types.real != np.float64 else 0 if only_cash else 1
     return 8 * new * layout.n_bins + 16 * len(layout.tables.points)
 
 
@@ -264,16 +283,16 @@ def _size_of_tables(*tables):
     return sum(table.nbytes for one in tables for table in vars(one).values() if isinstance(table, np.ndarray))
 
 
-def _transforms(groups, types, on_host, keeps=0):
-    """Bytes of planes, of spectra, and of what a transform makes anew before it is copied (SciPy, several groups: the largest result);
-    `keeps` is how often the planes behind the PSF are there once more."""
-    planes, spectra, results = [0, 0], [0, 0], [0]
-    for group in groups:
-        for i, number in enumerate((group[t.F_IN_PLANES], group[t.F_OUT_PLANES])):
-            own = int(number * group[t.F_NY] * group[t.F_NX]) * types.real.itemsize
-            half = int(number * group[t.F_NY] * (group[t.F_NX] // 2 + 1)) * types.complex.itemsize
-            planes[i] += own
-            spectra[i] += half
-            results += [own, half]
-    copied = on_host and len(groups) > 1
-    return sum(planes) + round(keeps * planes[1]), sum(spectra), max(results) if copied else 0
+def _transforms(groups, types, keeps=0):
+    """Bytes of planes, of spectra, of what a transform makes anew before it is copied (SciPy, several groups: the largest result), and of
+    cuFFT's work areas; `keeps` is how often the planes behind the PSF are there once more."""
+    sizes, (real, complex_) = sizes_of(groups), (types.real.itemsize, types.complex.itemsize)
+    planes = (sizes.planes_in + sizes.planes_out) * real + round(keeps * sizes.planes_out * real)
+    spectra = (sizes.spectrum_in + sizes.spectrum_out) * complex_
+    if not types.on_host:
+        return planes, spectra, 0, work_areas(groups, types.complex)
+    if len(groups) == 1:
+        return planes, spectra, 0, 0
+    most = np.maximum(groups[:, t.F_IN_PLANES], groups[:, t.F_OUT_PLANES]) * groups[:, t.F_NY]
+    results = np.maximum(most * groups[:, t.F_NX] * real, most * (groups[:, t.F_NX] // 2 + 1) * complex_)
+    return planes, spectra, int(results.max()), 0

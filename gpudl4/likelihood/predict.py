@@ -30,6 +30,17 @@ def npred_by_model(dataset, models=None):
     dict
         Model name -> float64 array[K, ny, nx]; models that cannot reach the dataset are left out.
     """
+    with _home(dataset).entered():
+        return _npred_by_model(dataset, models)
+
+
+def _home(dataset):
+    """Backend that holds a dataset's arrays."""
+    fields = (dataset.counts, dataset.background, dataset.exposure)
+    return backend_of(*(field.data for field in fields if field is not None))
+
+
+def _npred_by_model(dataset, models):
     where, dataset = slices_within(dataset), widened(dataset)
     shape = reco_geom(dataset).data_shape
     sources = [m for m in models_of(dataset, models) if not is_background(m)]
@@ -47,11 +58,12 @@ def npred_by_model(dataset, models=None):
 
 def npred_signal(dataset, models=None):
     """Predicted counts of all sources together, float64 array[K, ny, nx], where the dataset's arrays are."""
-    fields = (dataset.counts, dataset.background, dataset.exposure)
-    out = array_namespace(*(field.data for field in fields if field is not None)).zeros(reco_geom(dataset).data_shape)
-    for counts in npred_by_model(dataset, models).values():
-        out += counts
-    return out
+    home = _home(dataset)
+    with home.entered():
+        out = home.xp.zeros(reco_geom(dataset).data_shape)
+        for counts in npred_by_model(dataset, models).values():
+            out += counts
+        return out
 
 
 def background(dataset, models=None):
@@ -60,7 +72,8 @@ def background(dataset, models=None):
         return None
     own = [m for m in models_of(dataset, models) if is_background(m)]
     norm, _ = _background(dataset, own, Pack([])).norm(np.zeros((1, 0)))
-    if not own:
-        return dataset.background.data.copy()
-    template = _background_template(dataset, own)
-    return to_device(norm[0][:, np.newaxis, np.newaxis], backend_of(template)) * template
+    with _home(dataset).entered():
+        if not own:
+            return dataset.background.data.copy()
+        template = _background_template(dataset, own)
+        return to_device(norm[0][:, np.newaxis, np.newaxis], backend_of(template)) * template

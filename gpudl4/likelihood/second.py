@@ -85,7 +85,8 @@ class SecondOrder:
             templates = buffers.templates if host.own_templates else new
             planes = self._make_templates(one, host, buffers, images, templates, transforms)
             if banded:
-                planes = planes.copy() if len(host.groups) > 1 else planes  # a single group gets a new array from each transform
+                if len(host.load_items) and not self._renews_planes(host):
+                    planes = planes.copy()
                 kept.append((templates, planes))
             else:
                 self._fold(self._bands[0], number, buffers, templates, planes, jacobian)
@@ -100,13 +101,17 @@ class SecondOrder:
         if len(self._bands) == 1:
             yield self._bands[0], jacobian
             return
-        size = self._made.n_jacobian
+        size, xp = self._made.n_jacobian, self._engine.backend.xp
         spare = jacobian if buffers.transforms is None else buffers.transforms.spare
-        jacobian = spare[:size].reshape(1, size) if spare.size >= size else np.empty((1, size), dtype=self._engine.real)
+        jacobian = spare[:size].reshape(1, size) if spare.size >= size else xp.empty((1, size), dtype=self._engine.real)
         for band in self._bands:
             for number, (templates, planes) in enumerate(kept):
                 self._fold(band, number, buffers, templates, planes, jacobian)
             yield band, jacobian
+
+    def _renews_planes(self, host):
+        """Whether each transform gives the planes a new array, as SciPy does with those of a single group."""
+        return self._engine.backend.name == "numpy" and len(host.groups) == 1
 
     def _fold(self, band, number, buffers, templates, planes, jacobian):
         """Derivative images of one pass in a band."""

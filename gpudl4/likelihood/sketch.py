@@ -81,14 +81,14 @@ def estimate(datasets, models, backend, real, irf_positions=None, draft=False):
             if has_fluxes(dataset):
                 fluxes.append(FluxTerm(dataset, own))
                 continue
-            term = _term(dataset, own, pack, irf_positions or {}, real, bindings, compiling)
+            term = _term(dataset, own, pack, irf_positions or {}, real, bindings, compiling, backend)
             if term is not None:
                 terms.append(term)
     on_device = any(not isinstance(d.counts.data, np.ndarray) for d in datasets if not has_fluxes(d))
     return account(Layout(terms, len(pack.names), Fluxes(fluxes, pack)), backend, real, on_device, compiling=compiling)
 
 
-def _term(dataset, models, pack, positions, real, bindings, compiling):
+def _term(dataset, models, pack, positions, real, bindings, compiling, backend):
     """Stand-in for a `DatasetTerm`; None if the mask leaves no bin. Bytes of sources that are folded once go to `compiling`."""
     sources = [m for m in models if not is_background(m)]
     if is_masked(dataset):
@@ -98,7 +98,7 @@ def _term(dataset, models, pack, positions, real, bindings, compiling):
     free, static, points = [], None, []
     instrument = instrument_of(dataset)
     for model in sources:
-        source = _source(dataset, model, pack, positions.get(model.name), real, bindings, instrument)
+        source = _source(dataset, model, pack, positions.get(model.name), real, bindings, instrument, backend)
         if source is None:
             continue
         what = f"dataset {dataset.name}, source {model.name}"
@@ -157,7 +157,7 @@ def _stand_in(name, shape, region, background, sources, counts, template, exposu
     )
 
 
-def _source(dataset, model, pack, position, real, bindings, instrument):
+def _source(dataset, model, pack, position, real, bindings, instrument, backend):
     """Source of a model: points as they are, shapes with planned arrays; None if it cannot reach the mask."""
     if instrument.is_region or hasattr(model.spatial_model, "bind_point") or model.spatial_model is None:
         return make_source(dataset, model, pack, position, real, bindings, instrument)
@@ -168,7 +168,9 @@ def _source(dataset, model, pack, position, real, bindings, instrument):
     cutout = geom if response.width is None else geom.part(*response.box.slices)
     packs = pack.sub(model.spectral_model.parameters), pack.sub(model.spatial_model.parameters)
     spectral = bindings.spectral(model.spectral_model, instrument.energy_edges)
-    source = ImageSource(model.name, response, spectral, packs[0], None, packs[1], geom.data_shape, dtype=real, with_transfer=False)
+    source = ImageSource(
+        model.name, response, spectral, packs[0], None, packs[1], geom.data_shape, dtype=real, with_transfer=False, backend=backend
+    )
     source.spatial = _shape(model.spatial_model, geom, cutout)
     ny, nx = source.padded
     transfer = Planned((len(response.psf), ny, nx // 2 + 1), np.result_type(real, np.complex64))

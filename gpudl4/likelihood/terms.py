@@ -271,8 +271,10 @@ class LocalTerm(DatasetTerm):
         self.exposure = None if term.exposure is None else _columns(term.exposure, pixel)
         self.static, self._mu = None, _columns(mu, pixel)
         if len(term.sources) == 1:  # everything else is known without the source's own counts
-            norm = to_device(norm[:, np.newaxis], backend_of(self.template))
-            self.static = (norm * self.template + (0 if term.static is None else _columns(term.static, pixel))).astype(mu.dtype, copy=False)
+            where = backend_of(mu)  # where the prediction is made: the data may be on the host
+            static = 0 if term.static is None else to_device(_columns(term.static, pixel), where)
+            static = to_device(norm[:, np.newaxis], where) * to_device(self.template, where) + static
+            self.static = static.astype(mu.dtype, copy=False)
         self.sums = np.zeros_like(term.sums)
         self.special_bins, self.special_values, self.n_bins = term.special_bins[:0], term.special_values[:0], int(self.mask.sum())
         if not len(term.special_values):  # the same objects: data made of them can be shared

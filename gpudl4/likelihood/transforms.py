@@ -1,19 +1,78 @@
 """Fourier transforms of all planes of a layout: SciPy on the host, cuFFT plan objects with their own work areas on a device.
 
 `Transforms` owns the planes and spectra. Inverse transforms are not normalised; the kernels do that.
+
+The first plane of a group lies at a multiple of `ALIGNED` elements: cuFFT takes only pointers that are multiples of a complex element, even
+to real numbers. `padded_shape` says how large planes are made: on the host just as large as a fast transform allows; on a device each side
+is a rung of a ladder, and small planes are square, for there each shape costs library calls of its own, and small planes cost little else.
 """
 
 import copy
 import os
+from typing import NamedTuple
 
 import numpy as np
 
+from gpudl4.core.backend import NUMPY
 from gpudl4.kernels import tables as t
 
-__all__ = ["make_transforms"]
+__all__ = ["Sizes", "aligned", "make_transforms", "padded_shape", "rung", "sizes_of", "work_areas"]
 
 WORKERS = min(4, os.cpu_count() or 1)
 FORWARD, INVERSE = -1, 1  # cuFFT's names for the directions
+ALIGNED = 8  # elements: 32 bytes of the smallest type
+FINE = 128  # length up to which rungs are half a power of two apart and planes are square; beyond it is a quarter
+
+
+def aligned(number):
+    """The next multiple of `ALIGNED`."""
+    return -(-number // ALIGNED) * ALIGNED
+
+
+def padded_shape(shape, backend):
+    """Rows and columns of a plane that has room for a shape, on a backend."""
+    if backend.name == "numpy":
+        return tuple(int(NUMPY.fft.next_fast_len(length, real=True)) for length in shape)
+    rungs = tuple(rung(length) for length in shape)
+    return (max(rungs),) * 2 if max(rungs) <= FINE else rungs
+
+
+def rung(length):
+    """The next rung of the ladder of lengths on a device: multiples of 8 that have no other factors than 2, 3, 5 and 7."""
+    power = 1 << max(int(length - 1).bit_length() - 1, 4)  # the largest power of two below the length, or 16
+    step = power // (4 if power >= FINE else 2)
+    return -(-length // step) * step
+
+
+class Sizes(NamedTuple):
+    """Elements of the flat arrays of planes and spectra, before and behind the PSF."""
+
+    planes_in: int
+    planes_out: int
+    spectrum_in: int
+    spectrum_out: int
+
+
+def sizes_of(groups):
+    """`Sizes` for one parameter vector: up to the end of the last group in the table."""
+    last = [int(n) for n in groups[-1]]
+    plane, half = last[t.F_NY] * last[t.F_NX], last[t.F_NY] * (last[t.F_NX] // 2 + 1)
+    return Sizes(
+        last[t.F_IN] + last[t.F_IN_PLANES] * plane,
+        last[t.F_OUT] + last[t.F_OUT_PLANES] * plane,
+        last[t.F_SPECTRUM_IN] + last[t.F_IN_PLANES] * half,
+        last[t.F_SPECTRUM_OUT] + last[t.F_OUT_PLANES] * half,
+    )
+
+
+def work_areas(groups, complex_):
+    """Bytes that cuFFT's plans take beside planes and spectra: for each of the four plans of a group its planes as complex numbers.
+
+    What cuFFT asks for is known only when a plan is made. Lengths of small factors, as those of the ladder, need the least; that it is no
+    more than this is a guess on the safe side and has not been measured.
+    """
+    planes = (groups[:, t.F_IN_PLANES] + groups[:, t.F_OUT_PLANES]) * groups[:, t.F_NY] * groups[:, t.F_NX]
+    return 2 * int(planes.sum()) * np.dtype(complex_).itemsize
 
 
 def make_transforms(backend, groups, batch, real, complex_, keeps=False):
@@ -59,16 +118,10 @@ class _Transforms:
         self._backend, self._batch = backend, batch
         self._key = _key(backend, groups, batch, real, complex_, keeps)
         self._groups = _rows(groups)
-        sizes = {True: 0, False: 0}
-        half = {True: 0, False: 0}
-        for group in self._groups:
-            for inner, planes in ((True, group[t.F_IN_PLANES]), (False, group[t.F_OUT_PLANES])):
-                sizes[inner] += planes * group[t.F_NY] * group[t.F_NX]
-                half[inner] += planes * group[t.F_NY] * (group[t.F_NX] // 2 + 1)
-        xp = backend.xp
-        self.planes_in, self.planes_out = xp.empty(batch * sizes[True], dtype=real), xp.empty(batch * sizes[False], dtype=real)
-        self._own_field = xp.empty(batch * sizes[False], dtype=real) if keeps else None
-        self.spectrum_in, self.spectrum_out = xp.empty(batch * half[True], dtype=complex_), xp.empty(batch * half[False], dtype=complex_)
+        xp, sizes = backend.xp, sizes_of(groups)
+        self.planes_in, self.planes_out = (xp.empty(batch * size, dtype=real) for size in sizes[:2])
+        self._own_field = xp.empty(batch * sizes.planes_out, dtype=real) if keeps else None
+        self.spectrum_in, self.spectrum_out = (xp.empty(batch * size, dtype=complex_) for size in sizes[2:])
 
     @property
     def field(self):

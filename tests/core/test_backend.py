@@ -1,5 +1,6 @@
 """Backends: chosen at a door, inferred from arrays, never guessed from an import; and what is said when a GPU cannot be used."""
 
+import gc
 import importlib.util
 import os
 import pickle
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 
 from gpudl4.core.backend import (
+    BACKEND_VARIABLE,
     INSTALL,
     Backend,
     array_namespace,
     backend_of,
+    bytes_free,
     device_memory,
     get_backend,
     require_backend,
@@ -228,6 +231,7 @@ def test_require_backend(cp):
 
 def room(cp, nbytes):
     """The emulated device with so many bytes left."""
+    gc.collect()  # arrays that a traceback of an earlier test holds
     return emulator.configure(memory_bytes=cp.get_default_memory_pool().used_bytes() + nbytes)
 
 
@@ -278,3 +282,83 @@ def test_memory_on_the_host_is_not_meant(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     with pytest.raises(MemoryError, match="the host is full"), device_memory("anything"):
         raise MemoryError("the host is full")
+
+
+def test_memory_of_another_allocator(cp, monkeypatch):
+    """RMM raises a plain MemoryError with its own words, and what it holds back is nobody's to count."""
+    words = "std::bad_alloc: out_of_memory: RMM failure at: pool_memory_resource.hpp:196: Maximum pool size exceeded"
+    monkeypatch.setattr(cp.cuda, "get_allocator", lambda: lambda size: None)
+    for text, wanted in ((words, None), (f"{words} (failed to allocate 1.5 GiB): no space", 3 * 2**29)):
+        with pytest.raises(DeviceMemoryError) as caught, device_memory("a plan"):
+            raise MemoryError(text)
+        assert (caught.value.wanted, caught.value.free) == (wanted, None)
+    assert bytes_free(get_backend("cupy")) is None
+
+
+def test_uploads_take_no_pinned_memory(cp):
+    before = emulator.pinned_bytes()
+    for host in (np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.arange(4, dtype=">i4"), np.zeros((0, 3)), np.array(2.5)):
+        there = to_device(host, "cupy")
+        assert there.flags.c_contiguous
+        assert there.dtype == host.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(to_host(there), host)
+    assert emulator.pinned_bytes() == before
+
+
+# ---- several devices ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_backend_enters_its_device(cp):
+    with cp.cuda.Device(1):
+        second = get_backend("cupy")
+    assert second.device == "cuda:1"
+    with second.entered():
+        assert cp.zeros(1).device.id == 1
+    assert cp.zeros(1).device.id == 0
+    with get_backend("numpy").entered():
+        assert cp.zeros(1).device.id == 0
+
+
+def test_transfers_to_a_device_that_is_not_current(cp):
+    with cp.cuda.Device(1):
+        second = get_backend("cupy")
+    there = to_device(np.arange(3.0), second)
+    assert backend_of(there) == second
+    here = to_device(there, "cupy")
+    assert backend_of(here).device == "cuda:0"
+    for array in (there, here):
+        np.testing.assert_array_equal(to_host(array), np.arange(3))
+    assert bytes_free(second) == cp.cuda.Device(1).mem_info[0]
+
+
+def test_after_a_fork(cp):
+    """CUDA is lost there: an error for each way to it, and no way around it on the host that nobody asked for."""
+    there = to_device(np.ones(3), "cupy")
+    second = get_backend("cupy")
+    environment = {key: value for key, value in os.environ.items() if key != BACKEND_VARIABLE}
+
+    def enter():
+        with second.entered():
+            there.sum()
+
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.environ.clear()
+        os.environ.update(environment)
+        said = []
+        for call in (lambda: get_backend("auto"), lambda: get_backend("cupy"), lambda: to_device(np.ones(2), second), enter):
+            try:
+                call()
+                said.append("nothing")
+            except BackendError as error:
+                said.append(str(error))
+        os.write(writer, "\n".join(said).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        said = file.read().splitlines()
+    assert len(said) == 4
+    assert all("multiprocessing.get_context('spawn')" in text for text in said)
+    assert [text.split(" cannot be used")[0] for text in said[:2]] == ["backend 'auto'", "backend 'cupy'"]

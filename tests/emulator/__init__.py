@@ -8,8 +8,9 @@ lists how CuPy was called. README.md beside this file says what is checked, what
 from .build import missing_requirement
 from .calls import Call, clear_recorded_calls, recorded_calls
 from .counters import Counters, KernelRun, counting
-from .errors import CUDARuntimeError, EmulatorError, KernelError, OutOfMemoryError, TransferError
+from .errors import CUDARuntimeError, CuFFTError, EmulatorError, KernelError, OutOfMemoryError, TransferError
 from .guard import guard
+from .memory import measured_peak, pinned_bytes
 from .namespace import cupy, cupyx, installed
 from .settings import ORDERS, configure
 
@@ -19,6 +20,7 @@ __all__ = [
     "CUDARuntimeError",
     "Call",
     "Counters",
+    "CuFFTError",
     "EmulatorError",
     "KernelError",
     "KernelRun",
@@ -31,8 +33,10 @@ __all__ = [
     "cupyx",
     "guard",
     "installed",
+    "measured_peak",
     "missing_requirement",
     "mode",
+    "pinned_bytes",
     "recorded_calls",
 ]
 

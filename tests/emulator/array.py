@@ -8,9 +8,10 @@ import numpy as np
 
 from .calls import record
 from .counters import active_counters
+from .devices import current, require_here
 from .errors import EmulatorError
 from .guard import capture, spend
-from .memory import MemoryPointer, allocate, deliver_downloads, postpone_download
+from .memory import MemoryPointer, allocate, deliver_downloads, pin, postpone_download
 from .operations import SCALARS, DeviceHandle, execute
 
 __all__ = ["asarray", "download", "ndarray", "synchronise"]
@@ -34,6 +35,7 @@ def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     """``cupy.asarray``: an upload for host data, the array itself if it is on the device already."""
     record("cupy.asarray", 1, [] if dtype is None else ["dtype"])
     if isinstance(a, ndarray):
+        a = _brought_here(a)
         wanted = a.dtype if dtype is None else np.dtype(dtype)
         same_layout = order in (None, "K", "A") or a.flags[f"{order}_CONTIGUOUS"]
         return (
@@ -47,8 +49,18 @@ def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     if host.dtype.kind in "OSUV":
         raise ValueError(f"Unsupported dtype {host.dtype}")
     spend("uploads", "asarray", host.nbytes)
+    pin(host.nbytes)
     array, buffer = allocate(host.shape, host.dtype, order, "asarray")
     array[...] = host
+    return ndarray._of(array, buffer)
+
+
+def _brought_here(a):
+    """The array itself, or a copy on the current device: `asarray` and `copy` are the functions that copy between devices."""
+    if a._buffer.device == current.device:
+        return a
+    array, buffer = allocate(a.shape, a.dtype, "C", "copy between devices")
+    array[...] = a._array
     return ndarray._of(array, buffer)
 
 
@@ -116,6 +128,11 @@ class ndarray(DeviceHandle):
             postpone_download(out, self._array)
         return out
 
+    def copy(self, order="C"):
+        record("cupy.ndarray.copy", 0)
+        here = _brought_here(self)
+        return here if here is not self else execute("cupy.ndarray.copy", np.ndarray.copy, (self,), {"order": order})
+
     def tolist(self):
         return self.get().tolist()
 
@@ -164,7 +181,7 @@ class ndarray(DeviceHandle):
     itemsize = property(lambda self: self._array.itemsize)
     strides = property(lambda self: self._array.strides)
     flags = property(lambda self: self._array.flags)
-    data = property(lambda self: MemoryPointer(self._array))
+    data = property(lambda self: MemoryPointer(self._array, self._buffer.device))
 
     @property
     def base(self):
@@ -174,7 +191,7 @@ class ndarray(DeviceHandle):
     def device(self):
         from .streams import Device
 
-        return Device(0)
+        return Device(self._buffer.device)
 
     T = property(lambda self: self._view(self._array.T))
 
@@ -231,6 +248,8 @@ class ndarray(DeviceHandle):
             raise TypeError(f"Unsupported type {type(value)}: assign a device array or a scalar, or use .set()")
         index, _ = self._index(key, masks_synchronise=isinstance(value, ndarray) and value.size > 1)
         host_value = value._array if isinstance(value, ndarray) else value
+
+        require_here((item._buffer for item in (self, value) if isinstance(item, ndarray)), "ndarray.__setitem__")
 
         def run():
             self._array[index] = host_value
@@ -334,7 +353,7 @@ _ARITHMETIC = {
 _COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal}
 _REDUCTIONS = ["sum", "mean", "min", "max", "prod", "std", "var", "argmin", "argmax", "all", "any", "ptp"]
 _REDUCTION_KEYWORDS = frozenset(("axis", "dtype", "out", "keepdims", "ddof"))
-_COMPUTING = ["cumsum", "cumprod", "copy", "clip", "round", "conj", "take", "repeat", "sort", "argsort", "dot", "flatten", "searchsorted"]
+_COMPUTING = ["cumsum", "cumprod", "clip", "round", "conj", "take", "repeat", "sort", "argsort", "dot", "flatten", "searchsorted"]
 _VIEWS = ["astype", "reshape", "ravel", "transpose", "squeeze", "view", "swapaxes", "diagonal"]
 
 for _name, _ufunc in _ARITHMETIC.items():

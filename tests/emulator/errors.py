@@ -1,6 +1,6 @@
 """What the emulator raises. A test expects `KernelError` for what a GPU would do silently, `TransferError` for what a guard forbids."""
 
-__all__ = ["CUDARuntimeError", "EmulatorError", "KernelError", "OutOfMemoryError", "TransferError"]
+__all__ = ["CUDARuntimeError", "CuFFTError", "EmulatorError", "KernelError", "OutOfMemoryError", "TransferError"]
 
 
 class EmulatorError(RuntimeError):
@@ -17,6 +17,25 @@ class KernelError(EmulatorError):
 
 class CUDARuntimeError(EmulatorError):
     """A failed call of the CUDA runtime; the double's ``cupy.cuda.runtime.CUDARuntimeError``."""
+
+
+class CuFFTError(RuntimeError):
+    """A failed call of cuFFT; the double's ``cupy.cuda.cufft.CuFFTError``.
+
+    Parameters
+    ----------
+    result : int
+        cuFFT's number of the error.
+    """
+
+    NAMES = {2: "CUFFT_ALLOC_FAILED", 4: "CUFFT_INVALID_VALUE"}
+
+    def __init__(self, result):
+        super().__init__(self.NAMES[result])
+        self.result = result
+
+    def __reduce__(self):
+        return type(self), (self.result,)
 
 
 class OutOfMemoryError(MemoryError):

@@ -12,7 +12,8 @@ import scipy.fft
 
 from .array import ndarray
 from .calls import record
-from .errors import EmulatorError
+from .devices import require_here
+from .errors import CuFFTError, EmulatorError
 from .guard import capture, spend
 from .memory import Buffer, allocate
 from .operations import DeviceFunction, execute
@@ -95,6 +96,10 @@ class _Plan:
             raise EmulatorError("a real transform in place needs padded rows, which the double does not know: give another output")
         if self.value_type != "C2C" and (direction == FORWARD) != (self.value_type == "R2C"):
             raise ValueError(f"a {self.value_type} plan cannot transform in direction {direction}")
+        alignment = 8 if self.single else 16  # bytes of a complex element, also for the real side: cuFFT asks for it
+        if a.data.ptr % alignment or out.data.ptr % alignment:
+            raise CuFFTError(4)
+        require_here((self.work_area, a._buffer, out._buffer), "cufftExec", is_kernel=True)
         spend("api_calls", "cufftExec")
 
         def run():
@@ -313,6 +318,7 @@ CUFFT = {
     "CUFFT_Z2Z": 0x69,
     "CUFFT_D2Z": 0x6A,
     "CUFFT_Z2D": 0x6C,
+    "CuFFTError": CuFFTError,
     "Plan1d": Plan1d,
     "PlanNd": PlanNd,
 }

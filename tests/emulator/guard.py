@@ -7,6 +7,7 @@ in the traceback. Budgets are integers: ``guard(downloads=1, synchronisations=1,
 import contextlib
 
 from .counters import active_counters
+from .devices import require_process
 from .errors import EmulatorError, TransferError
 
 __all__ = ["capture", "guard", "spend"]
@@ -77,6 +78,7 @@ def spend(what, why, nbytes=0, number=1):
     number : int
         How many at once.
     """
+    require_process()
     if capture.active and what in ("uploads", "downloads", "synchronisations", "allocations"):
         raise EmulatorError(
             f"cudaErrorStreamCaptureUnsupported: {_SINGULAR[what]} ({why}) during graph capture; move it out or give out= a buffer"

@@ -4,13 +4,17 @@
 written shows in a result instead of being a friendly zero.
 """
 
+import contextlib
+
 import numpy as np
 
+from .devices import NUMBER, current, require_process
 from .errors import KernelError, OutOfMemoryError
 from .guard import spend
 from .settings import settings
 
-__all__ = ["Buffer", "MemoryPointer", "MemoryPool", "PinnedMemoryPool", "allocate", "deliver_downloads", "poison", "postpone_download"]
+__all__ = ["Buffer", "MemoryPointer", "MemoryPool", "PinnedMemoryPool", "allocate", "deliver_downloads", "measured_peak", "pin",
+           "pinned_bytes", "poison", "postpone_download", "release_pinned"]  # fmt: skip
 
 RED_ZONE = 512  # bytes on either side of an allocation
 ALIGNMENT = 256
@@ -18,9 +22,11 @@ _RED = 0xA5
 
 
 class _Ledger:
-    """Bytes in use on the device."""
+    """Bytes in use on each device, now and at most since `configure` last set the memory, and bytes of pinned host memory."""
 
-    used = 0
+    def __init__(self):
+        self.used, self.peak = [0] * NUMBER, [0] * NUMBER
+        self.pinned_in_flight, self.pinned_free = [], []
 
 
 _ledger = _Ledger()
@@ -40,15 +46,17 @@ class Buffer:
 
     def __init__(self, nbytes, why, host=None):
         self.nbytes = 0  # so that __del__ is right when the next lines raise
-        free = settings.memory_bytes - _ledger.used
-        if nbytes > free:
+        require_process()
+        self.device = current.device
+        used = _ledger.used[self.device]
+        if nbytes > settings.memory_bytes - used:
             raise OutOfMemoryError(
-                f"Out of memory allocating {nbytes:,} bytes (allocated so far: {_ledger.used:,} bytes, "
-                f"limit: {settings.memory_bytes:,} bytes)."
+                f"Out of memory allocating {nbytes:,} bytes (allocated so far: {used:,} bytes, limit: {settings.memory_bytes:,} bytes)."
             )
         spend("allocations", why, nbytes)
         self.nbytes = nbytes
-        _ledger.used += nbytes
+        _ledger.used[self.device] += nbytes
+        _ledger.peak[self.device] = max(_ledger.peak[self.device], _ledger.used[self.device])
         self._zones = None
         if host is None:
             raw = np.empty(nbytes + 2 * RED_ZONE + ALIGNMENT, np.uint8)
@@ -59,7 +67,8 @@ class Buffer:
             self.bytes = raw[start : start + nbytes]
 
     def __del__(self):
-        _ledger.used -= self.nbytes
+        if self.nbytes:
+            _ledger.used[self.device] -= self.nbytes
 
     def check_red_zones(self, who):
         """Raise `KernelError` if something was written beside the allocation."""
@@ -100,6 +109,36 @@ def poison(array):
     return array
 
 
+@contextlib.contextmanager
+def measured_peak():
+    """Largest number of bytes in use on the current device inside a ``with`` block: a function that tells it."""
+    device = current.device
+    before, _ledger.peak[device] = _ledger.peak[device], _ledger.used[device]
+    try:
+        yield lambda: _ledger.peak[device]
+    finally:
+        _ledger.peak[device] = max(before, _ledger.peak[device])
+
+
+# ---- pinned host memory: CuPy takes it for uploads of host arrays, and keeps it ------------------------------------------------
+def pin(nbytes):
+    """What ``cupy.asarray`` of a host array does: stage it in pinned memory that is busy until the next synchronisation is noticed."""
+    release_pinned()
+    _ledger.pinned_in_flight.append([int(nbytes), False])
+
+
+def release_pinned():
+    """Blocks whose copy has ended go to the free blocks of the pool; CuPy looks whenever it allocates pinned memory."""
+    done = [entry for entry in _ledger.pinned_in_flight if entry[1]]
+    _ledger.pinned_free += [nbytes for nbytes, _ in done]
+    _ledger.pinned_in_flight = [entry for entry in _ledger.pinned_in_flight if not entry[1]]
+
+
+def pinned_bytes():
+    """Bytes of pinned host memory that are held, free blocks included."""
+    return sum(_ledger.pinned_free) + sum(nbytes for nbytes, _ in _ledger.pinned_in_flight)
+
+
 # ---- downloads that do not block: the host sees them only after the next synchronisation, as on a GPU --------------------
 _postponed = []
 
@@ -112,6 +151,8 @@ def postpone_download(out, values):
 
 def deliver_downloads():
     """Called by every synchronisation."""
+    for entry in _ledger.pinned_in_flight:
+        entry[1] = True
     while _postponed:
         out, values = _postponed.pop(0)
         out[...] = values
@@ -120,10 +161,10 @@ def deliver_downloads():
 class MemoryPointer:
     """``array.data``: the address in ``ptr``."""
 
-    def __init__(self, array):
+    def __init__(self, array, device):
         self._array = array
         self.ptr = array.__array_interface__["data"][0]
-        self.device_id = 0
+        self.device_id = device
         self.mem = self
         self.size = array.nbytes
 
@@ -134,11 +175,15 @@ class MemoryPointer:
 class MemoryPool:
     """``cupy.get_default_memory_pool()``: counts, but frees at once instead of keeping blocks."""
 
+    def malloc(self, size):
+        """The default allocator; what is allocated with it is not emulated."""
+        raise NotImplementedError
+
     def used_bytes(self):
-        return _ledger.used
+        return _ledger.used[current.device]
 
     def total_bytes(self):
-        return _ledger.used
+        return _ledger.used[current.device]
 
     def free_bytes(self):
         return 0
@@ -160,7 +205,7 @@ class PinnedMemoryPool:
     """``cupy.get_default_pinned_memory_pool()``."""
 
     def n_free_blocks(self):
-        return 0
+        return len(_ledger.pinned_free)
 
     def free_all_blocks(self):
-        """Nothing is ever kept."""
+        _ledger.pinned_free.clear()

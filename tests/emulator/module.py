@@ -13,6 +13,7 @@ from .array import ndarray
 from .build import build, kernels_in
 from .calls import record
 from .counters import KernelRun, active_counters
+from .devices import require_here
 from .errors import EmulatorError, KernelError
 from .guard import capture, spend
 from .settings import ORDERS, settings
@@ -212,6 +213,8 @@ class RawKernel:
             else:
                 held.append(_scalar(where, letters, value))
                 pointers[i] = held[-1].ctypes.data
+
+        require_here((array._buffer for array in arrays), self.name, is_kernel=True)
 
         def run():
             with _stream:

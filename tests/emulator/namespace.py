@@ -9,9 +9,10 @@ import numpy as np
 from . import fft, functions, streams
 from .array import ndarray
 from .calls import record
+from .devices import current
 from .errors import EmulatorError, OutOfMemoryError
 from .guard import capture
-from .memory import MemoryPointer, MemoryPool, PinnedMemoryPool
+from .memory import MemoryPointer, MemoryPool, PinnedMemoryPool, release_pinned
 from .module import RawKernel, RawModule
 from .settings import settings
 
@@ -50,6 +51,7 @@ def _pinned(name, value):
 
 def _alloc_pinned_memory(size):
     record("cupy.cuda.alloc_pinned_memory", 1)
+    release_pinned()
     return bytearray(size)
 
 
@@ -68,6 +70,7 @@ _cuda = _Namespace(
         "MemoryPool": MemoryPool,
         "alloc_pinned_memory": _alloc_pinned_memory,
         "cufft": _cufft,
+        "get_allocator": lambda: _pool.malloc,
         "get_current_stream": streams.get_current_stream,
         "get_elapsed_time": streams.get_elapsed_time,
         "is_available": lambda: True,
@@ -150,5 +153,6 @@ def installed():
             del sys.modules[name]
         sys.modules.update(hidden)
         vars(settings).update(before)
+        current.device = 0
         capture.nodes = None
         fft.clear_plan_cache()

@@ -10,6 +10,7 @@ import numpy as np
 
 from .calls import record
 from .counters import active_counters
+from .devices import require_here
 from .errors import EmulatorError
 from .guard import capture, spend
 from .memory import Buffer
@@ -92,6 +93,9 @@ def execute(name, function, args, kwargs, launches=1, view=False, number_lists=F
     host_args = [unwrap(value, short, number_lists) for value in args]
     host_kwargs = {key: unwrap(value, short, number_lists) for key, value in kwargs.items()}
 
+    if not view:
+        require_here((operand._buffer for operand in operands), short)
+
     def run():
         with np.errstate(all="ignore"), warnings.catch_warnings():  # a GPU reports no floating-point exceptions
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -109,9 +113,10 @@ def execute(name, function, args, kwargs, launches=1, view=False, number_lists=F
         _count_launch(host_args, out._array, launches, short)
         return out
     wrapped = wrap(result, short, operands if view else ())
-    buffers = {id(operand._buffer) for operand in operands}
+    buffers = {id(operand._buffer): operand._buffer for operand in operands}
     results = [item for item in _flat((wrapped,)) if isinstance(item, DeviceHandle)]
     if not (view and all(id(item._buffer) in buffers for item in results)):
+        require_here(buffers.values(), short)
         _count_launch(host_args, [item._array for item in results], launches, short)
     return wrapped
 

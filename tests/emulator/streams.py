@@ -5,6 +5,7 @@ import time
 from .array import synchronise
 from .calls import record
 from .counters import active_counters
+from .devices import NUMBER, current, require_process
 from .errors import CUDARuntimeError, EmulatorError
 from .guard import capture
 from .memory import MemoryPool
@@ -107,36 +108,41 @@ def get_elapsed_time(start_event, end_event):
 
 
 class Device:
-    """The one device there is."""
+    """One of the devices; without a number the current one."""
 
-    id = 0
     compute_capability = "80"
     attributes = {"MultiProcessorCount": 108, "MaxThreadsPerBlock": 1024, "MaxSharedMemoryPerBlock": 49152}
 
     def __init__(self, device=None):
-        if device not in (None, 0) and not isinstance(device, Device):
+        record("cupy.cuda.Device", 0 if device is None else 1)
+        self.id = current.device if device is None else int(device)
+        self._before = []
+        if not 0 <= self.id < NUMBER:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
 
     def __int__(self):
-        return 0
+        return self.id
 
     def __enter__(self):
+        self._before.append(current.device)
+        self.use()
         return self
 
     def __exit__(self, *exception):
-        """Nothing to restore: there is one device."""
+        current.device = self._before.pop()
 
     def __eq__(self, other):
-        return isinstance(other, Device)
+        return isinstance(other, Device) and self.id == other.id
 
     def __hash__(self):
-        return 0
+        return self.id
 
     def __repr__(self):
-        return "<CUDA Device 0>"
+        return f"<CUDA Device {self.id}>"
 
     def use(self):
-        """There is no other."""
+        require_process()
+        current.device = self.id
 
     def synchronize(self):
         record("cupy.cuda.Device.synchronize", 0)
@@ -144,7 +150,8 @@ class Device:
 
     @property
     def mem_info(self):
-        return settings.memory_bytes - MemoryPool().used_bytes(), settings.memory_bytes
+        with self:
+            return settings.memory_bytes - MemoryPool().used_bytes(), settings.memory_bytes
 
 
 def _device_properties(device):
@@ -154,8 +161,8 @@ def _device_properties(device):
 runtime_functions = {
     "CUDARuntimeError": CUDARuntimeError,
     "is_hip": False,
-    "getDeviceCount": lambda: 1,
-    "getDevice": lambda: 0,
+    "getDeviceCount": lambda: NUMBER,
+    "getDevice": lambda: current.device,
     "deviceSynchronize": lambda: synchronise("deviceSynchronize"),
     "runtimeGetVersion": lambda: 13020,
     "driverGetVersion": lambda: 13020,
