@@ -5,7 +5,7 @@ import warnings
 from ..core.nearest import nearest
 from .background import FoVBackgroundModel
 
-__all__ = ["unused_models", "usage_problems", "warn_of_unused"]
+__all__ = ["unused_models", "usage_problems", "warn_of_left_out", "warn_of_unused"]
 
 
 def unused_models(models, datasets):
@@ -54,7 +54,7 @@ def usage_problems(models, datasets):
 def warn_of_unused(models, datasets):
     """Warn with the lines of `usage_problems`."""
     for line in usage_problems(models, datasets):
-        warnings.warn(line, UserWarning, stacklevel=3)
+        warnings.warn(line, UserWarning, stacklevel=4)
 
 
 def warn_of_left_out(models, taken, dataset):
@@ -75,7 +75,7 @@ def warn_of_left_out(models, taken, dataset):
         f"none of the {what} given ({_quoted([m.name for m in left])}) acts on dataset '{dataset.name}': "
         f"they name {_quoted(dict.fromkeys(named))}. Rename with models.reassign(old_name, new_name), or give the dataset its own",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
