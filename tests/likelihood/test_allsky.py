@@ -53,7 +53,7 @@ def gauss(place, sigma):
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("proj", WHOLE)
 def test_gaussians_are_whole(proj, place):
-    data, model = dataset(proj, binsz=3 if proj == "ARC" else 2, width=WHOLE[proj]), gauss(PLACES[place], 8)
+    data, model = dataset(proj, width=WHOLE[proj]), gauss(PLACES[place], 8)
     if proj == "ZEA" and abs(PLACES[place][0]) > 170:
         pytest.skip("the map ends before")
     assert predicted(data, model) == pytest.approx(1, abs=4e-3)
