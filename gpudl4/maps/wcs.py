@@ -271,15 +271,19 @@ class WcsGeom(WcsDerived, WcsCoordinates):
         lon, lat = self.pix_to_lonlat(x, y)
         area = pixel_solid_angle(lon, lat)
         beyond = np.isnan(area)
-        if self._is_rotated():
-            distance = np.rad2deg(separation(*np.deg2rad(self._wcs.wcs.crval), np.deg2rad(lon), np.deg2rad(lat)))
-            self._integrate(area, ~beyond & (distance[:-1, :-1] > FAR), 1 if self.largest_pixel_scale < 1.5 else 3)
+        if self._is_rotated() and not (self._distance(lon[[0, -1]], lat[[0, -1]]).max() < FAR):  # the sides of the map first; or NaN
+            distance = self._distance(lon, lat)[:-1, :-1]
+            self._integrate(area, ~beyond & (distance > FAR), 1 if self.largest_pixel_scale < 1.5 else 3)
         if beyond.any():
             area[beyond] = 0
             on_sky = np.pad(np.isfinite(lon), 1)  # a corner, or one of a neighbour
             near = np.logical_or.reduce([on_sky[i : i + self._ny, j : j + self._nx] for i in range(4) for j in range(4)])
             self._integrate(area, beyond & near, 4)
         return u.Quantity(area.reshape(self.data_shape_image), "sr", copy=None)
+
+    def _distance(self, lon, lat):
+        """Distance of positions in degrees from the reference position, in degrees."""
+        return np.rad2deg(separation(*np.deg2rad(self._wcs.wcs.crval), np.deg2rad(lon), np.deg2rad(lat)))
 
     def _integrate(self, area, which, parts):
         """Set the solid angle of some pixels by integration over parts of them."""

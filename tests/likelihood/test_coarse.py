@@ -37,6 +37,15 @@ def test_counts_inside_whole_blocks_are_kept(backend):
     assert to_host(small.exposure.data) == pytest.approx(exposure, rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_merged_counts_of_small_integers_do_not_wrap(dtype):
+    dataset = _field(n_pixels=124)
+    largest = int(np.iinfo(dtype).max)
+    dataset.counts.data = np.full(dataset.counts.data.shape, largest, dtype=dtype)
+    small = _draft(dataset)
+    assert (small.counts.data[small.mask.data] == 16 * largest).all()
+
+
 def test_sizes_that_cannot_be_divided_lose_pixels_at_the_border():
     small = _draft(_field(n_pixels=121))
     assert small.counts.data.shape == (3, 39, 39)
