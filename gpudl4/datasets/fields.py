@@ -59,7 +59,7 @@ class Field:
         centre of the region.
     padded : bool
         Whether it gets more pixels when the dataset does.
-    numbers : {"in mask", "response", "mask", "ordered", "any"}
+    numbers : {"in mask", "exposure", "response", "mask", "ordered", "any"}
         Which numbers it may hold, and who looks: see `gpudl4.datasets.numbers.RULES`.
     """
 
@@ -94,7 +94,19 @@ _EDISP = (("migra", "energy_true"), ("energy", "energy_true"))
 
 MAP_FIELDS = (
     Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe", **_COUNTS),
-    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", downsample="sky mean", region="mean", padded=True),
+    Field(
+        "exposure",
+        "map",
+        "EXPOSURE",
+        _TRUE,
+        "cm2 s",
+        "sum",
+        "mask_safe_image",
+        downsample="sky mean",
+        region="mean",
+        padded=True,
+        numbers="exposure",
+    ),
     Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe", **_COUNTS),
     Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", region="centre", numbers="response"),
     Field("edisp", "edisp", "EDISP", _EDISP, None, "exposure-weighted", "mask_safe_edisp", **_BINS, region="centre", numbers="response"),
