@@ -104,9 +104,9 @@ def _with_regular_exposure(value, where):
 
 
 def _exposure(value, data_map, where):
-    """An exposure is looked at by a fit inside its mask; numbers whose products overflow are refused anywhere."""
+    """An exposure is looked at by a fit inside its mask; infinite ones are refused anywhere, as a PSF applied later would spread them."""
     data = data_map.data
-    if data.dtype.kind == "f" and data.size and not data.max() < LARGEST and (number := int((np.isfinite(data) & ~_is_finite(data)).sum())):
+    if data.dtype.kind == "f" and data.size and not data.max() < LARGEST and (number := int((np.abs(data) >= LARGEST).sum())):
         raise DatasetError(f"{where}: {number} of {data.size} values are above {LARGEST:g}, larger than any exposure; the map is damaged")
     return value
 

@@ -172,8 +172,9 @@ def test_what_a_fit_looks_at(name, value):
 def test_exposures_that_overflow():
     dataset = small()
     exposure = dataset.exposure.copy(data=dataset.exposure.data.astype(float))
-    exposure.data[0, 0, 0], exposure.data[1, 0, 0] = np.nan, np.inf  # outside of the mask
+    exposure.data[0, 0, 0] = np.nan  # outside of the mask
     dataset.exposure = exposure
-    exposure.data[2, 4, 5] = 1e308
-    with pytest.raises(DatasetError, match=r"field exposure: 1 of \d+ values are above 1e\+30"):
-        dataset.exposure = exposure
+    for value in (1e308, np.inf):
+        exposure.data[2, 0, 0] = value
+        with pytest.raises(DatasetError, match=r"field exposure: 1 of \d+ values are above 1e\+30"):
+            dataset.exposure = exposure
