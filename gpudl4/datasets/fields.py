@@ -59,7 +59,7 @@ class Field:
         centre of the region.
     padded : bool
         Whether it gets more pixels when the dataset does.
-    numbers : {"in mask", "response", "mask", "ordered", "any"}
+    numbers : {"in mask", "exposure", "response", "mask", "ordered", "any"}
         Which numbers it may hold, and who looks: see `gpudl4.datasets.numbers.RULES`.
     """
 
@@ -88,13 +88,14 @@ _TRUE = (("energy_true",),)
 _COUNTS = {"downsample": "sum", "resample": "sum", "region": "sum", "padded": True}
 _MASK = {"downsample": "any", "resample": "any", "region": "any", "padded": True, "numbers": "mask"}
 _BINS = {"downsample": "bins", "resample": "bins"}
+_MEAN = {"downsample": "mean", "region": "mean"}
 _RATIO = {"downsample": "ratio", "resample": "ratio", "region": "ratio", "padded": True}
 _PSF = (("rad", "energy_true"), ("rad", "energy"))
 _EDISP = (("migra", "energy_true"), ("energy", "energy_true"))
 
 MAP_FIELDS = (
     Field("counts", "map", "COUNTS", _RECO, "", "sum", "mask_safe", **_COUNTS),
-    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", downsample="mean", region="mean", padded=True),
+    Field("exposure", "map", "EXPOSURE", _TRUE, "cm2 s", "sum", "mask_safe_image", **_MEAN, padded=True, numbers="exposure"),
     Field("background", "map", "BACKGROUND", _RECO, "", "sum", "mask_safe", **_COUNTS),
     Field("psf", "psf", "PSF", _PSF, "sr-1", "exposure-weighted", "mask_safe_psf", downsample="bins", region="centre", numbers="response"),
     Field("edisp", "edisp", "EDISP", _EDISP, None, "exposure-weighted", "mask_safe_edisp", **_BINS, region="centre", numbers="response"),

@@ -103,6 +103,14 @@ def _with_regular_exposure(value, where):
     return type(value)(getattr(value, "psf_map", None) or value.edisp_map, good)
 
 
+def _exposure(value, data_map, where):
+    """An exposure is looked at by a fit inside its mask; infinite ones are refused anywhere, as a PSF applied later would spread them."""
+    data = data_map.data
+    if data.dtype.kind == "f" and data.size and not data.max() < LARGEST and (number := int((np.abs(data) >= LARGEST).sum())):
+        raise DatasetError(f"{where}: {number} of {data.size} values are above {LARGEST:g}, larger than any exposure; the map is damaged")
+    return value
+
+
 def _mask(value, data_map, where):
     """Masks and weights are finite and not negative."""
     if data_map.data.dtype.kind == "f" and not _is_regular(data_map.data):
@@ -110,12 +118,12 @@ def _mask(value, data_map, where):
     return value
 
 
-RULES = {"in mask": None, "ordered": None, "any": None, "response": _response, "mask": _mask}
+RULES = {"in mask": None, "ordered": None, "any": None, "exposure": _exposure, "response": _response, "mask": _mask}
 """Rules by name.
 
 "in mask": a fit refuses what is not finite, or negative where it must not be, inside the mask (`gpudl4.likelihood`).
 "ordered": intervals do not stop before they start (`gpudl4.data.GTI`).
 "any": not looked at.
-"response": see above.
+"exposure", "response": see above.
 "mask": see above.
 """

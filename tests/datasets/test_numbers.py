@@ -44,7 +44,7 @@ def test_every_field_has_a_rule():
         "counts_off": "in mask",
         "acceptance": "in mask",
         "acceptance_off": "in mask",
-        "exposure": "in mask",
+        "exposure": "exposure",
         "psf": "response",
         "edisp": "response",
         "mask_safe": "mask",
@@ -167,3 +167,14 @@ def test_what_a_fit_looks_at(name, value):
     getattr(dataset, name).data[1, 4, 5] = value
     with pytest.raises(GPUDL4Error, match=name):
         dataset.stat_sum()
+
+
+def test_exposures_that_overflow():
+    dataset = small()
+    exposure = dataset.exposure.copy(data=dataset.exposure.data.astype(float))
+    exposure.data[0, 0, 0] = np.nan  # outside of the mask
+    dataset.exposure = exposure
+    for value in (1e308, np.inf):
+        exposure.data[2, 0, 0] = value
+        with pytest.raises(DatasetError, match=r"field exposure: 1 of \d+ values are above 1e\+30"):
+            dataset.exposure = exposure

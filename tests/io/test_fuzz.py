@@ -16,7 +16,7 @@ FILES = 200
 
 
 def test_damaged_files_are_read_as_they_were_or_refused():
-    counts, faults = campaign.run(SEED, FILES, seconds=60)
+    counts, faults = campaign.run(SEED, FILES, seconds=40)
     assert faults == []
     verdicts = {verdict for _, verdict in counts}
     assert {"same", "changed", "refused"} <= verdicts <= set(GOOD)

@@ -18,7 +18,7 @@ from .samples import SAMPLES, write_samples
 
 __all__ = ["main", "run"]
 
-SECONDS = 20  # for one file; a good one takes a tenth of a second
+SECONDS = 120  # for one file; a good one takes a tenth of a second, but a new type of number may compile kernels first
 START = 300  # for the child to read and use all good files, which may compile kernels
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -79,7 +79,7 @@ class Child:
             stream.close()
 
 
-def run(seed=0, number=None, seconds=None, names=None, keep=None, seeds=None):
+def run(seed=0, number=None, seconds=None, names=None, keep=None, seeds=None, tell=None):
     """Damage and read files until a number or a time is reached.
 
     Parameters
@@ -96,6 +96,8 @@ def run(seed=0, number=None, seconds=None, names=None, keep=None, seeds=None):
         Folder that gets the last damaged file and its neighbours.
     seeds : list of int, optional
         These damages instead of random ones.
+    tell : callable, optional
+        Called with each answer that is a fault.
 
     Returns
     -------
@@ -122,10 +124,17 @@ def run(seed=0, number=None, seconds=None, names=None, keep=None, seeds=None):
                 counts[name, answer[3]] += 1
                 if answer[3] not in GOOD:
                     faults.append(answer)
+                    if tell is not None:
+                        tell(answer)
         finally:
             if child is not None and child.is_alive:
                 child.close()
     return counts, faults
+
+
+def _show(answer):
+    name, seed, what, verdict, detail = answer
+    print(f"\nFAULT {verdict}   --only {name}:{seed}   {what}\n{detail}", flush=True)
 
 
 def main(arguments=None):
@@ -140,15 +149,13 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.only:
         name, seed = options.only.split(":")
-        counts, faults = run(names=[name], seeds=[int(seed)], number=1, keep=options.keep)
+        counts, faults = run(names=[name], seeds=[int(seed)], number=1, keep=options.keep, tell=_show)
     else:
         seconds = None if options.hours is None else 3600 * options.hours
         number = 1000 if options.number is None and seconds is None else options.number
-        counts, faults = run(options.seed, number, seconds, options.samples, options.keep)
-        print(f"seed {options.seed}")
+        print(f"seed {options.seed}", flush=True)
+        counts, faults = run(options.seed, number, seconds, options.samples, options.keep, tell=_show)
     for name in sorted({name for name, _ in counts}):
         print(f"{name:24s}", ", ".join(f"{verdict} {count}" for (other, verdict), count in sorted(counts.items()) if other == name))
-    for name, seed, what, verdict, detail in faults:
-        print(f"\nFAULT {verdict}   --only {name}:{seed}   {what}\n{detail}")
     print(f"\n{sum(counts.values())} files, {len(faults)} faults")
     sys.exit(1 if faults else 0)
