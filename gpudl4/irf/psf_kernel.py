@@ -159,6 +159,7 @@ class KernelMaker:
         npix = int(odd_npix(size * to_deg, pixel_scale))
         kernel = np.zeros((self._energy.size, npix, npix))
         nodes, profiles = column.profiles(self._energy, self._profiles)
+        nodes = np.array(nodes)  # some axes hand out arrays that cannot be written, for which kernels would be compiled once more
         twin = kernels.cpu("psf_kernel")
         for step in np.unique(factor):
             planes = np.flatnonzero(factor == step)

@@ -98,6 +98,8 @@ def _refuse_bad(name, sums):
 def _host_sums(counts, template, static, mask, active):
     kernel = kernels.cpu("background")
     static = np.zeros((counts.shape[0], 0, 0)) if static is None else static
+    mask = mask.view()
+    mask.flags.writeable = False  # some masks are, some are not: kernels would be compiled for both
     sums, special = np.zeros((counts.shape[0], kernel.N_SUMS)), np.zeros(counts.shape[0], dtype=np.int64)
     kernel.outside_sums(counts, template, static, mask, active, sums, special)
     number = int(special.sum())

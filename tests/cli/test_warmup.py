@@ -44,6 +44,14 @@ def test_small_fits_use_everything_that_fits_use(cube):
     assert new == "new []"
 
 
+def test_no_fit_compiles_anything_after_it():
+    done = subprocess.run([sys.executable, "-m", "tests.cli.every_fit"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *new, number = done.stdout.splitlines()
+    assert new == []
+    assert int(number) >= 11
+
+
 def test_functions_are_those_of_all_stems():
     found = functions()
     assert {name.split(".")[0] for name in found} == set(kernels.stems())

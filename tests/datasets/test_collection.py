@@ -272,3 +272,13 @@ def test_we_read_what_gammapy_writes_and_compute_the_same(tmp_path):
 def test_reverse(datasets):
     datasets.reverse()
     assert datasets.names == ["b", "a"]
+
+
+def test_nothing_is_written_if_the_covariance_exists_already(tmp_path):
+    dataset = make_dataset()
+    (tmp_path / "models_covariance.dat").write_text("precious")
+    with pytest.raises(OutputError, match=r"models_covariance.dat' exists already"):
+        Datasets([dataset]).write(tmp_path / "datasets.yaml", tmp_path / "models.yaml")
+    assert [path.name for path in tmp_path.iterdir()] == ["models_covariance.dat"]
+    Datasets([dataset]).write(tmp_path / "datasets.yaml", tmp_path / "models.yaml", write_covariance=False)
+    assert (tmp_path / "models_covariance.dat").read_text() == "precious"
