@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .degenerate import degenerate
 from .matrices import inverse_alive, scaled
 from .result import strong_correlations
 
@@ -15,6 +16,7 @@ def hints(names, minimum, at_bounds, parameters, success):
     """Advice: strong correlations, parameters at their bounds."""
     lines = []
     covariance = inverse_alive(minimum.metric)
+    covariance[degenerate(minimum.metric)] = np.nan  # these are named elsewhere
     kinds = {n: p.name for n, p in zip(names, parameters, strict=True)}
     for first, second, value in strong_correlations(names, covariance):
         text = f"{first} and {second} are correlated by {value:.4f}"

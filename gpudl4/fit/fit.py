@@ -23,6 +23,7 @@ from gpudl4.likelihood import compile
 from .advice import hints, moves
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
+from .degenerate import degenerate
 from .fluxes import fit_fluxes
 from .matrices import condition_number, inverse, inverse_alive, is_positive, seen
 from .profile import Profiler
@@ -279,11 +280,20 @@ class Fit:
         names = likelihood.names
         matrix, kind = covariance if covariance is not None else (None, "none")
         errors = np.full(len(names), np.nan) if matrix is None else np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), np.nan))
-        alive = np.diag(minimum.metric) > 0
-        unconstrained = tuple(n for n, ok in zip(names, alive, strict=True) if not ok)
-        if unconstrained:
-            warnings.warn(f"no data constrain the free parameter(s) {', '.join(unconstrained)}: freeze them", stacklevel=4)
-        reasons = []
+        alive, tied = np.diag(minimum.metric) > 0, degenerate(minimum.metric)
+        errors[tied] = np.nan
+        if matrix is not None and tied.any():
+            matrix = np.where(tied | tied[:, np.newaxis], np.nan, matrix)
+        reasons, dead = [], ", ".join(n for n, ok in zip(names, alive, strict=True) if not ok)
+        if dead:
+            reasons.append(f"no data constrain {dead}: freeze them")
+            warnings.warn(f"no data constrain the free parameter(s) {dead}: freeze them", stacklevel=4)
+        if tied.any():
+            several = ", ".join(n for n, one in zip(names, tied, strict=True) if one)
+            reasons.append(f"the data determine only combinations of {several}: freeze or link some of them, or leave out a source")
+        if matrix is not None and (loose := alive & ~tied & ~np.isfinite(errors)).any():
+            reasons.append(f"errors are not finite: {', '.join(n for n, one in zip(names, loose, strict=True) if one)}")
+        unconstrained = tuple(n for n, ok, one in zip(names, alive, tied, strict=True) if one or not ok)
         if not minimum.converged:
             reasons.append("the minimiser stopped before it converged")
         if not settled:

@@ -24,7 +24,8 @@ def nonnegative_least_squares(matrix, target):
     -------
     x : array[N]
     """
-    norm = np.linalg.norm(matrix, axis=0)
+    largest = np.abs(matrix).max(axis=0, initial=0.0)  # far off, where models all but overflow, so would the squares
+    norm = largest * np.linalg.norm(matrix / np.where(largest > 0, largest, 1.0), axis=0)
     usable = norm > 0
     unit = matrix / np.where(usable, norm, 1.0)
     x = np.zeros(matrix.shape[1])
@@ -69,16 +70,31 @@ def constrained_step(gradient, hessian, matrix, limit):
     active : bool array[M]
         Constraints that hold the step back.
     """
-    from scipy.linalg.lapack import dtrtri
+    from scipy.linalg.lapack import dtrtrs
 
-    inverse, _ = dtrtri(np.linalg.cholesky(hessian), lower=1)
-    white_gradient = inverse @ gradient
-    free = -inverse.T @ white_gradient
-    inactive = np.zeros(len(limit), dtype=bool)
-    if not len(limit) or np.all(matrix @ free <= limit):
-        return free, inactive
+    lower = np.linalg.cholesky(hessian)
+    white_gradient = dtrtrs(lower.T, gradient, trans=1)[0]
+    step, active = -dtrtrs(lower.T, white_gradient)[0], np.zeros(len(limit), dtype=bool)
+    chosen = np.flatnonzero(matrix @ step > limit) if len(limit) else ()
+    while len(chosen):  # of hundreds of constraints few hold a step back: the others are looked at when the step is known
+        rows, most = matrix[chosen], limit[chosen]
+        step, held = _held_back(lower, white_gradient, rows, most)
+        active[:] = False
+        active[chosen[held]] = True
+        broken = matrix @ step > limit
+        broken[chosen] = False
+        if not broken.any():
+            break
+        chosen = np.union1d(chosen, np.flatnonzero(broken))
+    return step, active
+
+
+def _held_back(lower, white_gradient, matrix, limit):
+    """The step with all constraints looked at, and which of them hold it back; `lower` is the Cholesky factor of the Hessian."""
+    from scipy.linalg.lapack import dtrtrs
+
     # With H = L L' and z = L' d + L^-1 g the objective is |z|^2 / 2 and the constraints read G z >= h.
-    g = -matrix @ inverse.T
+    g = -dtrtrs(lower.T, matrix.T, trans=1)[0].T
     h = -limit + g @ white_gradient
     norm = np.linalg.norm(g, axis=1)
     keep = norm > 0
@@ -87,10 +103,9 @@ def constrained_step(gradient, hessian, matrix, limit):
     target[-1] = 1.0
     multiplier = nonnegative_least_squares(system, target)
     residual = system @ multiplier - target
+    active = np.zeros(len(limit), dtype=bool)
     if residual[-1] == 0:  # infeasible by rounding only: d = 0 is always allowed
-        return np.zeros_like(free), inactive
+        return np.zeros_like(white_gradient), active
     z = -residual[:-1] / residual[-1]
-    step = inverse.T @ (z - white_gradient)
-    active = inactive.copy()
     active[np.flatnonzero(keep)[multiplier > 0]] = True
-    return step, active
+    return dtrtrs(lower.T, z - white_gradient)[0], active

@@ -17,7 +17,8 @@ class FitResult:
     Attributes
     ----------
     success : bool
-        True only if the fit converged: the minimum's own criterion, MIGRAD's verdict and the final recompilation all agree.
+        True only if the fit converged: the minimum's own criterion, MIGRAD's verdict and the final recompilation all agree, every free
+        parameter is constrained by the data, and every error is finite.
     message : str
         Why the fit stopped.
     total_stat : float
@@ -25,7 +26,7 @@ class FitResult:
     names : tuple of str
         Free parameters as ``model.parameter``.
     values, errors : float64 array[P]
-        In the parameters' own units. The error of a parameter that no data constrains is NaN.
+        In the parameters' own units. The error of a parameter that no data constrain, or only together with others, is NaN.
     covariance_matrix : float64 array[P, P] or None
         None if only `Fit.optimize` was run.
     covariance_kind : str
@@ -42,7 +43,8 @@ class FitResult:
     condition_number : float
         Of the correlation matrix; above 1e8 parameters are all but degenerate.
     at_bounds, at_kinks, unconstrained : tuple of str
-        Parameters on a bound; positions on a pixel border where the statistic has a kink; parameters no data constrains.
+        Parameters on a bound; positions on a pixel border where the statistic has a kink; parameters no data constrain, alone
+        or at all.
     bounds : float64 array[P, 2]
     backend : str
         Where the likelihood ran.

@@ -17,7 +17,7 @@ from .matrices import convex, flattest, seen
 from .qp import constrained_step
 from .stretch import Stretch
 
-__all__ = ["Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
+__all__ = ["LONGEST_STEP", "RIDGE", "Counter", "Minimum", "approach", "descend", "evaluate", "leave_saddles", "metric_of"]
 
 MAX_STEPS, MAX_DESCENT = 60, 200  # of the approach, and of a descent: where data hardly constrain a direction, its valley is long
 LONGEST_STEP = 2.0  # times the parameter's size
@@ -78,9 +78,10 @@ class Minimum:
 
 
 def evaluate(likelihood, theta, cells, counter):
-    """Statistic and gradient, counted."""
+    """Statistic and gradient, counted. A place that is tried may lie where models overflow: what is not finite is refused by who asked."""
     counter.gradients += 1
-    stat, gradient = likelihood.value_and_gradient(theta, cells)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stat, gradient = likelihood.value_and_gradient(theta, cells)
     return stat, gradient
 
 
@@ -147,11 +148,11 @@ def is_gone(names, before, after):
 def _bound_constraints(theta, bounds, stretch, moves):
     """Rows ``matrix @ du <= limit`` for bounds and for the longest step, and which parameters the bounds hold: ``at(active)``.
 
-    A parameter may move by twice its size in one step (by one unit if it is zero), so that a direction the data hardly constrain cannot
-    run to values where models overflow; the position of a shape by no more than ``moves[P]``.
+    A parameter may move by twice its size in one step (by one unit if it is as good as zero), so that a direction the data hardly
+    constrain cannot run to values where models overflow; the position of a shape by no more than ``moves[P]``.
     """
     n = len(theta)
-    reach = np.minimum(np.where(theta != 0, LONGEST_STEP * np.abs(theta), 1.0), moves)
+    reach = np.minimum(np.where(stretch.is_zero(theta), 1.0, LONGEST_STEP * np.abs(theta)), moves)
     low, high = np.maximum(bounds[:, 0], theta - reach), np.minimum(bounds[:, 1], theta + reach)
     matrix = np.vstack([-np.eye(n), np.eye(n)])
     u = stretch.to_u(theta)
@@ -196,7 +197,8 @@ def _step(gradient, metric, damping, constraints):
             ridge *= 100
             hessian[np.diag_indices_from(hessian)] += ridge
     undamped = hessian - np.diag(np.full(len(white), damping))
-    promised = -(white @ step + 0.5 * step @ undamped @ step)
+    with np.errstate(over="ignore", invalid="ignore"):  # from a place where the statistic is all but infinite
+        promised = -(white @ step + 0.5 * step @ undamped @ step)
     return np.where(dead, 0.0, step * scale), promised, active
 
 
@@ -270,7 +272,9 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
     return likelihood, theta, stat, metric / np.outer(slope, slope)
 
 
-def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None, leave=0.0):
+def descend(
+    likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give_up_above=np.inf, watch=None, bounds=None, leave=0.0, points=None
+):
     """Minimum of the statistic in one cell.
 
     Parameters
@@ -294,17 +298,22 @@ def descend(likelihood, theta, cells, counter, tolerance=1e-7, metric=None, give
     leave : float, optional
         Where the model was right so far and promises less than this, its step is taken and not looked at: for those who evaluate at the
         minimum next in any case. Statistic and gradient are the model's then.
+    points : list of MovingPoint, optional
+        That are held in their cells, if the likelihood is a stand-in with parameters of its own.
 
     Returns
     -------
     Minimum or None
         None if given up.
     """
-    points, moves = moving_points(likelihood), _longest_moves(likelihood, theta)
+    moves = _longest_moves(likelihood, theta) if points is None else np.full(len(theta), np.inf)
+    points = moving_points(likelihood) if points is None else points
     bounds = likelihood.bounds if bounds is None else bounds
     damping, poor, is_right, is_exact = DAMPING_MIN, 0, False, False
     stat, gradient = evaluate(likelihood, theta, cells, counter)
     start = stat
+    if np.isfinite(give_up_above) and not _finite(stat, gradient):
+        return None
     if metric is None:
         metric = metric_of(likelihood, theta, cells, counter)
     stretch = Stretch(likelihood.names, metric)

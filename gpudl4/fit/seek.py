@@ -170,13 +170,23 @@ def _best_place(likelihood, theta, name, indices, reach):
 
 
 def _clearest(local, theta):
-    """The datasets in which a source is seen best, and its predicted counts there: list of (term, real[K, n])."""
-    out = []
+    """The maps in which a source is seen best, and its predicted counts there: list of (term, real[K, n]).
+
+    A spectrum has no pixels to look in: where a source is better placed, the maps of the same fit say.
+    """
+    out, maps = [], sum(_has_pixels(term) for term in local.plan.terms)
     for term, (mu, _) in zip(local.plan.terms, local.npred(theta), strict=True):
+        if not _has_pixels(term):
+            continue
         own = mu - term.static
-        clear = float((own**2 / (mu + SMALL)).sum()) if len(local.plan.terms) > MOST else 0.0
+        clear = float((own**2 / (mu + SMALL)).sum()) if maps > MOST else 0.0
         out.append((clear, term, own))
     return [(term, own) for _, term, own in sorted(out, key=lambda one: -one[0])[:MOST]]
+
+
+def _has_pixels(term):
+    """Whether a term is that of a map, not of one sky region."""
+    return term.shape[1:] != (1, 1)
 
 
 class _Sky:

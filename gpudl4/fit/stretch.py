@@ -9,6 +9,7 @@ import numpy as np
 
 __all__ = ["STRETCHED", "Stretch"]
 
+NEGLIGIBLE = 1e-2  # part of its own error; a value that is smaller counts as zero
 STRETCHED = ("amplitude", "norm")  # names of parameters that multiply a spectrum
 
 
@@ -28,6 +29,11 @@ class Stretch:
         diagonal = np.diag(metric)
         self._where = named & (diagonal > 0)
         self._size = np.sqrt(2.0 / np.where(self._where, diagonal, 2.0))
+        self._error = np.sqrt(2.0 / np.where(diagonal > 0, diagonal, np.inf))
+
+    def is_zero(self, theta):
+        """Which of ``theta[P]`` are as good as zero: their value says nothing about how large they can be."""
+        return np.abs(theta) <= NEGLIGIBLE * self._error
 
     def to_u(self, theta):
         """Coordinates u of ``theta[P]``; infinite values stay infinite."""

@@ -13,6 +13,8 @@ Where the share does not depend on theta the source has the fixed template ``c[l
 spectrum (`SeenSpectrum`), so that the engine meets nothing but spectra.
 """
 
+import warnings
+
 import astropy.units as u
 import numpy as np
 
@@ -30,6 +32,8 @@ __all__ = ["RegionInstrument", "SeenSpectrum", "Share"]
 
 PIXEL = Box(0, 0, 1, 1)
 NO_PSF = np.ones((1, 1, 1))
+ALL_INSIDE = 0.99  # of a shape inside a region without a PSF, from which on nothing is said
+ENOUGH = 50  # pixels across a region, to tell how much of a shape lies inside
 OVERSAMPLING = 10  # subpixels per side of a pixel for the weights of a region; gammapy's factor
 
 
@@ -152,7 +156,10 @@ class RegionInstrument:
         if spatial is None:
             return 1.0
         if psf is None or region is None:
-            return 1.0 if self._contributes(model, 0.0) else None
+            if not self._contributes(model, 0.0):
+                return None
+            self._tell_flux_outside(model)
+            return 1.0
         geom = self._reco if self._psf_last else self._dataset.exposure.geom
         if hasattr(spatial, "bind_point") and type(region).__name__ == "CircleSkyRegion" and model.apply_irf["psf"]:
             return self.made.get("containment", lambda: self._containment(geom)) if self._contributes(model, 0.0) else None
@@ -168,6 +175,23 @@ class RegionInstrument:
         key = "weights", width, there, model.apply_irf["psf"]
         plane, weights = self.made.get(key, lambda: _seen(geom, width, kernel))
         return Share(spatial, plane, weights)
+
+    def _tell_flux_outside(self, model):
+        """Warn of a shape that has no say though it reaches out of the region."""
+        geom = self._reco.to_image()
+        if geom.region is None or geom.is_all_point_sky_regions:
+            return
+        plane = geom.to_wcs_geom()
+        plane = plane.upsample(max(1, ENOUGH // min(plane.data_shape[-2:])))
+        weights = to_host(plane.region_weights([geom.region], oversampling_factor=2).data).astype(np.float64)
+        values = model.spatial_model.parameters.value[np.newaxis]
+        inside = float(Share(model.spatial_model, plane, weights.reshape(1, *plane.data_shape[-2:])).value(values)[0, 0])
+        if inside < ALL_INSIDE:
+            warnings.warn(
+                f"dataset '{self._name}' has a region and no PSF, so all of the flux of model '{model.name}' is counted in it, as in "
+                f"gammapy, though {100 * inside:.3g} % of the spatial model lies inside the region: set dataset.psf for the shape to count",
+                stacklevel=6,
+            )
 
     def _containment(self, geom):
         psf = self._dataset.psf

@@ -23,7 +23,7 @@ from .source import PointSource
 from .statistic import CASH_WEIGHTED, WSTAT, check_extras, extras_of, statistic_of, weights_of
 from .terms import Background, DatasetTerm
 
-__all__ = ["build_term", "check_dataset", "instrument_of", "make_source", "models_of"]
+__all__ = ["build_term", "check_dataset", "instrument_of", "is_masked", "make_source", "models_of"]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,14 @@ def check_dataset(dataset, sources):
             )
         if name != "exposure" and not field.geom.axes["energy"] == geom.axes["energy"]:
             raise GeometryError(f"dataset '{dataset.name}': the energy axis of {name} differs from that of counts")
+
+
+def is_masked(dataset):
+    """Whether the masks of a dataset with counts leave no bin to fit."""
+    if dataset.counts is None:
+        return False
+    weight = weights_of(dataset) if statistic_of(dataset) == CASH_WEIGHTED else getattr(dataset.mask, "data", None)
+    return weight is not None and not bool((weight > 0).any())
 
 
 def _describe(geom):
@@ -152,10 +160,10 @@ def build_term(dataset, models, pack, irf_positions=None, dtype=np.float64, prev
     if statistic == WSTAT:
         models = _without_backgrounds(dataset, models, sources)
     if previous is None:  # else it was checked before
+        if is_masked(dataset):  # it adds nothing, whatever it lacks
+            return None, []
         check_dataset(dataset, sources)
     mask = _mask(dataset)
-    if previous is None and not bool(mask.any()):
-        return None, []
     xp = array_namespace(dataset.counts.data)
     counts = xp.ascontiguousarray(dataset.counts.data)
     free, frozen, contributing = [], [], []

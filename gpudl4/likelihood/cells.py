@@ -33,6 +33,12 @@ class Cells:
         cell = self._cells.get(_key(term, source))
         return None if cell is None else np.array([cell])
 
+    def updated(self, found):
+        """The same with other cells for some sources; `found` as for a new one."""
+        out = Cells(found)
+        out._cells = {**self._cells, **out._cells}
+        return out
+
     def __len__(self):
         return len(self._cells)
 

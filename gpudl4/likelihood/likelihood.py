@@ -1,5 +1,6 @@
 """`Likelihood`: the fit statistic of compiled datasets, its gradient and second derivatives at any theta. `compiler.compile` makes it."""
 
+import threading
 import warnings
 from functools import cached_property
 
@@ -18,6 +19,9 @@ __all__ = ["Likelihood"]
 
 class Likelihood:
     """The fit statistic of compiled datasets as a function of theta, the free parameters in their own units.
+
+    Threads may share it: each gets working arrays of its own, so their values are those of one thread to the bit, and memory grows with
+    the number of threads. It is not pickled: processes compile it anew.
 
     Attributes
     ----------
@@ -39,7 +43,8 @@ class Likelihood:
         self.backend = plan.backend.name
         self._prior_constant = prior_constant
         self._second_orders = {}
-        self._buffers = self.workspace(1, buffers)
+        self._own = threading.local()  # working arrays of each thread, which go when it ends
+        self._own.buffers = self.workspace(1, buffers)
 
     def __repr__(self):
         number = len(self.plan.terms) + len(self.plan.fluxes.terms)
@@ -72,20 +77,25 @@ class Likelihood:
         return account(evaluation.layout, self.plan.backend, self.plan.dtype, on_device)
 
     def workspace(self, batch, earlier=None):
-        """Working arrays for `batch` parameter vectors, to be handed to `evaluate`; those of `earlier` ones serve again."""
+        """Working arrays for `batch` vectors, to be handed to `evaluate` by one thread at a time; those of `earlier` ones serve again."""
         with device_memory("the workspace of the likelihood"):
             return self.plan.evaluation.buffers(batch, earlier)
 
-    @property
     def _workspace(self):
-        """Its own working arrays; made again after `recompile` has handed them on."""
-        if self._buffers is None:
-            self._buffers = self.workspace(1)
-        return self._buffers
+        """The working arrays of this thread, made when it first asks, and again after `recompile` has handed them on."""
+        if getattr(self._own, "buffers", None) is None:
+            self._own.buffers = self.workspace(1)
+        return self._own.buffers
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(
+            "a Likelihood cannot be pickled or copied, for it holds compiled code and working arrays of this process: send datasets and "
+            "models to the other process and call gpudl4.compile(datasets, models) there; threads may share one Likelihood"
+        )
 
     def value(self, theta, cells=None):
         """Statistic at ``theta[P]``, float."""
-        return float(self._run(self._thetas(theta), self._workspace, False, cells)[0][0])
+        return float(self._run(self._thetas(theta), self._workspace(), False, cells)[0][0])
 
     def value_and_gradient(self, theta, cells=None):
         """Statistic and gradient at ``theta[P]``.
@@ -101,7 +111,7 @@ class Likelihood:
         -------
         float, float64 array[P]
         """
-        stat, gradient = self._run(self._thetas(theta), self._workspace, True, cells)
+        stat, gradient = self._run(self._thetas(theta), self._workspace(), True, cells)
         return float(stat[0]), gradient[0]
 
     def evaluate(self, thetas, workspace=None):
@@ -143,7 +153,7 @@ class Likelihood:
     def _fisher(self, theta, cells, exact):
         theta = self._thetas(theta)[0]
         with device_memory("second derivatives"):
-            matrix = self._second_order(exact).fisher(theta, self._workspace, cells)
+            matrix = self._second_order(exact).fisher(theta, self._workspace(), cells)
         self.plan.priors.fisher(theta, matrix)
         return matrix
 
@@ -161,7 +171,7 @@ class Likelihood:
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
         with device_memory("second derivatives"):
-            hessian = self._second_order(True).observed(theta, self._workspace, self._steps_at(theta), cells)
+            hessian = self._second_order(True).observed(theta, self._workspace(), self._steps_at(theta), cells)
         self.plan.priors.fisher(theta, hessian)
         return hessian
 
@@ -170,7 +180,7 @@ class Likelihood:
         theta = self._thetas(theta)[0]
         cells = self.cells(theta) if cells is None else cells
         with device_memory("second derivatives"):
-            fisher, hessian = self._second_order(True).both(theta, self._workspace, self._steps_at(theta), cells)
+            fisher, hessian = self._second_order(True).both(theta, self._workspace(), self._steps_at(theta), cells)
         self.plan.priors.fisher(theta, hessian)
         return fisher, hessian
 
@@ -202,8 +212,8 @@ class Likelihood:
             Of the same theta; only the source's parameters change it.
         """
         theta, plan, terms = self._thetas(theta), self.plan, []
-        states = plan.evaluation.predict(theta, self._workspace, cells)
-        for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace), strict=True):
+        states = plan.evaluation.predict(theta, self._workspace(), cells)
+        for term, state, mu in zip(plan.terms, states, plan.evaluation.rows(self._workspace()), strict=True):
             terms += [LocalTerm(term, one, mu, state.norm[0]) for one in term.sources if one.name == source]
         alone = plan.with_terms(terms, plan.fluxes.alone(source, theta))
         if all(term.static is not None for term in terms):
@@ -262,7 +272,7 @@ class Likelihood:
 
         for parameter, value in zip(self.parameters, self._thetas(theta)[0], strict=True):
             parameter.value = float(value)
-        plan, buffers, self._buffers = self.plan, self._buffers, None
+        plan, buffers, self._own.buffers = self.plan, getattr(self._own, "buffers", None), None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there was to say was said by the first compile
             options = plan.options if draft is None else {**plan.options, "draft": draft}

@@ -154,6 +154,8 @@ def _dataset(term, seen):
 
 def _arrays(bound):
     """Arrays that a bound shape keeps: directions of its pixels, and their weights."""
+    if bound is None:  # a source in a region
+        return []
     values = [part for value in vars(bound).values() for part in (value if isinstance(value, tuple) else (value,))]
     return [value for value in values if getattr(value, "nbytes", 0) > SMALL]
 

@@ -12,7 +12,7 @@ import numpy as np
 from gpudl4.core.backend import backend_of
 
 from .bindings import Bindings
-from .build import _background, _mask, check_dataset, instrument_of, is_background, make_source, models_of
+from .build import _background, check_dataset, instrument_of, is_background, is_masked, make_source, models_of
 from .coarse import drafted, original
 from .flux_term import FluxTerm, has_fluxes
 from .fluxes import Fluxes
@@ -91,9 +91,9 @@ def estimate(datasets, models, backend, real, irf_positions=None, draft=False):
 def _term(dataset, models, pack, positions, real, bindings, compiling):
     """Stand-in for a `DatasetTerm`; None if the mask leaves no bin. Bytes of sources that are folded once go to `compiling`."""
     sources = [m for m in models if not is_background(m)]
-    check_dataset(dataset, sources)
-    if not bool(_mask(dataset).any()):
+    if is_masked(dataset):
         return None
+    check_dataset(dataset, sources)
     exposure, shape = dataset.exposure, dataset.counts.data.shape
     free, static, points = [], None, []
     instrument = instrument_of(dataset)

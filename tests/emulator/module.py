@@ -5,6 +5,7 @@ really takes. CuPy itself compares nothing: a float32 array for a ``double*`` or
 """
 
 import ctypes
+import threading
 
 import numpy as np
 
@@ -34,6 +35,8 @@ _DTYPES = {
     "F": np.dtype(np.complex64),
 }
 _PYTHON_SCALARS = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float64), complex: np.dtype(np.complex128)}
+
+_stream = threading.Lock()  # all threads launch into one stream, whose kernels run one after the other
 
 
 # ---- structures of runtime/emulator.h ---------------------------------------------------------------------------------------------
@@ -211,7 +214,8 @@ class RawKernel:
                 pointers[i] = held[-1].ctypes.data
 
         def run():
-            self._run(grid, block, pointers, arrays, int(shared_mem), held)
+            with _stream:
+                self._run(grid, block, pointers, arrays, int(shared_mem), held)
 
         spend("launches", f"raw:{self.name}")
         if capture.active:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.fields import background, gaussian, make_dataset, point
 from gpudl4.fit.cells import moving_points, neighbours
-from gpudl4.fit.explore import Beside, explore
+from gpudl4.fit.explore import Beside, Others, explore
 from gpudl4.fit.scoring import Counter, descend
 from gpudl4.likelihood import compile
 from gpudl4.models import Models
@@ -27,43 +27,67 @@ def _with_hessian(likelihood, minimum):
     return replace(minimum, metric=likelihood.hessian(minimum.theta, minimum.cells))
 
 
-def test_the_stand_in_is_the_likelihood_in_the_sources_own_parameters(crowded):
+def test_the_stand_in_is_the_likelihood_where_all_others_follow(crowded):
     likelihood, minimum = crowded
     beside = Beside(likelihood, minimum, "point")
-    base, here = likelihood.value(minimum.theta, minimum.cells), beside.value(minimum.theta, beside.here)
+    assert [likelihood.names[i] for i in beside.own] == [name for name in likelihood.names if name.startswith("point.")]
+    base, here = likelihood.value(minimum.theta, minimum.cells), beside.value(beside.x, beside.here)
     error = np.sqrt(2 / np.diag(minimum.metric))
-    for i, name in enumerate(likelihood.names):
-        if name.startswith("point."):
-            theta = minimum.theta.copy()
-            theta[i] += 0.5 * error[i]
-            exact = likelihood.value(theta, minimum.cells) - base
-            assert beside.value(theta, beside.here) - here == pytest.approx(exact, abs=1e-7)
+    for i, index in enumerate(beside.own):
+        x = beside.x.copy()
+        x[i] += 0.5 * error[index]
+        rise = beside.value(x, beside.here) - here
+        exact = likelihood.value(beside.followed(x), minimum.cells) - base
+        assert rise == pytest.approx(exact, abs=5e-3)
+        others = np.delete(np.arange(len(error)), beside.own)
+        for j in others:  # and there they are best
+            moved = beside.followed(x)
+            moved[j] += 0.05 * error[j]
+            assert likelihood.value(moved, minimum.cells) - base > exact - 1e-4
+        assert likelihood.value(beside.full(x), minimum.cells) - base >= exact - 1e-6
+        quadratic = 0.5 * (x - beside.x) @ beside.curvature @ (x - beside.x)
+        assert rise == pytest.approx(quadratic, abs=0.05)
+
+
+def test_parameters_that_are_held_do_not_follow(crowded):
+    likelihood, minimum = crowded
+    own = np.array([likelihood.names.index(f"point.{name}") for name in ("index", "amplitude", "lon_0", "lat_0")])
+    stay = np.zeros(len(minimum.theta), dtype=bool)
+    stay[[likelihood.names.index("blob.sigma"), own[0]]] = True
+    follow = Others(likelihood, replace(minimum, at_bound=stay)).following(own)
+    y = np.flatnonzero(~stay & ~np.isin(np.arange(len(stay)), own))
+    want = -np.linalg.solve(minimum.metric[np.ix_(y, y)], minimum.metric[np.ix_(y, own)])
+    size = np.sqrt(np.diag(minimum.metric))
+    np.testing.assert_allclose(follow[y] * size[y, np.newaxis] / size[own], want * size[y, np.newaxis] / size[own], atol=1e-6)
+    np.testing.assert_array_equal(follow[own], np.eye(4))
+    np.testing.assert_array_equal(follow[likelihood.names.index("blob.sigma")], 0)
 
 
 def test_its_gradient_and_metric_belong_to_its_value(crowded):
     likelihood, minimum = crowded
     beside = Beside(likelihood, minimum, "point")
-    error = np.sqrt(2 / np.diag(minimum.metric))
-    theta = minimum.theta + 0.3 * error * np.random.default_rng(2).normal(size=len(error))
-    value, gradient = beside.value_and_gradient(theta, beside.here)
-    assert value == pytest.approx(beside.value(theta, beside.here), abs=1e-9)
-    for i in range(len(theta)):
-        up, down = theta.copy(), theta.copy()
+    error = np.sqrt(2 / np.diag(minimum.metric))[beside.own]
+    x = beside.x + 0.3 * error * np.random.default_rng(2).normal(size=len(error))
+    value, gradient = beside.value_and_gradient(x, beside.here)
+    assert value == pytest.approx(beside.value(x, beside.here), abs=1e-9)
+    for i in range(len(x)):
+        up, down = x.copy(), x.copy()
         up[i] += 1e-3 * error[i]
         down[i] -= 1e-3 * error[i]
         slope = (beside.value(up, beside.here) - beside.value(down, beside.here)) / (up[i] - down[i])
         assert gradient[i] * error[i] == pytest.approx(slope * error[i], abs=1e-4)
-    assert np.linalg.eigvalsh(beside.metric(theta, beside.here) * np.outer(error, error))[0] > -0.1
+    assert np.linalg.eigvalsh(beside.metric(x, beside.here) * np.outer(error, error))[0] > 0
 
 
 def test_it_foretells_what_a_fit_finds_in_each_cell(crowded):
     likelihood, minimum = crowded
     beside = Beside(likelihood, minimum, "point")
-    base = beside.value(minimum.theta, beside.here)
+    base = beside.value(beside.x, beside.here)
     held, seen = [], 0
-    for start in neighbours(moving_points(beside), minimum.theta, beside.here):
-        tried = descend(beside, start, beside.cells(start), Counter(), tolerance=1e-4, metric=minimum.metric)
-        found = descend(likelihood, start, likelihood.cells(start), Counter(), metric=minimum.metric)
+    for start in neighbours(beside.points, beside.x, beside.here):
+        tried = descend(beside, start, beside.cells(start), Counter(), tolerance=1e-4, metric=beside.curvature, points=beside.points)
+        theta = beside.full(start)
+        found = descend(likelihood, theta, likelihood.cells(theta), Counter(), metric=minimum.metric)
         rise = found.stat - minimum.stat
         if rise < 30:
             assert tried.stat - base == pytest.approx(rise, abs=0.05 + 0.05 * rise)

@@ -1,5 +1,7 @@
 """Datasets of one sky region: what a region sees of a shape, exact derivatives, fits, one energy bin, host and device."""
 
+import warnings
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -45,7 +47,37 @@ def test_no_region_at_all():
     dataset, other = make_region_dataset(region="none", psf=False), make_region_dataset(psf=False)
     dataset.models = other.models = [make_region_model("point")]
     np.testing.assert_array_equal(dataset.npred().data, other.npred().data)
+    with pytest.warns(UserWarning, match="no data constrain"):
+        assert gpudl4.Fit().run(dataset).unconstrained == ("source.lon_0", "source.lat_0")
+    dataset.models["source"].spatial_model.freeze()
     assert gpudl4.Fit().run(dataset).success
+
+
+@pytest.mark.parametrize("region", ["circle", "ellipse"])
+@pytest.mark.parametrize(("shape", "offset"), [("point", 0.0), ("point", 0.05), ("gauss", 0.0), ("gauss", 0.1)])
+def test_flux_outside_of_a_region_without_psf_is_told(region, shape, offset):
+    """The share against Monte Carlo: where a source's photons fall."""
+    dataset = make_region_dataset(region=region, psf=False)
+    model = make_region_model(shape, offset=offset)
+    dataset.models = [model]
+    sigma = model.spatial_model.sigma.quantity.to_value("deg") if shape == "gauss" else 0.0
+    rng, position = np.random.default_rng(1), model.spatial_model.position
+    where = position.spherical_offsets_by(*(sigma * rng.normal(size=(2, 20000)) * u.deg))
+    geom = dataset.counts.geom
+    inside = geom.region.contains(where, geom.wcs).mean()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        likelihood = compile(dataset)
+        likelihood.recompile(likelihood.theta0)
+    told = [str(one.message) for one in caught if "no PSF" in str(one.message)]
+    if inside == 1:
+        assert told == []
+    else:
+        assert len(told) == 1
+        assert "'test'" in told[0]
+        assert "'source'" in told[0]
+        share = float(told[0].split("though ")[1].split(" %")[0]) / 100
+        assert share == pytest.approx(inside, abs=0.02)
 
 
 def test_a_shape_without_effect_has_gradient_zero(kernel_backend):

@@ -75,7 +75,7 @@ def scene(request):
 
 def held(likelihood):
     """Bytes of all NumPy arrays that a likelihood and its workspace hold, each piece of memory once."""
-    found, seen, wanted = {}, set(), [likelihood.plan.terms, vars(likelihood.plan.evaluation.data), likelihood._workspace]
+    found, seen, wanted = {}, set(), [likelihood.plan.terms, vars(likelihood.plan.evaluation.data), likelihood._workspace()]
     tables = [vars(likelihood.plan.evaluation.layout.tables)]
     for start in (wanted, tables):
         while start:
