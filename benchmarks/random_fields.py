@@ -16,6 +16,7 @@ converge. Fields at fault are listed.
 import argparse
 import functools
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -54,7 +55,7 @@ def parse(arguments):
     parser.add_argument("--number", type=int, default=2000, help="number of fields (default 2000)")
     parser.add_argument("--only", type=int, nargs="+", metavar="I", help="these fields instead")
     parser.add_argument("--gammapy", type=int, default=0, metavar="N", help="the first N of them with gammapy as well (default 0)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, each on one core (default 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, each with one thread (default 1)")
     parser.add_argument("--json", type=Path, help="JSON file to write")
     return parser.parse_args(arguments)
 
@@ -64,8 +65,8 @@ def run(numbers, package, jobs):
     call = functools.partial(fit, package=package)
     if jobs == 1:
         return [call(number) for number in numbers]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=limit_cores, initargs=(1,)) as pool:
+    os.environ |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # of the processes started here
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(call, numbers, chunksize=4))
 
 
