@@ -21,10 +21,18 @@ def second():
         yield backend
 
 
+def moved(dataset, backend):
+    """The dataset on a device that is not the current one."""
+    out = dataset.to_device(backend)
+    assert out.backend == backend
+    assert backend.device != get_backend("cupy").device
+    return out
+
+
 def test_all_that_a_likelihood_does(second):
     dataset = make_dataset()
     dataset.models["gauss"].spatial_model.freeze()
-    host, there = gpudl4.compile(dataset, backend="numpy"), gpudl4.compile(dataset.to_device(second))
+    host, there = gpudl4.compile(dataset, backend="numpy"), gpudl4.compile(moved(dataset, second))
     assert there.plan.backend.device == "cuda:1"
     theta = host.theta0 * 1.001
     assert there.value(theta) == pytest.approx(host.value(theta), rel=1e-12)
@@ -40,7 +48,7 @@ def test_all_that_a_likelihood_does(second):
     np.testing.assert_allclose(mu.get(), want, rtol=1e-10)
     assert there.local(theta, "point").value(theta) == pytest.approx(host.local(theta, "point").value(theta), rel=1e-12)
     assert there.recompile(theta).value(theta) == pytest.approx(host.recompile(theta).value(theta), rel=1e-12)
-    estimate = gpudl4.likelihood.estimate_memory(dataset.to_device(second))
+    estimate = gpudl4.likelihood.estimate_memory(moved(dataset, second))
     assert {group: items for group, items in estimate.items() if group != "while compiling"} == there.memory
 
 
@@ -48,7 +56,7 @@ def test_all_that_a_likelihood_does(second):
 def test_noise(second, dtype):
     dataset = make_dataset()
     want = gpudl4.compile(dataset, backend="numpy", dtype=dtype).noise
-    assert gpudl4.compile(dataset.to_device(second), dtype=dtype).noise == pytest.approx(want)
+    assert gpudl4.compile(moved(dataset, second), dtype=dtype).noise == pytest.approx(want)
 
 
 @pytest.mark.parametrize("options", [{}, {"reco_psf": True}], ids=["true PSF", "reco PSF"])
@@ -59,7 +67,7 @@ def test_a_whole_fit(second, options):
         return dataset
 
     want = gpudl4.Fit(device="numpy").run(made())
-    result = gpudl4.Fit().run(made().to_device(second))
+    result = gpudl4.Fit().run(moved(made(), second))
     assert result.backend == "cupy"
     assert result.success
     assert result.total_stat == pytest.approx(want.total_stat, abs=1e-3)
@@ -68,14 +76,14 @@ def test_a_whole_fit(second, options):
 
 def test_what_a_dataset_says_of_itself(second):
     dataset = make_dataset()
-    there = dataset.to_device(second)
+    there = moved(dataset, second)
     assert there.stat_sum() == pytest.approx(dataset.stat_sum(), rel=1e-12)
     np.testing.assert_allclose(there.npred().data.get(), dataset.npred().data, rtol=1e-10, atol=1e-12)
     assert there.to_host().counts.data.tobytes() == dataset.counts.data.tobytes()
 
 
 def test_two_devices_are_not_mixed(second):
-    datasets = [make_dataset(name="a").to_device("cupy"), make_dataset(name="b").to_device(second)]
+    datasets = [make_dataset(name="a").to_device("cupy"), moved(make_dataset(name="b"), second)]
     with pytest.raises(BackendError, match=r"different devices \(cuda:0, cuda:1\): move all of them"):
         gpudl4.compile(datasets)
 
