@@ -6,12 +6,11 @@ import warnings
 import click
 
 from ..core.backend import get_backend
-from ..core.errors import OutputError
+from ..core.errors import ModelError, OutputError
 from .output import MANIFEST, staged_folder
 from .pictures import can_plot, write_pictures
 from .reading import read_datasets
 from .record import input_files, write_json
-from .unused import check_all_used, unused_models
 
 __all__ = ["fit"]
 
@@ -27,17 +26,21 @@ def _plural(number, noun):
 def _read(datasets_file, models_file, backend, allow_unused):
     """Datasets with their models; on the device if "cupy" was asked for, else on the host, from where the likelihood may move them."""
     from ..models import Models
+    from ..models.usage import usage_problems
 
     datasets = read_datasets(datasets_file, backend="cupy" if backend == "cupy" else "numpy")
     click.echo(f"Read {_plural(len(datasets), 'dataset')} from {datasets_file}: {', '.join(datasets.names)}")
     models = Models.read(models_file)
     free = len(models.parameters.free_unique_parameters)
     click.echo(f"Read {_plural(len(models), 'model')} with {_plural(free, 'free parameter')} from {models_file}")
-    datasets.models = models
-    if not allow_unused:
-        check_all_used(models, datasets)
-    for line in unused_models(models, datasets):
+    problems = usage_problems(models, datasets, every_name=True)
+    if problems and not allow_unused:
+        raise ModelError(f"{'; '.join(problems)}. Known datasets: {', '.join(datasets.names)}. Mend the names, or pass --allow-unused")
+    for line in problems:
         warnings.warn(line, stacklevel=2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "model .* datasets_names", UserWarning)  # these were told above
+        datasets.models = models
     return datasets, models
 
 

@@ -226,8 +226,8 @@ class Fit(Sealed):
             found = self._minimise(likelihood, counter, watch)
             for _ in range(SECOND_OPINIONS):
                 likelihood, minimum, settled, hessian, verdict = self._judged(*found, counter)
-                if not verdict.stat < minimum.stat - LOWER - likelihood.noise:
-                    break
+                if not verdict.stat < minimum.stat - LOWER - likelihood.noise or degenerate(minimum.metric).any():
+                    break  # along a direction that the data leave open there is always another place
                 found = settle(likelihood, np.clip(verdict.theta, *likelihood.bounds.T), None, counter, watch)
             covariance = self._covariance(likelihood, minimum, hessian) if with_covariance else None
         total = minimum.stat

@@ -24,13 +24,15 @@ def unused_models(models, datasets):
     return [model for model in models if model.datasets_names is not None and not names.intersection(model.datasets_names)]
 
 
-def usage_problems(models, datasets):
+def usage_problems(models, datasets, every_name=False):
     """One line for each model that acts on none of the datasets, or names one that is spelt otherwise; with the nearest known names.
 
     Parameters
     ----------
     models : Models or list of models
     datasets : Datasets or list of datasets
+    every_name : bool
+        Whether each name must be that of a dataset. By default a name of one that is not here is no fault: a file of models may serve many.
 
     Returns
     -------
@@ -44,10 +46,11 @@ def usage_problems(models, datasets):
                 f"model '{model.name}' acts on no dataset: its datasets_names are {_quoted(model.datasets_names)}, {_hint(model, names)}"
             )
             continue
-        for wanted in model.datasets_names or ():  # a name of a dataset that is not here is no fault; one that is spelt otherwise is
-            meant = [name for name in names if _plain(name) == _plain(wanted)]
-            if wanted not in names and meant:
-                lines.append(f"model '{model.name}' has '{wanted}' among its datasets_names: is '{meant[0]}' meant?")
+        for wanted in model.datasets_names or ():
+            meant = nearest(wanted, names) if every_name else [name for name in names if _plain(name) == _plain(wanted)]
+            if wanted not in names and (meant or every_name):
+                question = f": is '{meant[0]}' meant?" if meant else ", which does not exist"
+                lines.append(f"model '{model.name}' has '{wanted}' among its datasets_names{question}")
     return lines
 
 

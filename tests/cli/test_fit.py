@@ -299,7 +299,7 @@ def misspelt(field, tmp_path):
 def test_a_name_of_a_dataset_that_does_not_exist_is_an_error(command, field, misspelt, tmp_path):
     code, _, err = command("fit", field / "datasets.yaml", misspelt, "-o", tmp_path / "out", "--no-plots")
     assert (code, len(err)) == (2, 1)
-    assert "model 'tset-bkg' is for the dataset 'tset', which does not exist (did you mean 'test'?)" in err[0]
+    assert "model 'tset-bkg' acts on no dataset: its datasets_names are 'tset', the nearest known names 'test'" in err[0]
     assert err[0].endswith("Known datasets: test. Mend the names, or pass --allow-unused")
     assert not (tmp_path / "out").exists()
 
@@ -307,7 +307,7 @@ def test_a_name_of_a_dataset_that_does_not_exist_is_an_error(command, field, mis
 def test_unused_models_can_be_allowed(command, field, misspelt, tmp_path):
     code, _, err = command("fit", field / "datasets.yaml", misspelt, "-o", tmp_path / "out", "--no-plots", "--allow-unused")
     assert code in (0, 3)
-    unused = [line for line in err if "is for the dataset 'tset', which does not exist (did you mean 'test'?)" in line]
+    unused = [line for line in err if "its datasets_names are 'tset', the nearest known names 'test'" in line]
     assert len(unused) == 1
     assert unused[0].startswith("gpudl4: warning: model 'tset-bkg'")
     assert (tmp_path / "out" / "result.json").exists()

@@ -1,6 +1,5 @@
 """What is a success: every free parameter constrained, every error finite; starts near zero, many sources, degenerate ones, no warnings."""
 
-import time
 import warnings
 
 import numpy as np
@@ -79,9 +78,7 @@ def test_a_hundred_parameters():
 def test_five_sources_at_one_place_are_named():
     small = {"n_pixels": 40, "n_energy": 3, "n_true": 5}
     dataset, _ = five(**small)
-    begun = time.perf_counter()
     result = Fit().run(dataset)
-    assert time.perf_counter() - begun < 60
     assert not result.success
     assert result.nfev < 60
     tied = tuple(f"s{i}.{name}" for i in range(5) for name in ("index", "amplitude", "lon_0", "lat_0"))
