@@ -35,6 +35,10 @@ def test_unused_models_and_words_about_them():
         "model 'half' has 'NHIT 9' among its datasets_names: is 'nHit-9' meant?",
     ]
     assert usage_problems([fine, everywhere], datasets) == []
+    assert usage_problems([fine, half], datasets, every_name=True) == [
+        "model 'half' has 'NHIT 9' among its datasets_names: is 'nHit-9' meant?",
+        "model 'half' has 'another' among its datasets_names, which does not exist",
+    ]
 
 
 @pytest.mark.parametrize("give", ["datasets", "fit", "compile"])
