@@ -7,6 +7,7 @@ import numpy as np
 
 from ._compiled import compiled
 
+SMALLEST = float(np.finfo(np.float64).tiny)  # of sums; the inverse of a smaller one is infinite
 LOOK = 16  # every so many fine radii are looked at first, to know which intervals cannot hold the nearest one
 
 
@@ -179,13 +180,13 @@ def profile_to_pixels(separation, nodes, profiles, planes, half, factor, quadran
 
 @compiled
 def normalise_planes(kernel):
-    """Divide each plane of array[L, n, n] by its sum, in place; planes that sum to 0 become 0."""
+    """Divide each plane of array[L, n, n] by its sum, in place; planes that sum to 0, or to less than a normal number, become 0."""
     for plane in range(kernel.shape[0]):
         total = 0.0
         for y in range(kernel.shape[1]):
             for x in range(kernel.shape[2]):
                 total += kernel[plane, y, x]
-        scale = 1.0 / total if total != 0.0 else 0.0
+        scale = 1.0 / total if total >= SMALLEST else 0.0
         for y in range(kernel.shape[1]):
             for x in range(kernel.shape[2]):
                 kernel[plane, y, x] *= scale

@@ -95,6 +95,9 @@ def test_twin_treats_negative_values_as_zero():
     empty = np.zeros((1, 3, 3))
     twin.normalise_planes(empty)
     assert not empty.any()
+    hardly = np.full((1, 3, 3), 1e-320)  # the inverse of such a sum is infinite
+    twin.normalise_planes(hardly)
+    assert not hardly.any()
 
 
 @pytest.mark.parametrize("seed", range(12))
