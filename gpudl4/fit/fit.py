@@ -26,6 +26,7 @@ from .advice import hints, moves
 from .cells import kinks, moving_points
 from .certify import Verdict, certify
 from .degenerate import degenerate
+from .edges import held_on_data, off_rim
 from .fluxes import fit_fluxes
 from .matrices import condition_number, inverse, is_positive, seen
 from .profile import PointOfScan, Profiler
@@ -260,6 +261,7 @@ class Fit(Sealed):
         likelihood, minimum, settled, curvature
         """
         theta, reach = start_of(likelihood), self.search_radius.to_value("deg")
+        likelihood, theta = held_on_data(likelihood, theta), off_rim(likelihood, theta)
         likelihood, before, metric, is_clear = seek(likelihood, theta, counter, watch, reach)
         found = approach(likelihood, before, counter, watch, metric=metric)
         for _ in range(MAX_MOVES):
@@ -283,6 +285,8 @@ class Fit(Sealed):
     def _covariance(self, likelihood, minimum, hessian):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
         at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
+        if not len(at_kink) and not is_positive(hessian):  # it may fall beyond a bound
+            at_kink = np.flatnonzero(minimum.at_bound)
         if self.covariance_from == "hessian" and not len(at_kink) and is_positive(hessian):
             return 2.0 * inverse(hessian), "hessian"
         with np.errstate(all="ignore"):  # a failed fit may end where models overflow
@@ -304,7 +308,7 @@ class Fit(Sealed):
         names = likelihood.names
         matrix, kind = covariance if covariance is not None else (None, "none")
         errors = np.full(len(names), np.nan) if matrix is None else np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), np.nan))
-        alive, tied = np.diag(minimum.metric) > 0, degenerate(minimum.metric)
+        alive, tied = (np.diag(minimum.metric) > 0) | minimum.at_bound, degenerate(_beside(minimum.metric, minimum.at_bound))
         errors[tied] = np.nan
         if matrix is not None and tied.any():
             matrix = np.where(tied | tied[:, np.newaxis], np.nan, matrix)
@@ -315,7 +319,7 @@ class Fit(Sealed):
         if tied.any():
             several = ", ".join(n for n, one in zip(names, tied, strict=True) if one)
             reasons.append(f"the data determine only combinations of {several}: freeze or link some of them, or leave out a source")
-        if matrix is not None and (loose := alive & ~tied & ~np.isfinite(errors)).any():
+        if matrix is not None and (loose := alive & ~tied & ~minimum.at_bound & ~np.isfinite(errors)).any():
             reasons.append(f"errors are not finite: {', '.join(n for n, one in zip(names, loose, strict=True) if one)}")
         unconstrained = tuple(n for n, ok, one in zip(names, alive, tied, strict=True) if one or not ok)
         if not minimum.converged:
@@ -358,6 +362,11 @@ class Fit(Sealed):
             trace=counter.trace,
             dtype=likelihood.plan.dtype.name,
         )
+
+
+def _beside(matrix, held):
+    """The matrix with rows and columns 0 for parameters that are held."""
+    return np.where(held | held[:, np.newaxis], 0.0, matrix)
 
 
 def _angle(value):
