@@ -61,8 +61,8 @@ def rim_constraints(points, theta):
     """Rows ``matrix @ d <= limit`` that keep every point on the map that holds it best, linearised at theta.
 
     Beyond the last pixel centres a part of a point falls on pixels that are not there: its image keeps its form and becomes fainter, so
-    that the data tell nothing but a combination of flux and place. The best place there is as good as the one on the rim. Points that lie
-    on no map, as somebody may have wanted it, are free.
+    that the data tell nothing but a combination of flux and place. The best place there is as good as the one on the rim. A point that
+    lies beside all maps goes no farther away.
     """
     best = {}
     for point in points:
@@ -70,7 +70,7 @@ def rim_constraints(points, theta):
         last = _last(point)
         room = min(xy.min(), (last - xy).min())
         key = point.component.spatial_pack.indices
-        if room >= -BORDER and room > best.get(key, (-1.0,))[0]:
+        if np.isfinite(room) and room > best.get(key, (-np.inf,))[0]:
             best[key] = room, np.vstack([jacobian, -jacobian]), np.concatenate([last - xy, xy])
     rows = [np.zeros((0, len(theta))), *(rows for _, rows, _ in best.values())]
     return np.vstack(rows), np.maximum(np.concatenate([[], *(limits for _, _, limits in best.values())]), 0.0)

@@ -1,8 +1,8 @@
-"""Sources that start on the data stay there: bounds of positions from the maps, and starts on the rim.
+"""Sources stay on the data: bounds of positions from the maps, and starts on the rim.
 
 What moves off the data explains nothing any more: its flux may be anything, and a fit that lets it go has no minimum. So the position of
-a shape that starts on a map is bounded by the pixel centres of the maps that hold it. Points are held by their pixel cells (`cells.py`).
-Sources that start beside the data are left to who put them there.
+a shape that starts on a map is bounded by the pixel centres of the maps that hold it; one that starts beside the data may come nearer,
+and go no farther away. Points are held by their pixel cells (`cells.py`).
 """
 
 import numpy as np
@@ -18,15 +18,14 @@ WIDEST = 90.0  # degrees; larger maps hold whatever moves
 
 
 def held_on_data(likelihood, theta):
-    """The likelihood with bounds that hold shapes on the maps where they start."""
+    """The likelihood with bounds that hold shapes on the maps where they start; from beside them they go no farther away."""
     bounds = likelihood.bounds.copy()
     for (lon, lat), boxes in _boxes(likelihood).items():
         to_degrees = np.array([likelihood.parameters[i].unit.to("deg") for i in (lon, lat)])
         here = theta[[lon, lat]] * to_degrees
-        inside = [box for box in (_around(box, here) for box in boxes) if np.all((box[0] <= here) & (here <= box[1]))]
-        if not inside or len(inside) < len(boxes):
-            continue
-        low, high = np.min([box[0] for box in inside], axis=0), np.max([box[1] for box in inside], axis=0)
+        boxes = [_around(box, here) for box in boxes]
+        boxes = [box for box in boxes if np.all((box[0] <= here) & (here <= box[1]))] or boxes
+        low, high = np.min([here, *(box[0] for box in boxes)], axis=0), np.max([here, *(box[1] for box in boxes)], axis=0)
         for i, a, b in zip((lon, lat), low / to_degrees, high / to_degrees, strict=True):
             bounds[i] = max(bounds[i, 0], a), min(bounds[i, 1], b)
     return likelihood if np.array_equal(bounds, likelihood.bounds) else likelihood.within(bounds)

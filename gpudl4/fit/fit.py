@@ -33,7 +33,7 @@ from .profile import PointOfScan, Profiler
 from .result import FitResult
 from .scoring import Counter, approach
 from .seek import better_places, has_moved, put, seek
-from .settle import RECOMPILE_TOLERANCE, Curvature, settle
+from .settle import RECOMPILE_TOLERANCE, Curvature, settle, standing
 from .start import start_of
 
 __all__ = ["Fit"]
@@ -224,22 +224,37 @@ class Fit(Sealed):
                                  memory_limit=self.memory_limit)  # fmt: skip
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
+            start = np.clip(likelihood.theta0, *likelihood.bounds.T)
             found = self._minimise(likelihood, counter, watch)
             for _ in range(SECOND_OPINIONS):
                 likelihood, minimum, settled, hessian, verdict = self._judged(*found, counter)
                 if not verdict.stat < minimum.stat - LOWER - likelihood.noise or degenerate(minimum.metric).any():
                     break  # along a direction that the data leave open there is always another place
                 found = settle(likelihood, np.clip(verdict.theta, *likelihood.bounds.T), None, counter, watch)
+            likelihood, total = self._compiled_at(likelihood, minimum, counter)
+            if not (minimum.converged and settled):  # a fit that fails leaves the models no worse than it found them
+                before = likelihood.recompile(start, draft=False)
+                counter.compiles += 1
+                if not total <= before.value(start):
+                    likelihood, minimum = before, standing(before, start, counter)
+                    hessian, total = Curvature.at(likelihood, start, minimum.cells, counter).hessian, minimum.stat
+                else:
+                    likelihood = before.recompile(minimum.theta)
+                    counter.compiles += 1
             covariance = self._covariance(likelihood, minimum, hessian) if with_covariance else None
-        total = minimum.stat
-        compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
-        if not compiled_here or minimum.cells != likelihood.cells(minimum.theta):
-            likelihood = likelihood if compiled_here else likelihood.recompile(minimum.theta)
-            counter.compiles += not compiled_here
-            total = likelihood.value(minimum.theta)
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
         _set_errors(result, likelihood)
         return result
+
+    @staticmethod
+    def _compiled_at(likelihood, minimum, counter):
+        """The likelihood compiled at the minimum, and its statistic there, which is that of the datasets."""
+        compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
+        if compiled_here and minimum.cells == likelihood.cells(minimum.theta):
+            return likelihood, minimum.stat
+        likelihood = likelihood if compiled_here else likelihood.recompile(minimum.theta)
+        counter.compiles += not compiled_here
+        return likelihood, likelihood.value(minimum.theta)
 
     def _judged(self, likelihood, minimum, settled, curvature, counter):
         """The same with the Hessian of the minimum instead of its curvature, and MIGRAD's verdict."""
