@@ -14,7 +14,7 @@ from .cells import BORDER, moving_points
 from .matrices import inverse_alive, scaled
 from .stretch import Stretch
 
-__all__ = ["Verdict", "certify"]
+__all__ = ["NOTHING", "Verdict", "certify"]
 
 OFFSET = 0.1  # start, in standard deviations from the minimum; the statistic is higher by its square there
 NOTHING = 2e-3  # lower by less is not lower

@@ -24,7 +24,7 @@ from gpudl4.likelihood.memory import parse_limit
 
 from .advice import hints, moves
 from .cells import kinks, moving_points
-from .certify import Verdict, certify
+from .certify import NOTHING, Verdict, certify
 from .degenerate import degenerate
 from .edges import held_on_data, off_rim
 from .fluxes import fit_fluxes
@@ -228,7 +228,10 @@ class Fit(Sealed):
             found = self._minimise(likelihood, counter, watch)
             for _ in range(SECOND_OPINIONS):
                 likelihood, minimum, settled, hessian, verdict = self._judged(*found, counter)
-                if not verdict.stat < minimum.stat - LOWER - likelihood.noise or degenerate(minimum.metric).any():
+                if (
+                    not verdict.stat < minimum.stat - (LOWER if verdict.valid else NOTHING) - likelihood.noise
+                    or degenerate(minimum.metric).any()
+                ):
                     break  # along a direction that the data leave open there is always another place
                 found = settle(likelihood, np.clip(verdict.theta, *likelihood.bounds.T), None, counter, watch)
             likelihood, total = self._compiled_at(likelihood, minimum, counter)
