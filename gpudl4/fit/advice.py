@@ -29,7 +29,12 @@ def hints(names, minimum, at_bounds, parameters, success):
         loose = [n for n, value, error in zip(names, minimum.theta, sigma, strict=True) if error > LOOSE * max(abs(value), 1e-300)]
         lines += [f"the data hardly constrain {name}: freeze it, or give it bounds or a prior" for name in loose]
         lines.append(f"the fit is least sure of {', '.join(_weakest(names, minimum.metric))}: freeze one of them, or start elsewhere")
-    lines += [f"{name} is at its bound: widen the bound or freeze the parameter" for name in at_bounds]
+    for name, parameter, value in zip(names, parameters, minimum.theta, strict=True):
+        if name in at_bounds:
+            is_own = np.any(np.isclose(value, (parameter.min, parameter.max), rtol=1e-9, atol=0.0))
+            lines.append(
+                f"{name} is at {'its bound: widen the bound' if is_own else 'the edge of the data: use a larger map'} or freeze it"
+            )
     return tuple(lines)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["MovingPoint", "border_constraints", "kinks", "moving_points", "neighbours"]
+__all__ = ["MovingPoint", "border_constraints", "is_inside", "kinks", "moving_points", "neighbours", "rim_constraints"]
 
 BORDER = 1e-6  # pixels; closer than this to a border counts as on it
 
@@ -55,6 +55,38 @@ def border_constraints(points, theta, cells):
         rows += [jacobian, -jacobian]
         limits += [cell + 1 - xy, xy - cell]
     return np.vstack(rows), np.maximum(np.concatenate(limits), 0.0)
+
+
+def rim_constraints(points, theta):
+    """Rows ``matrix @ d <= limit`` that keep every point on the map that holds it best, linearised at theta.
+
+    Beyond the last pixel centres a part of a point falls on pixels that are not there: its image keeps its form and becomes fainter, so
+    that the data tell nothing but a combination of flux and place. The best place there is as good as the one on the rim. A point that
+    lies beside all maps goes no farther away.
+    """
+    best = {}
+    for point in points:
+        xy, jacobian = point.pixel(theta)
+        last = _last(point)
+        room = min(xy.min(), (last - xy).min())
+        key = point.component.spatial_pack.indices
+        if np.isfinite(room) and room > best.get(key, (-np.inf,))[0]:
+            best[key] = room, np.vstack([jacobian, -jacobian]), np.concatenate([last - xy, xy])
+    rows = [np.zeros((0, len(theta))), *(rows for _, rows, _ in best.values())]
+    return np.vstack(rows), np.maximum(np.concatenate([[], *(limits for _, _, limits in best.values())]), 0.0)
+
+
+def is_inside(points, theta):
+    """Whether each point lies between the pixel centres of some map, bool by name."""
+    out = {}
+    for point in points:
+        xy, last = point.pixel(theta)[0], _last(point)
+        out[point.component.name] = out.get(point.component.name, False) or bool(np.all((xy >= -BORDER) & (xy <= last + BORDER)))
+    return out
+
+
+def _last(point):
+    return np.array(point.component.map_shape[::-1]) - 1
 
 
 def kinks(points, theta, cells):

@@ -14,7 +14,7 @@ from .cells import BORDER, moving_points
 from .matrices import inverse_alive, scaled
 from .stretch import Stretch
 
-__all__ = ["Verdict", "certify"]
+__all__ = ["NOTHING", "Verdict", "certify"]
 
 OFFSET = 0.1  # start, in standard deviations from the minimum; the statistic is higher by its square there
 NOTHING = 2e-3  # lower by less is not lower
@@ -22,6 +22,8 @@ SURELY, FLAT = 1e-8, 1e-4  # least curvature against the largest that is surely 
 PARTS = (-1.0, -0.3, -0.1, 0.1, 0.3, 1.0)  # of the length of a direction that is not curved upward, at which the statistic is looked at
 NARROW = 0.3  # a cell that ends nearer than so many errors of a position holds it: beyond its borders the formula means nothing
 CALLS = 20  # that MIGRAD may make, per direction and once more
+NEAR = 0.3  # standard deviations from the minimum within which MIGRAD has come back to it
+FLATTEST = 4  # directions that are looked along where it has not
 ABOVE_NOISE = 3.0  # and its square times the rounding of the statistic is the least that this has to be
 
 
@@ -153,8 +155,16 @@ def certify(likelihood, minimum, counter, hessian=None, tol=0.1, strategy=0, pri
         )
         if flag
     ]
-    # Where an error is so large that the second derivative changes within it, MIGRAD's own criterion may fail at a true minimum; and
-    # with its cells held the formula means nothing beyond their borders.
+    # With its cells held the formula means nothing beyond their borders.
     stat = minimum.stat + float(minuit.fval)
     stat = stat if stat > minimum.stat - NOTHING else likelihood.value(theta)
-    return Verdict(bool(fmin.is_valid or stat > minimum.stat - NOTHING), float(fmin.edm), theta, stat, int(fmin.nfcn), "; ".join(reasons))
+    valid = bool(fmin.is_valid)
+    if not valid and stat > minimum.stat - NOTHING:
+        # Where an error is so large that the second derivative changes within it, MIGRAD's own criterion may fail at a true minimum. It
+        # is one if MIGRAD came back to it, or if nothing is lower along the directions in which it is least sure.
+        valid = bool(np.linalg.norm(y) < NEAR)
+        if not valid:
+            lowest, there = _lowest_along(likelihood, minimum, stretch, directions[:, :FLATTEST], counter)
+            valid = lowest > minimum.stat - NOTHING - likelihood.noise
+            stat, theta = (stat, theta) if valid else (lowest, there)
+    return Verdict(valid, float(fmin.edm), theta, stat, int(fmin.nfcn), "; ".join(reasons))

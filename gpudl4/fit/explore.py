@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cells import kinks, moving_points, neighbours
+from .cells import is_inside, kinks, moving_points, neighbours
 from .degenerate import degenerate
 from .matrices import is_positive
 from .scoring import LONGEST_STEP, RIDGE, Counter, descend
@@ -261,12 +261,14 @@ def _look_around(likelihood, minimum, name, points, visited, others):
     beside = Beside(likelihood, minimum, name, others)
     moved = [point for point in points if not set(point.component.spatial_pack.indices).isdisjoint(beside.own)]
     base = beside.value(beside.x, beside.here)
+    inside = any(is_inside(moved, minimum.theta).values())
     look = Look(minimum.theta, np.inf, [])
     for start in neighbours(beside.points, beside.x, beside.here):
         start = np.clip(start, *beside.bounds.T)
         theta = beside.full(start)[np.newaxis]
         found = [(point.term, point.component, point.component.cell(theta)[0]) for point in moved]
-        if minimum.cells.updated(found) in visited or not beside.is_valid(start):
+        is_lost = inside and not any(is_inside(moved, theta[0]).values())
+        if minimum.cells.updated(found) in visited or is_lost or not beside.is_valid(start):
             continue
         options = {"metric": beside.curvature, "give_up_above": base + FAR, "points": beside.points}
         tried = descend(beside, start, beside.cells(start), Counter(), tolerance=1e-2, **options)

@@ -24,15 +24,16 @@ from gpudl4.likelihood.memory import parse_limit
 
 from .advice import hints, moves
 from .cells import kinks, moving_points
-from .certify import Verdict, certify
+from .certify import NOTHING, Verdict, certify
 from .degenerate import degenerate
+from .edges import held_on_data, off_rim
 from .fluxes import fit_fluxes
 from .matrices import condition_number, inverse, is_positive, seen
 from .profile import PointOfScan, Profiler
 from .result import FitResult
 from .scoring import Counter, approach
 from .seek import better_places, has_moved, put, seek
-from .settle import RECOMPILE_TOLERANCE, Curvature, settle
+from .settle import RECOMPILE_TOLERANCE, Curvature, settle, standing
 from .start import start_of
 
 __all__ = ["Fit"]
@@ -223,22 +224,40 @@ class Fit(Sealed):
                                  memory_limit=self.memory_limit)  # fmt: skip
             if not likelihood.names:
                 raise FitError("no parameter is free: unfreeze at least one, e.g. model.parameters['amplitude'].frozen = False")
+            start = np.clip(likelihood.theta0, *likelihood.bounds.T)
             found = self._minimise(likelihood, counter, watch)
             for _ in range(SECOND_OPINIONS):
                 likelihood, minimum, settled, hessian, verdict = self._judged(*found, counter)
-                if not verdict.stat < minimum.stat - LOWER - likelihood.noise or degenerate(minimum.metric).any():
+                if (
+                    not verdict.stat < minimum.stat - (LOWER if verdict.valid else NOTHING) - likelihood.noise
+                    or degenerate(minimum.metric).any()
+                ):
                     break  # along a direction that the data leave open there is always another place
                 found = settle(likelihood, np.clip(verdict.theta, *likelihood.bounds.T), None, counter, watch)
+            likelihood, total = self._compiled_at(likelihood, minimum, counter)
+            if not (minimum.converged and settled):  # a fit that fails leaves the models no worse than it found them
+                before = likelihood.recompile(start, draft=False)
+                counter.compiles += 1
+                if not total <= before.value(start):
+                    likelihood, minimum = before, standing(before, start, counter)
+                    hessian, total = Curvature.at(likelihood, start, minimum.cells, counter).hessian, minimum.stat
+                else:
+                    likelihood = before.recompile(minimum.theta)
+                    counter.compiles += 1
             covariance = self._covariance(likelihood, minimum, hessian) if with_covariance else None
-        total = minimum.stat
-        compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
-        if not compiled_here or minimum.cells != likelihood.cells(minimum.theta):
-            likelihood = likelihood if compiled_here else likelihood.recompile(minimum.theta)
-            counter.compiles += not compiled_here
-            total = likelihood.value(minimum.theta)
         result = self._result(likelihood, minimum, verdict, settled, covariance, counter, total, time.perf_counter() - begun)
         _set_errors(result, likelihood)
         return result
+
+    @staticmethod
+    def _compiled_at(likelihood, minimum, counter):
+        """The likelihood compiled at the minimum, and its statistic there, which is that of the datasets."""
+        compiled_here = np.array_equal(likelihood.theta0, minimum.theta)
+        if compiled_here and minimum.cells == likelihood.cells(minimum.theta):
+            return likelihood, minimum.stat
+        likelihood = likelihood if compiled_here else likelihood.recompile(minimum.theta)
+        counter.compiles += not compiled_here
+        return likelihood, likelihood.value(minimum.theta)
 
     def _judged(self, likelihood, minimum, settled, curvature, counter):
         """The same with the Hessian of the minimum instead of its curvature, and MIGRAD's verdict."""
@@ -260,6 +279,7 @@ class Fit(Sealed):
         likelihood, minimum, settled, curvature
         """
         theta, reach = start_of(likelihood), self.search_radius.to_value("deg")
+        likelihood, theta = held_on_data(likelihood, theta), off_rim(likelihood, theta)
         likelihood, before, metric, is_clear = seek(likelihood, theta, counter, watch, reach)
         found = approach(likelihood, before, counter, watch, metric=metric)
         for _ in range(MAX_MOVES):
@@ -283,6 +303,8 @@ class Fit(Sealed):
     def _covariance(self, likelihood, minimum, hessian):
         """Covariance matrix, and what it was made from. Positions on a kink take their rows from the Fisher matrix."""
         at_kink = kinks(moving_points(likelihood), minimum.theta, minimum.cells) if minimum.at_border else []
+        if not len(at_kink) and not is_positive(hessian):  # it may fall beyond a bound
+            at_kink = np.flatnonzero(minimum.at_bound)
         if self.covariance_from == "hessian" and not len(at_kink) and is_positive(hessian):
             return 2.0 * inverse(hessian), "hessian"
         with np.errstate(all="ignore"):  # a failed fit may end where models overflow
@@ -304,7 +326,7 @@ class Fit(Sealed):
         names = likelihood.names
         matrix, kind = covariance if covariance is not None else (None, "none")
         errors = np.full(len(names), np.nan) if matrix is None else np.sqrt(np.where(np.diag(matrix) > 0, np.diag(matrix), np.nan))
-        alive, tied = np.diag(minimum.metric) > 0, degenerate(minimum.metric)
+        alive, tied = (np.diag(minimum.metric) > 0) | minimum.at_bound, degenerate(_beside(minimum.metric, minimum.at_bound))
         errors[tied] = np.nan
         if matrix is not None and tied.any():
             matrix = np.where(tied | tied[:, np.newaxis], np.nan, matrix)
@@ -315,7 +337,7 @@ class Fit(Sealed):
         if tied.any():
             several = ", ".join(n for n, one in zip(names, tied, strict=True) if one)
             reasons.append(f"the data determine only combinations of {several}: freeze or link some of them, or leave out a source")
-        if matrix is not None and (loose := alive & ~tied & ~np.isfinite(errors)).any():
+        if matrix is not None and (loose := alive & ~tied & ~minimum.at_bound & ~np.isfinite(errors)).any():
             reasons.append(f"errors are not finite: {', '.join(n for n, one in zip(names, loose, strict=True) if one)}")
         unconstrained = tuple(n for n, ok, one in zip(names, alive, tied, strict=True) if one or not ok)
         if not minimum.converged:
@@ -358,6 +380,11 @@ class Fit(Sealed):
             trace=counter.trace,
             dtype=likelihood.plan.dtype.name,
         )
+
+
+def _beside(matrix, held):
+    """The matrix with rows and columns 0 for parameters that are held."""
+    return np.where(held | held[:, np.newaxis], 0.0, matrix)
 
 
 def _angle(value):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cells import border_constraints, moving_points
+from .cells import border_constraints, moving_points, rim_constraints
 from .matrices import convex, flattest, seen
 from .qp import constrained_step
 from .stretch import Stretch
@@ -243,8 +243,9 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
         points = moving_points(likelihood)
         matrix, limit, _ = _bound_constraints(theta, likelihood.bounds, stretch, _longest_moves(likelihood, theta))
         jacobians = [point.pixel(theta)[1] for point in points]
-        matrix = np.vstack([matrix, *jacobians, *(-j for j in jacobians)])
-        limit = np.concatenate([limit, np.full(4 * len(points), largest_move)])
+        rim, rim_limit = rim_constraints(points, theta)
+        matrix = np.vstack([matrix, *jacobians, *(-j for j in jacobians), rim])
+        limit = np.concatenate([limit, np.full(4 * len(points), largest_move), rim_limit])
         # A bound may be a saddle (an ellipse that becomes a circle), so the approach stops short of it.
         limit[: 2 * len(theta)] *= SHORT_OF_BOUND
         step, promised, _ = _step(gradient * slope, metric, damping, (matrix, limit))

@@ -13,9 +13,9 @@ import numpy as np
 from .cells import moving_points
 from .explore import explore
 from .matrices import is_positive, seen
-from .scoring import descend, leave_saddles
+from .scoring import Minimum, descend, evaluate, leave_saddles, metric_of
 
-__all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle"]
+__all__ = ["RECOMPILE_TOLERANCE", "Curvature", "settle", "standing"]
 
 RECOMPILE_TOLERANCE = 1e-3  # the statistic may move by this much when the IRFs are taken at the minimum
 MAX_ROUNDS = 8  # of compiling at the minimum and descending again
@@ -76,6 +76,19 @@ def _with_points(likelihood, theta, metric):
     return out if is_positive(out, SURELY) else metric
 
 
+def _sources(likelihood):
+    """Datasets and the sources that act on them."""
+    return {(term.name, source.name) for term in likelihood.plan.terms for source in term.sources}
+
+
+def standing(likelihood, theta, counter):
+    """A place as the end of a fit that has failed."""
+    cells = likelihood.cells(theta)
+    stat, gradient = evaluate(likelihood, theta, cells, counter)
+    metric, nowhere = metric_of(likelihood, theta, cells, counter), np.zeros(len(theta), dtype=bool)
+    return Minimum(theta, stat, stat, gradient, metric, cells, np.inf, False, nowhere, False)
+
+
 def settle(likelihood, theta, metric, counter, watch=None):
     """The minimum near theta in the likelihood compiled there.
 
@@ -116,9 +129,14 @@ def settle(likelihood, theta, metric, counter, watch=None):
         minimum, margin = explore(likelihood, minimum, counter, watch)
     settled = False  # behind a draft an evaluation is dear: looked around is where one has been made in any case
     for _ in range(MAX_ROUNDS):
-        before = minimum
+        before, acted = minimum, likelihood
         likelihood = likelihood.recompile(minimum.theta, draft=False)
         counter.compiles += 1
+        if _sources(acted) - _sources(likelihood):  # it has walked off the data: back to where it was compiled last
+            likelihood = likelihood.recompile(acted.theta0, draft=False)
+            counter.compiles += 1
+            minimum = standing(likelihood, likelihood.theta0, counter)
+            break
         cells = likelihood.cells(before.theta, before.cells)  # a source may have left the map, or come back
         minimum = descend(likelihood, before.theta, cells, counter, tolerance=FINE, metric=before.metric, watch=watch)
         moved = max(abs(minimum.start - before.stat), abs(minimum.stat - minimum.start))

@@ -39,7 +39,7 @@ class Likelihood:
     def __init__(self, plan, prior_constant=0.0, buffers=None):
         self.plan = plan
         self.names, self.parameters = plan.pack.names, plan.pack.parameters
-        self.theta0, self.bounds = plan.pack.theta0.copy(), plan.pack.bounds.copy()
+        self.theta0, self.bounds = plan.pack.theta0.copy(), plan.bounds.copy()
         self.backend = plan.backend.name
         self._prior_constant = prior_constant
         self._second_orders = {}
@@ -284,6 +284,12 @@ class Likelihood:
     def is_draft(self):
         """Whether pixels were merged because ``draft=True`` was asked for."""
         return any(original(dataset) is not dataset for dataset in self.plan.datasets)
+
+    def within(self, bounds):
+        """The same with narrower bounds, array[P, 2], which `recompile` keeps."""
+        options = {**self.plan.options, "within": bounds}
+        buffers, self._own.buffers = getattr(self._own, "buffers", None), None
+        return Likelihood(self.plan.at(self.plan.pack, options), self._prior_constant, buffers)
 
     def recompile(self, theta, draft=None):
         """The same datasets and models compiled at another theta: the parameters are set to it, and left there.

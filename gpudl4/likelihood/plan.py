@@ -38,6 +38,15 @@ class Plan:
         self.backend, self.dtype = backend, np.dtype(dtype)
         self.evaluation = Evaluation(self.terms, len(pack.names), backend, self.dtype, earlier, fluxes)
 
+    @property
+    def bounds(self):
+        """Of the free parameters, array[P, 2]: their own, and those that a fit has put on them."""
+        narrower = self.options.get("within")
+        if narrower is None:
+            return self.pack.bounds
+        low, high = self.pack.bounds.T
+        return np.column_stack([np.maximum(low, narrower[:, 0]), np.minimum(high, narrower[:, 1])])
+
     def with_terms(self, terms, fluxes):
         """The same parameters, without priors, for other terms and flux points."""
         what = self.datasets, self.models, self.pack, terms, fluxes, PriorTerm(())

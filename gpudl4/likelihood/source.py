@@ -18,6 +18,7 @@ from .region import Box
 
 __all__ = ["FixedSource", "PointSource", "RegionSource", "Source", "second_differences"]
 
+ON_EDGE = 1e-6  # pixels; rounding of a place on the centre of a pixel
 FAR = 10**6  # pixels; a point this far away, or without a place on the map, is nowhere
 
 
@@ -209,13 +210,19 @@ class PointSource(Source):
 
     def cell(self, thetas):
         """Pixel cells (floor x, floor y), int array[B, 2]."""
-        return _cells(self.position(thetas)[0])
+        return self._cells(self.position(thetas)[0])
+
+    def _cells(self, xy):
+        """Integer cells of pixel coordinates; on the centre of a pixel at the edge of the map it is the cell inside."""
+        cells, last = _cells(xy), np.array(self.map_shape[::-1]) - 1
+        cells = np.where((cells == -1) & (xy > -ON_EDGE), 0, cells)
+        return np.where((cells == last) & (xy < last + ON_EDGE) & (last > 0), last - 1, cells)
 
     def begin(self, thetas, cells=None, known=None):
         """Spectrum and position; `cells` is int array[B, 2] or None."""
         state = super().begin(thetas, known=known)
         xy, dxy = self.position(thetas, known)
-        cells = _cells(xy) if cells is None else cells
+        cells = self._cells(xy) if cells is None else cells
         fx, fy = (xy - cells).T
         gx, gy = 1 - fx, 1 - fy
         x0, y0 = cells[:, 0] - self.box.x0, cells[:, 1] - self.box.y0

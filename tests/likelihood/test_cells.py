@@ -78,14 +78,14 @@ def test_cells_are_compared_by_value(dataset):
     assert "inner" in repr(cells)
 
 
-@pytest.mark.parametrize(("seed", "n_pixels"), [(1, 12), (2, 16), (1, 20), (2, 20)])
+@pytest.mark.parametrize(("seed", "n_pixels"), [(1, 12), (2, 16), (1, 20), (2, 20), (1, 24)])
 def test_fits_in_which_a_source_leaves_or_comes_back(seed, n_pixels):
     """The demo's extended source lies beside so small a map: it is dropped by one compile and seen by another.
 
-    Its parameters are all but unconstrained, so a fit may fail, but not raise; one that says it converged is below the truth.
+    Its parameters are all but unconstrained, so a fit may fail, but not raise, and never leaves the models worse than it found them.
     """
     dataset = simulate_field(seed, n_pixels)
     before = dataset.stat_sum()
     result = Fit().run(dataset)
-    assert not result.success or result.total_stat < before
+    assert result.total_stat < before
     assert result.total_stat == pytest.approx(dataset.stat_sum(), abs=1e-6)
