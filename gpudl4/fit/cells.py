@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .stretch import STRETCHED
+
 __all__ = ["MovingPoint", "border_constraints", "is_inside", "kinks", "moving_points", "neighbours", "off_rim", "rim_constraints"]
 
 NEWTON = 3  # steps to a place in pixels
@@ -17,10 +19,11 @@ BORDER = 1e-6  # pixels; closer than this to a border counts as on it
 
 @dataclass(frozen=True)
 class MovingPoint:
-    """A point source in one dataset whose position depends on theta."""
+    """A point source in one dataset whose position depends on theta, and whether its flux does."""
 
     term: object
     component: object
+    flux_is_free: bool = True
 
     def cell(self, theta, cells):
         """Its pixel cell (column, row) among `cells`; where it is at theta if they do not know it. int array[2]."""
@@ -40,7 +43,7 @@ class MovingPoint:
 def moving_points(likelihood):
     """All `MovingPoint` of a likelihood."""
     return [
-        MovingPoint(term, component)
+        MovingPoint(term, component, any(likelihood.names[i].rsplit(".", 1)[1] in STRETCHED for i in component.spectral_pack.indices))
         for term in likelihood.plan.terms
         for component in term.sources
         if hasattr(component, "cell") and component.spatial_pack.is_free
@@ -88,6 +91,8 @@ def _best_placed(points, theta):
     """Of each source the point in the dataset where it is farthest inside the map."""
     best = {}
     for point in points:
+        if not point.flux_is_free:  # then what falls beyond the map tells its place
+            continue
         xy, _ = point.pixel(theta)
         room, key = min(xy.min(), (_last(point) - xy).min()), point.component.spatial_pack.indices
         if np.isfinite(room) and room > best.get(key, (-np.inf,))[0]:
@@ -96,9 +101,11 @@ def _best_placed(points, theta):
 
 
 def is_inside(points, theta):
-    """Whether each point lies between the pixel centres of some map, bool by name."""
+    """Whether each point lies between the pixel centres of some map, bool by name; of points whose flux is free."""
     out = {}
     for point in points:
+        if not point.flux_is_free:
+            continue
         xy, last = point.pixel(theta)[0], _last(point)
         out[point.component.name] = out.get(point.component.name, False) or bool(np.all((xy >= -BORDER) & (xy <= last + BORDER)))
     return out
