@@ -9,17 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["MovingPoint", "border_constraints", "is_inside", "kinks", "moving_points", "neighbours", "rim_constraints"]
+from .stretch import STRETCHED
 
+__all__ = ["MovingPoint", "border_constraints", "is_inside", "kinks", "moving_points", "neighbours", "off_rim", "rim_constraints"]
+
+NEWTON = 3  # steps to a place in pixels
 BORDER = 1e-6  # pixels; closer than this to a border counts as on it
 
 
 @dataclass(frozen=True)
 class MovingPoint:
-    """A point source in one dataset whose position depends on theta."""
+    """A point source in one dataset whose position depends on theta, and whether its flux does."""
 
     term: object
     component: object
+    flux_is_free: bool = True
 
     def cell(self, theta, cells):
         """Its pixel cell (column, row) among `cells`; where it is at theta if they do not know it. int array[2]."""
@@ -39,7 +43,7 @@ class MovingPoint:
 def moving_points(likelihood):
     """All `MovingPoint` of a likelihood."""
     return [
-        MovingPoint(term, component)
+        MovingPoint(term, component, any(likelihood.names[i].rsplit(".", 1)[1] in STRETCHED for i in component.spectral_pack.indices))
         for term in likelihood.plan.terms
         for component in term.sources
         if hasattr(component, "cell") and component.spatial_pack.is_free
@@ -64,22 +68,44 @@ def rim_constraints(points, theta):
     that the data tell nothing but a combination of flux and place. The best place there is as good as the one on the rim. A point that
     lies beside all maps goes no farther away.
     """
+    rows, limits = [np.zeros((0, len(theta)))], [np.zeros(0)]
+    for point in _best_placed(points, theta):
+        xy, jacobian = point.pixel(theta)
+        rows += [jacobian, -jacobian]
+        limits += [_last(point) - xy, xy]
+    return np.vstack(rows), np.maximum(np.concatenate(limits), 0.0)
+
+
+def off_rim(points, theta):
+    """theta with points that lie less than a pixel beyond the outermost pixel centres of the map that holds them best on these."""
+    for point in _best_placed(points, theta):
+        for _ in range(NEWTON):
+            xy, jacobian = point.pixel(theta)
+            move = np.clip(xy, 0, _last(point)) - xy
+            if 0 < np.abs(move).max() < 1:
+                theta = theta + np.linalg.lstsq(jacobian, move, rcond=None)[0]
+    return theta
+
+
+def _best_placed(points, theta):
+    """Of each source the point in the dataset where it is farthest inside the map."""
     best = {}
     for point in points:
-        xy, jacobian = point.pixel(theta)
-        last = _last(point)
-        room = min(xy.min(), (last - xy).min())
-        key = point.component.spatial_pack.indices
+        if not point.flux_is_free:  # then what falls beyond the map tells its place
+            continue
+        xy, _ = point.pixel(theta)
+        room, key = min(xy.min(), (_last(point) - xy).min()), point.component.spatial_pack.indices
         if np.isfinite(room) and room > best.get(key, (-np.inf,))[0]:
-            best[key] = room, np.vstack([jacobian, -jacobian]), np.concatenate([last - xy, xy])
-    rows = [np.zeros((0, len(theta))), *(rows for _, rows, _ in best.values())]
-    return np.vstack(rows), np.maximum(np.concatenate([[], *(limits for _, _, limits in best.values())]), 0.0)
+            best[key] = room, point
+    return [point for _, point in best.values()]
 
 
 def is_inside(points, theta):
-    """Whether each point lies between the pixel centres of some map, bool by name."""
+    """Whether each point lies between the pixel centres of some map, bool by name; of points whose flux is free."""
     out = {}
     for point in points:
+        if not point.flux_is_free:
+            continue
         xy, last = point.pixel(theta)[0], _last(point)
         out[point.component.name] = out.get(point.component.name, False) or bool(np.all((xy >= -BORDER) & (xy <= last + BORDER)))
     return out

@@ -1,4 +1,4 @@
-"""Sources stay on the data: bounds of positions from the maps, and starts on the rim.
+"""Sources stay on the data: bounds of positions from the maps.
 
 What moves off the data explains nothing any more: its flux may be anything, and a fit that lets it go has no minimum. So the position of
 a shape that starts on a map is bounded by the pixel centres of the maps that hold it; one that starts beside the data may come nearer,
@@ -9,9 +9,7 @@ import numpy as np
 
 from gpudl4.likelihood.build import models_of
 
-from .cells import moving_points
-
-__all__ = ["held_on_data", "off_rim"]
+__all__ = ["held_on_data"]
 
 SAMPLES = 9  # along each edge of a map, which may be curved on the sky
 WIDEST = 90.0  # degrees; larger maps hold whatever moves
@@ -29,19 +27,6 @@ def held_on_data(likelihood, theta):
         for i, a, b in zip((lon, lat), low / to_degrees, high / to_degrees, strict=True):
             bounds[i] = max(bounds[i, 0], a), min(bounds[i, 1], b)
     return likelihood if np.array_equal(bounds, likelihood.bounds) else likelihood.within(bounds)
-
-
-def off_rim(likelihood, theta):
-    """theta with points that lie between the last pixel centres and the edge of a map on these centres."""
-    theta = theta.copy()
-    for point in moving_points(likelihood):
-        xy, jacobian = point.pixel(theta)
-        last = np.array(point.component.map_shape[::-1]) - 1
-        target = np.clip(xy, 0, last)
-        if 0 < np.abs(target - xy).max() < 1:
-            moved = theta + np.linalg.lstsq(jacobian, target - xy, rcond=None)[0]
-            theta = np.clip(moved, *likelihood.bounds.T)
-    return theta
 
 
 def _boxes(likelihood):

@@ -23,10 +23,10 @@ from gpudl4.likelihood import compile
 from gpudl4.likelihood.memory import parse_limit
 
 from .advice import hints, moves
-from .cells import kinks, moving_points
+from .cells import kinks, moving_points, off_rim
 from .certify import NOTHING, Verdict, certify
 from .degenerate import degenerate
-from .edges import held_on_data, off_rim
+from .edges import held_on_data
 from .fluxes import fit_fluxes
 from .matrices import condition_number, inverse, is_positive, seen
 from .profile import PointOfScan, Profiler
@@ -279,7 +279,7 @@ class Fit(Sealed):
         likelihood, minimum, settled, curvature
         """
         theta, reach = start_of(likelihood), self.search_radius.to_value("deg")
-        likelihood, theta = held_on_data(likelihood, theta), off_rim(likelihood, theta)
+        likelihood, theta = held_on_data(likelihood, theta), np.clip(off_rim(moving_points(likelihood), theta), *likelihood.bounds.T)
         likelihood, before, metric, is_clear = seek(likelihood, theta, counter, watch, reach)
         found = approach(likelihood, before, counter, watch, metric=metric)
         for _ in range(MAX_MOVES):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cells import border_constraints, moving_points, rim_constraints
+from .cells import border_constraints, moving_points, off_rim, rim_constraints
 from .matrices import convex, flattest, seen
 from .qp import constrained_step
 from .stretch import Stretch
@@ -252,6 +252,7 @@ def approach(likelihood, theta, counter, watch=None, largest_move=3.0, metric=No
         if promised < 0.1:
             break
         trial = np.clip(stretch.to_theta(stretch.to_u(theta) + step), *likelihood.bounds.T)
+        trial = np.clip(off_rim(points, trial), *likelihood.bounds.T)
         new_cells = likelihood.cells(trial)
         new_stat, new_gradient = evaluate(likelihood, trial, new_cells, counter)
         is_better = _finite(new_stat, new_gradient) and stat - new_stat > 1e-3 * promised

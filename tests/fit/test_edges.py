@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.fields import background, gaussian, make_dataset, point
 from gpudl4 import Fit
-from gpudl4.fit.edges import held_on_data, off_rim
+from gpudl4.fit.cells import moving_points, off_rim
+from gpudl4.fit.edges import held_on_data
 from gpudl4.likelihood import compile
 from gpudl4.models import Models
 
@@ -50,7 +51,7 @@ def test_a_point_beyond_the_last_pixel_centre_is_fitted_on_it(sign):
 
 def test_a_start_on_the_rim_is_moved_to_the_last_pixel_centre():
     likelihood = compile(_dataset([point("edge", 0.01, EDGE + 0.008), point("inner", 0.05, 0.05)]))
-    moved = off_rim(likelihood, likelihood.theta0)
+    moved = off_rim(moving_points(likelihood), likelihood.theta0)
     changed = moved != likelihood.theta0
     assert not changed[[likelihood.names.index(f"inner.{name}") for name in ("lon_0", "lat_0", "amplitude")]].any()
     assert moved[likelihood.names.index("edge.lat_0")] == pytest.approx(EDGE, abs=1e-6)
