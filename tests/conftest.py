@@ -8,6 +8,7 @@ where one is installed: "auto" then means NumPy, unless a test says otherwise.
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--gpu"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("gpu")])
         items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """Every test ends without open figures, whichever tests ran before it in the same process."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def _opened(name):

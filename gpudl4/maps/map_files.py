@@ -114,7 +114,9 @@ def parse_unit(header):
     """Unit of an image from BUNIT; counts and photons are dropped, as in gammapy. Other words for numbers give a warning."""
     text = header.get("BUNIT", "")
     if not isinstance(text, str):
-        raise DataFileError(f"the keyword BUNIT must be the text of a unit, got {text!r}")
+        raise DataFileError(
+            f"the keyword BUNIT must be the text of a unit, got {text!r}: say what it is, Map.read(..., unit=...), or correct the file"
+        )
     try:
         unit = u.Unit(text)
     except ValueError as error:

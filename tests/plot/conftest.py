@@ -1,12 +1,5 @@
-"""Plot tests need matplotlib; every test starts and ends without open figures."""
+"""Plot tests need matplotlib."""
 
 import pytest
 
-pyplot = pytest.importorskip("matplotlib.pyplot")
-
-
-@pytest.fixture(autouse=True)
-def no_figures_left():
-    pyplot.close("all")
-    yield
-    pyplot.close("all")
+pytest.importorskip("matplotlib.pyplot")
