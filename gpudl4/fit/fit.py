@@ -235,10 +235,11 @@ class Fit(Sealed):
                     break  # along a direction that the data leave open there is always another place
                 found = settle(likelihood, np.clip(verdict.theta, *likelihood.bounds.T), None, counter, watch)
             likelihood, total = self._compiled_at(likelihood, minimum, counter)
-            if not (minimum.converged and settled):  # a fit that fails leaves the models no worse than it found them
+            is_sure = minimum.converged and settled and verdict.valid and not degenerate(minimum.metric).any()
+            if not is_sure:  # a fit that fails leaves the models no worse than it found them
                 before = likelihood.recompile(start, draft=False)
                 counter.compiles += 1
-                if not total <= before.value(start):
+                if not total <= before.value(start) + LOWER:
                     likelihood, minimum = before, standing(before, start, counter)
                     hessian, total = Curvature.at(likelihood, start, minimum.cells, counter).hessian, minimum.stat
                 else:
@@ -280,8 +281,13 @@ class Fit(Sealed):
         """
         theta, reach = start_of(likelihood), self.search_radius.to_value("deg")
         likelihood, theta = held_on_data(likelihood, theta), np.clip(off_rim(moving_points(likelihood), theta), *likelihood.bounds.T)
+        as_given = likelihood, theta
         likelihood, before, metric, is_clear = seek(likelihood, theta, counter, watch, reach)
         found = approach(likelihood, before, counter, watch, metric=metric)
+        if counter.moves:  # a weak source beside a bright one may explain more there, and be missed where it was
+            other = approach(*as_given, counter)
+            if other[2] < found[2]:
+                found, before, is_clear, counter.moves = other, as_given[1], True, {}
         for _ in range(MAX_MOVES):
             likelihood, theta, stat, _ = found
             if not reach > 0 or (is_clear and not has_moved(likelihood, before, theta, reach)):
