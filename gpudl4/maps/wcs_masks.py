@@ -25,7 +25,7 @@ def region_mask(geom, regions, inside=True):
     Returns
     -------
     mask : `~gpudl4.maps.WcsNDMap`
-        Boolean map; the same for all image planes.
+        Boolean map; the same for all image planes. No pixel beyond the end of the sky lies in a region of the sky.
     """
     from regions import PixCoord, PixelRegion, PointSkyRegion
 
@@ -34,14 +34,18 @@ def region_mask(geom, regions, inside=True):
 
     ny, nx = geom.data_shape[-2:]
     y, x = np.mgrid[:ny, :nx]
-    image = np.zeros((ny, nx), dtype=bool)
+    image, on_sky = np.zeros((ny, nx), dtype=bool), None
+    corners = geom.pix_to_lonlat(np.array([0, nx - 1, 0, nx - 1]), np.array([0, 0, ny - 1, ny - 1]))[0]
+    if np.isnan(corners).any():  # what a projection shows of the sky is convex
+        on_sky = np.isfinite(geom.pix_to_lonlat(x, y)[0])
     for region in as_regions(regions):
         if isinstance(region, PointSkyRegion):
             xp, yp = geom.lonlat_to_pix(*lonlat_of(region.center, geom.frame))
             image |= (np.abs(x - xp) < 1) & (np.abs(y - yp) < 1)
         else:
-            pixel_region = region if isinstance(region, PixelRegion) else region.to_pixel(geom.wcs)
-            image |= np.asarray(pixel_region.contains(PixCoord(x, y)), dtype=bool)
+            is_of_pixels = isinstance(region, PixelRegion)
+            found = np.asarray((region if is_of_pixels else region.to_pixel(geom.wcs)).contains(PixCoord(x, y)), dtype=bool)
+            image |= found if is_of_pixels or on_sky is None else found & on_sky
     return Map.from_geom(geom, data=np.broadcast_to(image if inside else ~image, geom.data_shape).copy())
 
 

@@ -60,3 +60,16 @@ def test_margin(geom):
     assert mask.data.sum() == 2 * 17 * 13
     wide = geom.boundary_mask([0.1, 0.3] * u.deg)
     assert wide.data.sum() == 2 * 19 * 11
+
+
+@pytest.mark.parametrize("proj", ["AIT", "MOL", "ZEA"])
+@pytest.mark.parametrize("center", [(180, 10), (100, 88), (50, 40)])
+def test_pixels_beyond_the_sky_lie_in_no_region(proj, center):
+    geom = WcsGeom.create(binsz=4, proj=proj, frame="galactic")
+    region = CircleSkyRegion(SkyCoord(*center, unit="deg", frame="galactic"), 12 * u.deg)
+    on_sky = np.isfinite(geom.get_coord().lon.value)
+    y, x = np.mgrid[: geom.data_shape[0], : geom.data_shape[1]]
+    in_pixels = region.to_pixel(geom.wcs).contains(PixCoord(x, y))
+    mask = geom.region_mask(region)
+    np.testing.assert_array_equal(mask.data, in_pixels & on_sky)
+    np.testing.assert_array_equal(geom.region_mask(region, inside=False).data, ~mask.data)
