@@ -8,7 +8,7 @@ import os
 
 from .errors import CUDARuntimeError, KernelError
 
-__all__ = ["NUMBER", "current", "require_here", "require_process"]
+__all__ = ["NUMBER", "begin_anew", "current", "require_here", "require_process"]
 
 NUMBER = 2
 
@@ -28,6 +28,11 @@ def require_process():
         current.process = os.getpid()
     if current.process != os.getpid():
         raise CUDARuntimeError("cudaErrorInitializationError: initialization error")
+
+
+def begin_anew():
+    """Forget the process that used a device first: for a forked process that runs tests of its own, as if it had just been started."""
+    current.device, current.process = 0, None
 
 
 def require_here(buffers, who, is_kernel=False):

@@ -64,8 +64,10 @@ def _session(folder, path, log):
     import pytest
 
     from gpudl4.kernels import _cuda
+    from tests.emulator.devices import begin_anew
 
     _cuda.FOLDER = Path(folder)
+    begin_anew()
     with open(log, "w", encoding="utf-8") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         for selection in PASSES:
             status = int(pytest.main([*_OPTIONS, "-k", selection, str(path)]))
