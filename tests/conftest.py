@@ -19,6 +19,9 @@ from tests import emulator
 
 # Numba's cache stays out of the package folder: a leftover there would shadow a later install.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "gpudl4-numba-cache"))
+# Numba counts its threads anew whenever a test changes one of its variables, and refuses another number than the one it has started:
+# an explicit number holds, whatever cores the process may use by then.
+os.environ.setdefault("NUMBA_NUM_THREADS", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 pytest_plugins = ["tests.emulator.plugin"]  # every call of CuPy is compared with the installed one
