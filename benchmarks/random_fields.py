@@ -35,7 +35,7 @@ def main(arguments=None):
     """Fit all fields, print tables and what is at fault, write the JSON file."""
     options = parse(arguments)
     if options.jobs == 1:
-        limit_cores(1)
+        limit_cores(options.cores)
     record = {**new_record(), "fits": {}}
     print_machine(record)
     numbers = options.only or list(range(options.first, options.first + options.number))
@@ -57,6 +57,7 @@ def parse(arguments):
     parser.add_argument("--only", type=int, nargs="+", metavar="I", help="these fields instead")
     parser.add_argument("--gammapy", type=int, default=0, metavar="N", help="the first N of them with gammapy as well (default 0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with one thread (default 1)")
+    parser.add_argument("--cores", type=int, default=1, help="cores to use with one process (default 1; 0: all)")
     parser.add_argument("--json", type=Path, help="JSON file to write")
     return parser.parse_args(arguments)
 

@@ -53,6 +53,16 @@ def no_figures_left():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.fixture(autouse=True)
+def cores_left():
+    """Every test leaves the process on the cores that it had."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    yield
+    if before is not None and (after := os.sched_getaffinity(0)) != before:
+        os.sched_setaffinity(0, before)
+        pytest.fail(f"the test left the process on cores {sorted(after)} of {sorted(before)}")
+
+
 def _opened(name):
     with emulator.installed() if name == "emulated" else contextlib.nullcontext():
         yield get_backend("cupy" if name == "emulated" else name)

@@ -73,7 +73,7 @@ def test_table_and_faults():
 
 def test_a_single_field_is_replayed(tmp_path, capsys):
     path = tmp_path / "fields.json"
-    record = random_fields.main(["--only", "1", "--json", str(path)])
+    record = random_fields.main(["--only", "1", "--cores", "0", "--json", str(path)])
     assert json.loads(path.read_text(encoding="utf-8"))["fits"]["gpudl4"] == record["fits"]["gpudl4"]
     assert record["fits"]["gpudl4"][0]["field"] == 1
     assert "100.0 % converge" in capsys.readouterr().out
